@@ -1,0 +1,48 @@
+"""Every error that MiniBit raises on purpose, and the exit code that each one means.
+
+A user reads the message as it stands, on one line: it names what went wrong and what to do about it.
+Our own misuse of an engine room (`LocalProtocolError`) is a bug and is never caught quietly; a
+remote's misuse (`RemoteProtocolError`) costs that remote its connection and nobody else anything.
+"""
+
+from typing import ClassVar
+
+
+class MinibitError(Exception):
+    """Base of all deliberate errors; `exit_code` is what a command ends with when one reaches it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(MinibitError):
+    """What was asked for cannot be: a taken port, a missing path, a name in use, an unknown strategy."""
+
+    exit_code = 2
+
+
+class BencodeError(UsageError):
+    """Bytes that are not canonical bencode (BEP 3), or that exceed our bounds on size and depth."""
+
+
+class MetainfoError(UsageError):
+    """A `.torrent` that is malformed, absurd or unsafe to lay out on a disk."""
+
+
+class StorageError(MinibitError):
+    """The disk refused: full, read-only, or a file vanished or changed under us."""
+
+
+class TrackerUnreachableError(MinibitError):
+    """No tracker answered in the time allowed."""
+
+
+class TrackerRefusedError(UsageError):
+    """The tracker answered, and the answer was no (4xx); the message is the tracker's own."""
+
+
+class RemoteProtocolError(MinibitError):
+    """A neighbour broke the peer wire protocol: its connection is to be closed."""
+
+
+class LocalProtocolError(MinibitError):
+    """We tried to break the peer wire protocol ourselves: a bug in MiniBit."""

@@ -1,0 +1,300 @@
+"""The peer wire protocol's messages as frozen values, encode and decode side by side.
+
+Names are the BEPs' own: BEP 3 (handshake and messages 0–8), BEP 5 (*port*), BEP 6 (the Fast
+Extension, 13–17) and BEP 10 (*extended*, 20). A frame is a 4-byte big-endian length, then one byte of
+message id, then the payload; a frame of length 0 is a keep-alive. Here only the shape of a payload is
+checked; whether a message is legal *now* is `connection.py`'s matter.
+"""
+
+import struct
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from minibit.errors import RemoteProtocolError
+
+PROTOCOL: Final = b"BitTorrent protocol"
+HANDSHAKE_LENGTH: Final = 68
+_HEADER = struct.Struct(">IB")
+_ONE = struct.Struct(">I")
+_THREE = struct.Struct(">III")
+_PIECE_HEADER = struct.Struct(">IBII")
+PIECE_HEADER_LENGTH: Final = _PIECE_HEADER.size
+
+Buffer = bytes | bytearray | memoryview
+
+# Reserved bits of the handshake: (byte, mask).
+_EXTENDED_BIT = (5, 0x10)  # BEP 10
+_FAST_BIT = (7, 0x04)  # BEP 6
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """BEP 3: who speaks, about which share; the reserved bits say which extensions are spoken."""
+
+    info_hash: bytes
+    peer_id: bytes
+    fast: bool = True
+    extended: bool = True
+
+    def encode(self) -> bytes:
+        reserved = bytearray(8)
+        for wanted, (byte, mask) in ((self.extended, _EXTENDED_BIT), (self.fast, _FAST_BIT)):
+            if wanted:
+                reserved[byte] |= mask
+        return bytes([len(PROTOCOL)]) + PROTOCOL + reserved + self.info_hash + self.peer_id
+
+    @classmethod
+    def decode(cls, data: Buffer) -> "Handshake":
+        """The handshake in the first 68 bytes of `data`.
+
+        Raises:
+            RemoteProtocolError: not the BitTorrent protocol.
+        """
+        raw = bytes(data[:HANDSHAKE_LENGTH])
+        if raw[0] != len(PROTOCOL) or raw[1:20] != PROTOCOL:
+            raise RemoteProtocolError("the other side does not speak BitTorrent")
+        reserved = raw[20:28]
+        return cls(
+            info_hash=raw[28:48],
+            peer_id=raw[48:68],
+            fast=bool(reserved[_FAST_BIT[0]] & _FAST_BIT[1]),
+            extended=bool(reserved[_EXTENDED_BIT[0]] & _EXTENDED_BIT[1]),
+        )
+
+
+class Message:
+    """Base of what follows the handshake; `ID` is the message id on the wire."""
+
+    __slots__ = ()
+    ID: ClassVar[int]
+
+    def payload(self) -> bytes:
+        """The bytes after the id; none by default."""
+        return b""
+
+    def encode(self) -> bytes:
+        payload = self.payload()
+        return _HEADER.pack(1 + len(payload), self.ID) + payload
+
+    @classmethod
+    def decode(cls, payload: memoryview) -> "Message":
+        """The message with this payload.
+
+        Raises:
+            RemoteProtocolError: the payload does not have this message's shape.
+        """
+        _expect(payload, 0, cls)
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive(Message):
+    """Nothing, said so that the connection is not taken for dead."""
+
+    ID: ClassVar[int] = -1
+
+    def encode(self) -> bytes:
+        return b"\0\0\0\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Choke(Message):
+    ID: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unchoke(Message):
+    ID: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Interested(Message):
+    ID: ClassVar[int] = 2
+
+
+@dataclass(frozen=True, slots=True)
+class NotInterested(Message):
+    ID: ClassVar[int] = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _OfBlock(Message):
+    """Shape shared by the messages that name one block."""
+
+    index: int
+
+    def payload(self) -> bytes:
+        return _ONE.pack(self.index)
+
+    @classmethod
+    def decode(cls, payload: memoryview) -> "_OfBlock":
+        _expect(payload, 4, cls)
+        return cls(_ONE.unpack(payload)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _OfChunk(Message):
+    """Shape shared by the messages that name `length` bytes from `begin` in a block."""
+
+    index: int
+    begin: int
+    length: int
+
+    def payload(self) -> bytes:
+        return _THREE.pack(self.index, self.begin, self.length)
+
+    @classmethod
+    def decode(cls, payload: memoryview) -> "_OfChunk":
+        _expect(payload, 12, cls)
+        return cls(*_THREE.unpack(payload))
+
+
+@dataclass(frozen=True, slots=True)
+class Have(_OfBlock):
+    ID: ClassVar[int] = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Bitfield(Message):
+    """`data` is in wire order (`bitfield.from_wire`); its length depends on the share."""
+
+    ID: ClassVar[int] = 5
+    data: bytes
+
+    def payload(self) -> bytes:
+        return self.data
+
+    @classmethod
+    def decode(cls, payload: memoryview) -> "Bitfield":
+        return cls(bytes(payload))
+
+
+@dataclass(frozen=True, slots=True)
+class Request(_OfChunk):
+    ID: ClassVar[int] = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Piece(Message):
+    """`data` of one chunk. Received, it is a view into the shell's buffer, good until the next read."""
+
+    ID: ClassVar[int] = 7
+    index: int
+    begin: int
+    data: Buffer = field(repr=False)
+
+    def payload(self) -> bytes:
+        return struct.pack(">II", self.index, self.begin) + bytes(self.data)
+
+    @classmethod
+    def decode(cls, payload: memoryview) -> "Piece":
+        if len(payload) < 9:
+            raise RemoteProtocolError("piece without data")
+        index, begin = struct.unpack_from(">II", payload)
+        return cls(index, begin, payload[8:])
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(_OfChunk):
+    ID: ClassVar[int] = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Port(Message):
+    """BEP 5: the sender's DHT port."""
+
+    ID: ClassVar[int] = 9
+    port: int
+
+    def payload(self) -> bytes:
+        return struct.pack(">H", self.port)
+
+    @classmethod
+    def decode(cls, payload: memoryview) -> "Port":
+        _expect(payload, 2, cls)
+        return cls(struct.unpack(">H", payload)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestPiece(_OfBlock):
+    ID: ClassVar[int] = 13
+
+
+@dataclass(frozen=True, slots=True)
+class HaveAll(Message):
+    ID: ClassVar[int] = 14
+
+
+@dataclass(frozen=True, slots=True)
+class HaveNone(Message):
+    ID: ClassVar[int] = 15
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRequest(_OfChunk):
+    ID: ClassVar[int] = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedFast(_OfBlock):
+    ID: ClassVar[int] = 17
+
+
+@dataclass(frozen=True, slots=True)
+class Extended(Message):
+    """BEP 10: `extension` 0 is the extended handshake, others are as each side's handshake says."""
+
+    ID: ClassVar[int] = 20
+    extension: int
+    body: bytes
+
+    def payload(self) -> bytes:
+        return bytes([self.extension]) + self.body
+
+    @classmethod
+    def decode(cls, payload: memoryview) -> "Extended":
+        if not payload:
+            raise RemoteProtocolError("extended message without an id")
+        return cls(payload[0], bytes(payload[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Message):
+    """A message id that no BEP we speak defines; it is noted and ignored, as later BEPs ask."""
+
+    id: int
+    length: int
+
+
+FAST_MESSAGES: Final = (SuggestPiece, HaveAll, HaveNone, RejectRequest, AllowedFast)
+
+BY_ID: Final[dict[int, type[Message]]] = {
+    kind.ID: kind
+    for kind in (
+        *(Choke, Unchoke, Interested, NotInterested, Have, Bitfield, Request, Piece, Cancel, Port),
+        *FAST_MESSAGES,
+        Extended,
+    )
+}
+
+
+def decode(message_id: int, payload: memoryview) -> Message:
+    """The message that a frame with this id and payload carries.
+
+    Raises:
+        RemoteProtocolError: the payload does not have the shape of that message.
+    """
+    kind = BY_ID.get(message_id)
+    if kind is None:
+        return Unknown(message_id, len(payload))
+    return kind.decode(payload)
+
+
+def piece_header(index: int, begin: int, length: int) -> bytes:
+    """The 13 bytes before the data of a *piece* message, so that the data itself is never copied."""
+    return _PIECE_HEADER.pack(9 + length, Piece.ID, index, begin)
+
+
+def _expect(payload: memoryview, length: int, kind: type[Message]) -> None:
+    if len(payload) != length:
+        raise RemoteProtocolError(f"{kind.__name__} with {len(payload)} bytes of payload, not {length}")
