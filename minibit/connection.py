@@ -1,0 +1,215 @@
+"""One peer connection as a sans-I/O state machine: bytes in, legal messages out, and the reverse.
+
+It knows frames, the order in which messages may come, and which blocks exist; it knows neither
+sockets nor clocks nor what a message is good for. Both directions obey one table. A remote that
+leaves the table, or names bytes that do not exist, raises `RemoteProtocolError` and is to be
+disconnected; our own misuse raises `LocalProtocolError`, which is a bug.
+
+Sources: BEP 3 (framing; *bitfield* only as the first message), BEP 6 (with the Fast Extension the
+first message must be *bitfield*, *have all* or *have none*), BEP 10 (*extended* needs its reserved bit).
+"""
+
+import struct
+from enum import Enum, auto
+from typing import Final
+
+from minibit import bitfield
+from minibit import messages as m
+from minibit.errors import LocalProtocolError, RemoteProtocolError
+from minibit.metainfo import Layout
+
+MAX_REQUEST: Final = 128 * 1024  # the most that any common client asks for at once; BEP 3 speaks of 2**17
+MIN_FRAME_LIMIT: Final = MAX_REQUEST + 64  # one piece of that size, and any extended message
+
+_LENGTH = struct.Struct(">I")
+_TWO = struct.Struct(">II")
+
+
+class State(Enum):
+    """How far one side of the connection has come."""
+
+    SILENT = auto()  # its handshake is still to come
+    GREETED = auto()  # it has sent its handshake and may not go on before it has seen the other's
+    FIRST = auto()  # its first message may tell its blocks
+    FIRST_FAST = auto()  # its first message must tell its blocks (BEP 6)
+    OPEN = auto()
+    OPEN_FAST = auto()
+
+
+class Kind(Enum):
+    """What the table needs to know of a message."""
+
+    HANDSHAKE = auto()
+    NEUTRAL = auto()
+    BITFIELD = auto()
+    ALL_OR_NONE = auto()
+    FAST = auto()
+    ORDINARY = auto()
+
+
+TABLE: Final[dict[State, dict[Kind, State]]] = {
+    State.SILENT: {Kind.HANDSHAKE: State.GREETED},
+    State.GREETED: {},
+    State.FIRST: {
+        Kind.NEUTRAL: State.FIRST,
+        Kind.BITFIELD: State.OPEN,
+        Kind.ORDINARY: State.OPEN,
+    },
+    State.FIRST_FAST: {
+        Kind.NEUTRAL: State.FIRST_FAST,
+        Kind.BITFIELD: State.OPEN_FAST,
+        Kind.ALL_OR_NONE: State.OPEN_FAST,
+    },
+    State.OPEN: {
+        Kind.NEUTRAL: State.OPEN,
+        Kind.ORDINARY: State.OPEN,
+    },
+    State.OPEN_FAST: {
+        Kind.NEUTRAL: State.OPEN_FAST,
+        Kind.ORDINARY: State.OPEN_FAST,
+        Kind.FAST: State.OPEN_FAST,
+    },
+}
+
+_NEUTRAL = (m.KeepAlive, m.Port, m.Extended, m.Unknown)  # libtorrent greets by *extended* before its bitfield
+KINDS: Final[dict[type, Kind]] = {
+    m.Handshake: Kind.HANDSHAKE,
+    m.Bitfield: Kind.BITFIELD,
+    m.HaveAll: Kind.ALL_OR_NONE,
+    m.HaveNone: Kind.ALL_OR_NONE,
+    **dict.fromkeys((m.SuggestPiece, m.AllowedFast, m.RejectRequest), Kind.FAST),
+    **dict.fromkeys(_NEUTRAL, Kind.NEUTRAL),
+    **dict.fromkeys(
+        (m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Have, m.Request, m.Piece, m.Cancel),
+        Kind.ORDINARY,
+    ),
+}
+
+_KEEP_ALIVE = m.KeepAlive()
+_OPENED = (State.OPEN, State.OPEN_FAST)
+
+
+class Connection:
+    """Both directions of one connection about one share.
+
+    Feed what arrives to `receive`, send what `send` returns. `remote` is the other side's handshake
+    once it has come.
+    """
+
+    __slots__ = ("_layout", "_local", "_remote", "frame_limit", "remote")
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.frame_limit = max(MIN_FRAME_LIMIT, layout.block_count // 8 + 2)
+        self._local = State.SILENT
+        self._remote = State.SILENT
+        self.remote: m.Handshake | None = None
+
+    def receive(self, data: memoryview) -> tuple[list[m.Handshake | m.Message], int]:
+        """The messages at the start of `data`, and how many bytes they took; the rest is for next time.
+
+        The rest is always shorter than one frame, so a caller's buffer is bounded. The data of a *piece*
+        is a view into `data`.
+
+        Raises:
+            RemoteProtocolError: the other side broke the protocol; the connection is of no more use.
+        """
+        found: list[m.Handshake | m.Message] = []
+        position, end = 0, len(data)
+        if self._remote is State.SILENT:
+            if end < m.HANDSHAKE_LENGTH:
+                self._refuse_strangers_early(data)
+                return found, 0
+            found.append(self._greeted(m.Handshake.decode(data)))
+            position = m.HANDSHAKE_LENGTH
+        length_of = _LENGTH.unpack_from
+        while end - position >= 4:
+            (length,) = length_of(data, position)
+            if length > self.frame_limit:
+                raise RemoteProtocolError(f"a message of {length} bytes exceeds {self.frame_limit}")
+            stop = position + 4 + length
+            if stop > end:
+                break
+            if length == 0:
+                found.append(_KEEP_ALIVE)
+            elif data[position + 4] == m.Piece.ID and length > 9 and self._remote in _OPENED:
+                # The one hot path: same checks as below, without the walk through the table.
+                index, begin = _TWO.unpack_from(data, position + 5)
+                if not self._layout.contains(index, begin, length - 9):
+                    raise RemoteProtocolError(f"piece {index}+{begin} does not exist")
+                found.append(m.Piece(index, begin, data[position + 13 : stop]))
+            else:
+                message = m.decode(data[position + 4], data[position + 5 : stop])
+                self._remote = self._step(self._remote, message, RemoteProtocolError)
+                self._check(message)
+                found.append(message)
+            position = stop
+        return found, position
+
+    def send(self, message: m.Handshake | m.Message) -> bytes:
+        """The bytes of `message`, which it must be legal to send now.
+
+        Raises:
+            LocalProtocolError: it is not.
+        """
+        self._local = self._step(self._local, message, LocalProtocolError)
+        if self._local is State.GREETED and self.remote is not None:
+            self._local = self._first()
+        return message.encode()
+
+    def send_piece(self, index: int, begin: int, length: int) -> bytes:
+        """The bytes that go before `length` bytes of data, so that the data itself is never copied.
+
+        Raises:
+            LocalProtocolError: not legal now, or there are no such bytes.
+        """
+        if self._local not in _OPENED or not self._layout.contains(index, begin, length):
+            raise LocalProtocolError(f"cannot send piece {index}+{begin} in {self._local.name}")
+        return m.piece_header(index, begin, length)
+
+    def _greeted(self, handshake: m.Handshake) -> m.Handshake:
+        self.remote = handshake
+        self._remote = self._first()
+        if self._local is State.GREETED:
+            self._local = self._first()
+        return handshake
+
+    def _first(self) -> State:
+        # We always offer both extensions, so what holds is what the remote offers.
+        assert self.remote is not None
+        return State.FIRST_FAST if self.remote.fast else State.FIRST
+
+    def _step(self, state: State, message: m.Handshake | m.Message, error: type[Exception]) -> State:
+        following = TABLE[state].get(KINDS[type(message)])
+        if following is None:
+            raise error(f"{type(message).__name__} is not legal in {state.name}")
+        if type(message) is m.Extended and not (self.remote and self.remote.extended):
+            raise error("Extended without its reserved bit (BEP 10)")
+        return following
+
+    def _check(self, message: m.Message) -> None:
+        layout = self._layout
+        match message:
+            case m.Have(index) | m.SuggestPiece(index) | m.AllowedFast(index):
+                if index >= layout.block_count:
+                    raise RemoteProtocolError(f"block {index} of {layout.block_count} does not exist")
+            case m.Request(index, begin, length) | m.Cancel(index, begin, length):
+                if length > MAX_REQUEST or not layout.contains(index, begin, length):
+                    raise RemoteProtocolError(f"a request for {index}+{begin}:{length} makes no sense")
+            case m.RejectRequest(index, begin, length):
+                if not layout.contains(index, begin, length):
+                    raise RemoteProtocolError(f"a rejection of {index}+{begin}:{length} makes no sense")
+            case m.Piece(index, begin, data):
+                if not layout.contains(index, begin, len(data)):
+                    raise RemoteProtocolError(f"piece {index}+{begin} does not exist")
+            case m.Bitfield(data):
+                bitfield.from_wire(data, layout.block_count)
+            case _:
+                pass
+
+    @staticmethod
+    def _refuse_strangers_early(data: memoryview) -> None:
+        # A browser or a port scan is turned away at its first bytes, not after 68 of them.
+        expected = bytes([len(m.PROTOCOL)]) + m.PROTOCOL
+        if bytes(data[: len(expected)]) != expected[: len(data)]:
+            raise RemoteProtocolError("the other side does not speak BitTorrent")

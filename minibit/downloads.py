@@ -1,0 +1,240 @@
+"""The downloading half of a peer: interest, windows of requests, arriving chunks, trust.
+
+A window adapts to its link by the delay it sees: an answer within half a second widens it by one
+chunk, so it doubles each round trip until the link is full; an answer after two seconds narrows it.
+"""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Final
+
+from minibit import messages as m
+from minibit.copies import Copies
+from minibit.effects import Discard, Effect, Finished, Send, Store, Verify
+from minibit.errors import UsageError
+from minibit.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
+from minibit.requests import Requests
+from minibit.strategies.view import Pick, PickingStrategy, SwarmView
+
+QUICK: Final = 0.5  # s; answers sooner than this widen the window
+SLOW: Final = 2.0  # s; answers later than this narrow it
+SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute
+MAX_STRIKES: Final = 2  # corrupt blocks that one sender alone supplied before it is banned
+MAX_SUSPECTS: Final = 1000
+MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse
+
+
+class Downloads:
+    """What we fetch and from whom.
+
+    Args:
+        requests: the bookkeeping of blocks and chunks.
+        view: the swarm as strategies see it, given the candidates.
+        emit: takes each effect, in order.
+        hang_up: ends the connection to a neighbour that abuses us.
+        ban: called with a neighbour's peer id when it is proven to send corrupt blocks.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: Requests,
+        neighbours: Mapping[int, Neighbour],
+        copies: Copies,
+        picking: PickingStrategy,
+        view: Callable[[int], SwarmView],
+        emit: Callable[[Effect], None],
+        hang_up: Callable[[Neighbour, str], None],
+        ban: Callable[[bytes, str], None],
+        rng: Random,
+    ) -> None:
+        self.requests = requests
+        self._neighbours = neighbours
+        self._copies = copies
+        self._picking = picking
+        self._view = view
+        self._emit = emit
+        self._hang_up = hang_up
+        self._ban = ban
+        self._rng = rng
+        self._strikes: dict[bytes, int] = {}
+        self.total = 0
+        self.from_origin = 0
+        self.corrupt = 0
+        self.verified = 0
+
+    # --- what neighbours tell
+
+    def holds(self, neighbour: Neighbour, blocks: int, now: float) -> None:
+        """A neighbour turns out to hold these blocks too."""
+        new = blocks & ~neighbour.blocks
+        neighbour.blocks |= new
+        self._copies.add(new)
+        if new & ~self.requests.have and not neighbour.am_interested:
+            neighbour.am_interested = True
+            self._emit(Send(neighbour.key, (m.Interested(),)))
+        self.fill(neighbour, now)
+
+    def unchoked(self, neighbour: Neighbour, now: float) -> None:
+        """A neighbour will serve us."""
+        neighbour.choking = False
+        neighbour.refused = 0
+        self.fill(neighbour, now)
+
+    def choked(self, neighbour: Neighbour, now: float) -> None:
+        """A neighbour will not serve us; with the Fast Extension it rejects each request by itself."""
+        neighbour.choking = True
+        if not neighbour.fast:
+            self.release(neighbour, now)
+
+    def rejected(self, neighbour: Neighbour, rejection: m.RejectRequest, now: float) -> None:
+        """A neighbour will not serve one request: do not ask it for that block again for now."""
+        request = m.Request(rejection.index, rejection.begin, rejection.length)
+        if self.requests.rejected(neighbour.key, request):
+            if not neighbour.choking:
+                neighbour.refused |= 1 << rejection.index
+            neighbour.allowed &= ~(1 << rejection.index)
+            self.fill_all(now)
+
+    def allowed(self, neighbour: Neighbour, block: int, now: float) -> None:
+        """A neighbour serves this block even while it chokes us."""
+        neighbour.allowed |= 1 << block
+        self.fill(neighbour, now)
+
+    # --- chunks
+
+    def piece(self, neighbour: Neighbour, piece: m.Piece, now: float) -> None:
+        """A chunk came."""
+        assert neighbour.peer_id is not None
+        length = len(piece.data)
+        self.total += length
+        if neighbour.origin:
+            self.from_origin += length
+        neighbour.count_received(length, now)
+        neighbour.asked_at = now
+        neighbour.snubbed = False
+        arrival = self.requests.arrived(
+            neighbour.key, neighbour.peer_id, piece.index, piece.begin, length, now
+        )
+        if arrival.waited is not None:
+            if arrival.waited < QUICK:
+                neighbour.window = min(neighbour.window + 1, MAX_WINDOW, neighbour.queue_limit)
+            elif arrival.waited > SLOW:
+                neighbour.window = max(neighbour.window - 1, MIN_WINDOW)
+        if not arrival.accepted:
+            neighbour.unasked += arrival.waited is None
+            if neighbour.unasked > MAX_UNASKED:
+                self._hang_up(neighbour, "sends what nobody asked for")
+            return
+        self._emit(Store(piece.index, piece.begin, piece.data))
+        for other in arrival.cancel:
+            self._emit(Send(other, (m.Cancel(piece.index, piece.begin, length),)))
+        if arrival.complete:
+            self._emit(Verify(piece.index))
+
+    def block_verified(self, block: int, ok: bool, now: float) -> None:
+        """A block's hash was right or wrong: tell those who need it, or find out who was guilty."""
+        senders = self.requests.verified(block, ok)
+        if not ok:
+            self.corrupt += 1
+            self._accuse(senders, block)
+            self.fill_all(now)
+            return
+        self.verified += 1
+        if len(senders) == 1:
+            for neighbour in self._of(senders):
+                neighbour.alone = False
+        have = self.requests.have
+        told = m.Have(block)
+        for neighbour in self._neighbours.values():
+            if not neighbour.known:
+                continue
+            # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
+            news: tuple[m.Message, ...] = (told,)
+            if not neighbour.minibit and neighbour.blocks >> block & 1:
+                news = ()
+            if neighbour.am_interested and not neighbour.blocks & ~have:
+                neighbour.am_interested = False
+                news += (m.NotInterested(),)
+            if news:
+                self._emit(Send(neighbour.key, news))
+        if self.requests.complete:
+            self._emit(Finished())
+
+    def _accuse(self, senders: set[bytes], block: int) -> None:
+        if len(senders) > 1:
+            # Nobody knows which of them lied. Until each has supplied a good block by itself, it
+            # shares no block with others; and this block is fetched from one neighbour alone.
+            for neighbour in self._of(senders):
+                neighbour.alone = True
+            return
+        (sender,) = senders
+        strikes = self._strikes[sender] = self._strikes.pop(sender, 0) + 1
+        if len(self._strikes) > MAX_SUSPECTS:
+            del self._strikes[next(iter(self._strikes))]
+        if strikes >= MAX_STRIKES:
+            self._ban(sender, f"sent {strikes} corrupt blocks, the last one block {block}")
+
+    def _of(self, senders: set[bytes]) -> list[Neighbour]:
+        return [n for n in self._neighbours.values() if n.peer_id in senders]
+
+    # --- windows
+
+    def fill(self, neighbour: Neighbour, now: float) -> None:
+        """Ask this neighbour for as much as its window has room for; small gaps wait for more."""
+        if not neighbour.am_interested:
+            return
+        blocks = neighbour.blocks & ~neighbour.refused & ~self.requests.have
+        if neighbour.choking:
+            blocks &= neighbour.allowed
+        if not blocks:
+            return
+        outstanding = self.requests.outstanding(neighbour.key)
+        window = 1 if neighbour.snubbed else min(neighbour.window, neighbour.queue_limit)
+        room = window - outstanding
+        if room <= 0 or (outstanding and room < window // 8):
+            return
+        requests = self.requests.ask(
+            neighbour.key, blocks, room, lambda c: self._pick(c, now), now, alone=neighbour.alone
+        )
+        if requests:
+            if not outstanding or neighbour.asked_at is None:
+                neighbour.asked_at = now
+            self._emit(Send(neighbour.key, tuple(requests)))
+
+    def fill_all(self, now: float) -> None:
+        """Ask everyone who has room: some chunks can be asked for again."""
+        for neighbour in self._neighbours.values():
+            self.fill(neighbour, now)
+
+    def release(self, neighbour: Neighbour, now: float) -> list[m.Request]:
+        """Expect nothing more of this neighbour; others are asked instead. Returns what it still held."""
+        requests, abandoned = self.requests.release(neighbour.key)
+        neighbour.asked_at = None
+        for block in abandoned:
+            self._emit(Discard(block))
+        if requests or abandoned:
+            self.fill_all(now)
+        return requests
+
+    def snub(self, now: float) -> None:
+        """Notice who has kept us waiting too long, and ask others."""
+        for neighbour in list(self._neighbours.values()):
+            if (
+                neighbour.asked_at is not None
+                and now - neighbour.asked_at >= SNUB_SECONDS
+                and self.requests.outstanding(neighbour.key)
+            ):
+                neighbour.snubbed = True
+                neighbour.window = MIN_WINDOW
+                late = self.release(neighbour, now)
+                self._emit(Send(neighbour.key, tuple(m.Cancel(r.index, r.begin, r.length) for r in late)))
+
+    def _pick(self, candidates: int, now: float) -> Pick | None:
+        pick = self._picking.pick(self._view(candidates), now, self._rng)
+        if pick is not None and not candidates >> pick.block & 1:
+            name = type(self._picking).__name__
+            raise UsageError(
+                f"the picking strategy {name} chose block {pick.block}, not one of view.candidates"
+            )
+        return pick

@@ -1,0 +1,96 @@
+"""The record of one neighbour: everything the engine knows of it, and nothing that acts.
+
+It satisfies `strategies.view.Neighbour`, the small read-only part that strategies see.
+"""
+
+from collections import deque
+from typing import Final
+
+from minibit.effects import Address
+from minibit.messages import Request
+from minibit.rates import RateMeter
+
+FIRST_WINDOW: Final = 16  # chunks asked for at once before the link has shown what it can do
+MIN_WINDOW: Final = 4
+MAX_WINDOW: Final = 256  # 4 MiB in flight fill a fast LAN; 256 KiB reach 40 % of it
+RECIPROCITY_SECONDS: Final = 20.0
+DISPLAY_SECONDS: Final = 5.0
+
+
+class Neighbour:
+    """A peer that we have a connection to; `am_…` is our side of it, the rest is theirs."""
+
+    def __init__(self, key: int, address: Address, *, outgoing: bool, now: float) -> None:
+        self.key = key
+        self.address = address
+        self.outgoing = outgoing
+        self.connected_at = now
+
+        # Who it is: known after its handshake.
+        self.peer_id: bytes | None = None
+        self.fast = False
+        self.extended = False
+        self.name = ""
+        self.client = ""
+        self.origin = False
+        self.minibit = False
+
+        # What it holds and wants.
+        self.blocks = 0
+        self.known = False
+        self.interested = False
+        self.choking = True
+        self.am_interested = False
+        self.unchoked_since: float | None = None
+
+        # Downloading from it.
+        self.allowed = 0  # blocks that it serves us even while choking (BEP 6)
+        self.refused = 0  # blocks that it has rejected since it last unchoked us
+        self.window = FIRST_WINDOW
+        self.queue_limit = MAX_WINDOW  # what it says it accepts (BEP 10 reqq)
+        self.asked_at: float | None = None  # when it was first asked, or last answered, whichever is later
+        self.snubbed = False
+        self.alone = False  # on parole: may only supply whole blocks, so that guilt is certain
+        self.unasked = 0
+
+        # Uploading to it.
+        self.granted = 0  # blocks that we serve even while choking it
+        self.queue: deque[Request] = deque()
+        self.unsent = 0  # bytes handed to the shell and not yet flushed
+
+        self.last_received = now
+        self.last_sent = now
+        self.down = RateMeter(DISPLAY_SECONDS, now)
+        self.up = RateMeter(DISPLAY_SECONDS, now)
+        self._down_slow = RateMeter(RECIPROCITY_SECONDS, now)
+        self._up_slow = RateMeter(RECIPROCITY_SECONDS, now)
+
+    @property
+    def greeted(self) -> bool:
+        """Whether its handshake has come."""
+        return self.peer_id is not None
+
+    @property
+    def unchoked(self) -> bool:
+        return self.unchoked_since is not None
+
+    def received_rate(self, now: float) -> float:
+        return self._down_slow.rate(now)
+
+    def sent_rate(self, now: float) -> float:
+        return self._up_slow.rate(now)
+
+    def count_received(self, count: int, now: float) -> None:
+        """`count` payload bytes came."""
+        self.down.add(count, now)
+        self._down_slow.add(count, now)
+
+    def count_sent(self, count: int, now: float) -> None:
+        """`count` payload bytes left."""
+        self.up.add(count, now)
+        self._up_slow.add(count, now)
+
+    @property
+    def label(self) -> str:
+        """What people call it: its name, or its address."""
+        return self.name or f"{self.address[0]}:{self.address[1]}"

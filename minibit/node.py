@@ -1,0 +1,315 @@
+"""The shell around one engine: sockets, disk, clock and timer on an asyncio loop.
+
+It performs the engine's effects and reports what became of them; it decides nothing. All state is
+touched on the loop's thread only: the disk worker and other threads hand results over with
+`call_soon_threadsafe`. Sockets are non-blocking on `add_reader`/`add_writer` (streams are three times
+slower), and every read lands in one shared buffer, whatever the number of neighbours.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from minibit.connection import Connection
+from minibit.disk import BufferPool, DiskWorker
+from minibit.effects import (
+    Address,
+    Announce,
+    Dial,
+    Discard,
+    Effect,
+    Finished,
+    FoundPeer,
+    HangUp,
+    Send,
+    Store,
+    Upload,
+    Verify,
+)
+from minibit.engine import MAX_NEIGHBOURS, Engine
+from minibit.errors import MinibitError, RemoteProtocolError, StorageError, UsageError
+from minibit.link import SEND_BATCH, Link, connected_socket
+from minibit.metainfo import Metainfo
+from minibit.storage import Storage
+
+RING: Final = 512 * 1024  # bytes read at once
+DIAL_SECONDS: Final = 5.0
+SENDS_PER_TURN: Final = 4  # batches one neighbour may send before the loop looks around
+BACKLOG: Final = 128
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 lets the system pick one.
+
+    Raises:
+        UsageError: the port is taken, or may not be used, or the host is not this machine's.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise UsageError(
+            f"cannot listen on {host}:{port} ({error.strerror or error}): choose another port, or 0 for any"
+        ) from None
+    return sock
+
+
+class Node:
+    """One engine on real sockets and a real disk.
+
+    Args:
+        engine: the peer; its clock is the running loop's.
+        listener: from `listen`; closed with the node.
+        on_announce: called on the loop when the tracker should hear of us at once.
+        on_event: called on the loop with a line about what happened, for a log.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        metainfo: Metainfo,
+        storage: Storage,
+        listener: socket.socket,
+        *,
+        on_announce: Callable[[str], None] = lambda _: None,
+        on_event: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.engine = engine
+        self.finished = asyncio.Event()
+        self._layout = metainfo.layout
+        self._storage = storage
+        self._listener = listener
+        self._on_announce = on_announce
+        self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._failure: asyncio.Future[None] = self._loop.create_future()
+        self._links: dict[int, Link] = {}
+        self._next_key = 0
+        self._dialling: set[asyncio.Task[None]] = set()
+        self._dirty: dict[int, Link] = {}
+        self._ring = memoryview(bytearray(RING + Connection(self._layout).frame_limit + 4))
+        self._timer: asyncio.TimerHandle | None = None
+        block = self._layout.block_size
+        self._blocks: dict[int, memoryview] = {}
+        self._block_buffers = BufferPool(block, (engine.requests.max_open + 2) * block)
+        self._send_buffers = BufferPool(SEND_BATCH, (MAX_NEIGHBOURS + 2) * SEND_BATCH)
+        self._worker = DiskWorker(storage, metainfo.digest, self._block_buffers, self._verified, self._failed)
+        if engine.requests.complete:
+            self.finished.set()
+
+    async def run(self) -> None:
+        """Trade until cancelled; then hang up on everyone and let the disk finish.
+
+        Raises:
+            StorageError: the disk refused.
+            UsageError: a strategy of the user's broke its contract.
+        """
+        self._loop.add_reader(self._listener, self._accept)
+        self._arm()
+        try:
+            await self._failure
+        finally:
+            self._close()
+
+    def peers_found(self, peers: Iterable[FoundPeer]) -> None:
+        """A tracker told us of these peers."""
+        self._run(lambda now: self.engine.peers_found(peers, now))
+
+    def granted(self, peer_id: bytes, blocks: int) -> None:
+        """The tracker dealt these blocks to that peer."""
+        self._run(lambda now: self.engine.granted(peer_id, blocks, now))
+
+    @property
+    def now(self) -> float:
+        """The engine's clock, seconds."""
+        return self._loop.time()
+
+    # --- the loop's events
+
+    def _accept(self) -> None:
+        for _ in range(BACKLOG):
+            try:
+                sock, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # out of descriptors, or the other side is gone already
+                self._on_event(f"cannot accept a connection: {error}")
+                return
+            self._connect(sock, (address[0], address[1]), outgoing=False)
+
+    def _connect(self, sock: socket.socket, address: Address, *, outgoing: bool) -> None:
+        key, self._next_key = self._next_key, self._next_key + 1
+        link = Link(key, connected_socket(sock), Connection(self._layout))
+        self._links[key] = link
+        self._loop.add_reader(sock, self._readable, link)
+        self._run(lambda now: self.engine.connected(key, address, now, outgoing=outgoing))
+
+    async def _dial(self, address: Address) -> None:
+        sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            async with asyncio.timeout(DIAL_SECONDS):
+                await self._loop.sock_connect(sock, address)
+        except OSError:  # refused, unreachable, or timed out
+            sock.close()
+            self._run(lambda now: self.engine.dial_failed(address, now))
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            self._connect(sock, address, outgoing=True)
+
+    def _readable(self, link: Link) -> None:
+        ring = self._ring
+        kept = len(link.pending)
+        ring[:kept] = link.pending
+        try:
+            count = link.sock.recv_into(ring[kept:])
+            if not count:
+                self._drop(link, "closed by the other side")
+                return
+            messages, used = link.connection.receive(ring[: kept + count])
+        except BlockingIOError:
+            return
+        except (OSError, RemoteProtocolError) as error:
+            self._drop(link, str(error))
+            return
+        link.pending = bytes(ring[used : kept + count])
+        if messages:
+            self._run(lambda now: self.engine.received(link.key, messages, now))
+
+    def _writable(self, link: Link) -> None:
+        self._dirty[link.key] = link
+        self._run(lambda _: [])
+
+    def _verified(self, block: int, ok: bool) -> None:
+        # Called on the disk worker's thread; the loop may be closing under it.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._run, lambda now: self.engine.block_verified(block, ok, now))
+
+    def _failed(self, error: MinibitError) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _drop(self, link: Link, reason: str) -> None:
+        self._hang_up(link, reason)
+        self._run(lambda now: self.engine.disconnected(link.key, now))
+
+    # --- effects
+
+    def _run(self, happen: Callable[[float], list[Effect]]) -> None:
+        """Let the engine know, do what it says, and send what there is to send."""
+        if self._failure.done():
+            return
+        try:
+            self._perform(happen(self._loop.time()))
+            while self._dirty:
+                _, link = self._dirty.popitem()
+                self._send(link)
+            self._arm()
+        except Exception as error:
+            # A broken disk, a strategy that broke its contract, or a bug: the node ends, and `run` says why.
+            self._fail(error)
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Store(block, begin, data):
+                    view = self._blocks.get(block)
+                    if view is None:
+                        view = self._block_buffers.acquire(self._layout.block_length(block))
+                        self._blocks[block] = view
+                    view[begin : begin + len(data)] = data
+                case Send(key, messages):
+                    link = self._links.get(key)
+                    if link is not None:
+                        link.put(b"".join(map(link.connection.send, messages)))
+                        self._dirty[key] = link
+                case Upload(key, chunks):
+                    link = self._links.get(key)
+                    if link is not None:
+                        for chunk in chunks:
+                            link.put(chunk)
+                        self._dirty[key] = link
+                case Verify(block):
+                    self._worker.submit(block, self._blocks.pop(block))
+                case Discard(block):
+                    if block in self._blocks:
+                        self._block_buffers.release(self._blocks.pop(block))
+                case Dial(address):
+                    task = self._loop.create_task(self._dial(address))
+                    self._dialling.add(task)
+                    task.add_done_callback(self._dialling.discard)
+                case HangUp(key, reason):
+                    link = self._links.get(key)
+                    if link is not None:
+                        self._hang_up(link, reason)
+                case Announce(reason):
+                    self._on_announce(reason)
+                case Finished():
+                    self._storage.check_present()
+                    self.finished.set()
+
+    def _send(self, link: Link) -> None:
+        for _ in range(SENDS_PER_TURN):
+            if link.key not in self._links:
+                return
+            try:
+                room, payload = link.send(self._storage, self._send_buffers)
+            except StorageError:
+                raise
+            except OSError as error:
+                self._drop(link, str(error))
+                return
+            if payload:
+                self._perform(self.engine.flushed(link.key, payload, self._loop.time()))
+            if not room or link.idle:
+                break
+        if link.key in self._links and link.writing == link.idle:
+            link.writing = not link.idle
+            if link.writing:
+                self._loop.add_writer(link.sock, self._writable, link)
+            else:
+                self._loop.remove_writer(link.sock)
+
+    def _hang_up(self, link: Link, reason: str) -> None:
+        del self._links[link.key]
+        self._dirty.pop(link.key, None)
+        self._loop.remove_reader(link.sock)
+        if link.writing:
+            self._loop.remove_writer(link.sock)
+        link.close(self._send_buffers)
+        self._on_event(f"connection {link.key} closed: {reason}")
+
+    def _arm(self) -> None:
+        due = self.engine.next_deadline(self._loop.time())
+        if self._timer is not None:
+            if self._timer.when() <= due and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._ring_timer)
+
+    def _ring_timer(self) -> None:
+        self._timer = None
+        self._run(self.engine.tick)
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for task in self._dialling:
+            task.cancel()
+        for link in list(self._links.values()):
+            self._hang_up(link, "we stop")
+        self._worker.close()

@@ -1,0 +1,65 @@
+"""The choking manager: up to 4 fixed slots and 1 optimistic one, a round every 10 s.
+
+It owns the *slots*; how good a neighbour is, a strategy tells it by a score. The rules:
+
+* Only neighbours that are interested in us, and have told us their blocks, compete.
+* Each round draws a new optimistic at random among those neither fixed nor optimistic; if there is
+  none, the current one stays. Candidate and fixed are then ranked by score, ties keep the incumbents,
+  and the best 4 are fixed. A promoted optimistic leaves its slot, which is drawn again at once.
+* Between rounds no slot stands empty while someone interested is choked: an empty fixed slot goes to
+  the best score (ties by lot), then the optimistic one is drawn.
+
+A fixed peer that falls out of a round is choked: it takes part in that round's second draw only if
+nobody else waits.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from minibit.strategies.view import Choice, Neighbour, Slots, SwarmView
+
+FIXED_SLOTS: Final = 4
+ROUND_SECONDS: Final = 10.0
+
+Score = Callable[[Neighbour], float]
+
+
+def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
+    """The slots after this moment, by the rules above; `score` is asked once per competing neighbour."""
+    competing = {key: n for key, n in view.neighbours.items() if n.interested and n.known}
+    scores = {key: score(neighbour) for key, neighbour in competing.items()}
+    fixed = [key for key in view.slots.fixed if key in competing]
+    optimistic = view.slots.optimistic if view.slots.optimistic in competing else None
+    moves: list[tuple[int, str]] = []
+
+    def waiting(*excluded: int | None) -> list[int]:
+        return [key for key in competing if key not in fixed and key not in excluded]
+
+    if view.round_due:
+        pool = waiting(optimistic)
+        if pool:
+            optimistic = rng.choice(pool)
+            moves.append((optimistic, "drawn"))
+        # A stable sort leaves an incumbent before an equal candidate.
+        contenders = fixed if optimistic is None else [*fixed, optimistic]
+        ranked = sorted(contenders, key=lambda key: -scores[key])
+        fixed, fallen = ranked[:FIXED_SLOTS], ranked[FIXED_SLOTS:]
+        if optimistic in fixed:
+            moves.append((optimistic, "promoted"))
+            optimistic = None
+            moves += [(key, "demoted") for key in fallen]
+            pool = waiting(*fallen) or waiting()
+            if pool and len(fixed) == FIXED_SLOTS:
+                optimistic = rng.choice(pool)
+                moves.append((optimistic, "drawn"))
+
+    while len(fixed) < FIXED_SLOTS and (pool := waiting(optimistic)):
+        best = max(scores[key] for key in pool)
+        chosen = rng.choice([key for key in pool if scores[key] == best])
+        fixed.append(chosen)
+        moves.append((chosen, "filled"))
+    if optimistic is None and (pool := waiting()):
+        optimistic = rng.choice(pool)
+        moves.append((optimistic, "drawn"))
+    return Choice(Slots(tuple(fixed), optimistic), scores, tuple(moves))

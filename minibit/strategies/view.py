@@ -1,0 +1,133 @@
+"""What a strategy sees and what it answers: the contract that every strategy, yours too, is written to.
+
+A strategy is a pure function of `(SwarmView, now, rng)`. It keeps no state: what happened before
+stands on the records it looks at (since when a neighbour is unchoked, who holds the slots). It never
+sees the engine. Its answer carries the reasons as by-products of choosing: ints and tuples that were
+computed anyway, so explaining costs nothing until somebody calls `explain()`.
+
+A picking strategy has one method, `pick`; a choking strategy has one, `choke`. Name yours on the
+command line as `module:Class`; the class is called without arguments.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+from minibit import bitfield
+from minibit.copies import Copies
+
+
+class Neighbour(Protocol):
+    """What a strategy may know of a neighbour."""
+
+    @property
+    def key(self) -> int:
+        """Its name in decisions."""
+
+    @property
+    def blocks(self) -> int:
+        """The blocks that it has told us it holds."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it has told us its blocks at all."""
+
+    @property
+    def interested(self) -> bool:
+        """Whether it wants something of us."""
+
+    @property
+    def snubbed(self) -> bool:
+        """Whether it has let our requests wait for 60 s."""
+
+    @property
+    def unchoked_since(self) -> float | None:
+        """Since when it holds a slot of ours, or None."""
+
+    def received_rate(self, now: float) -> float:
+        """Bytes per second that it sent us, averaged over 20 s."""
+
+    def sent_rate(self, now: float) -> float:
+        """Bytes per second that we sent it, averaged over 20 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Whom we upload to: neighbours' keys."""
+
+    fixed: tuple[int, ...] = ()
+    optimistic: int | None = None
+
+    def __contains__(self, key: int) -> bool:
+        return key in self.fixed or key == self.optimistic
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmView:
+    """The swarm as one peer sees it; bitfields are ints (bit *i* is block *i*)."""
+
+    block_count: int
+    have: int  # our own blocks
+    wanted: int  # blocks that we miss and that are neither in flight nor being verified
+    copies: Copies
+    neighbours: Mapping[int, Neighbour]
+    slots: Slots
+    candidates: int = 0  # when picking: the wanted blocks that the neighbour to be asked can give
+    round_due: bool = False  # when choking: whether this is a round, not just a slot to be filled
+
+    @property
+    def complete(self) -> bool:
+        return self.have == bitfield.full(self.block_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A block to fetch next, and why it: `tied` of the `candidates` were equally good."""
+
+    block: int
+    candidates: int
+    tied: int
+    rule: str
+    copies: int | None = None
+
+    def explain(self) -> str:
+        """The reasons as one sentence."""
+        copies = "" if self.copies is None else f", {self.copies} copies among neighbours"
+        lot = f", by lot from {self.tied.bit_count()} equals" if self.tied & (self.tied - 1) else ""
+        return f"block {self.block}: {self.rule} of {self.candidates.bit_count()} candidates{copies}{lot}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who holds the slots from now on, the score of each neighbour that was ranked, and what moved."""
+
+    slots: Slots
+    scores: Mapping[int, float] = field(default_factory=dict)
+    moves: tuple[tuple[int, str], ...] = ()  # (neighbour, "filled" | "drawn" | "promoted" | "demoted" …)
+
+    def explain(self) -> str:
+        """The moves as one sentence."""
+        told = (
+            f"{key} {move}" + (f" with score {self.scores[key]:g}" if key in self.scores else "")
+            for key, move in self.moves
+        )
+        return "; ".join(told) or "everyone keeps their place"
+
+
+class PickingStrategy(Protocol):
+    """Chooses the next block to fetch."""
+
+    def pick(self, view: SwarmView, now: float, rng: Random) -> Pick | None:
+        """One of `view.candidates`, or None if there is none."""
+
+
+class ChokingStrategy(Protocol):
+    """Chooses whom to upload to."""
+
+    def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:
+        """The slots from now on.
+
+        Called with `view.round_due` every 10 s, and without it whenever a neighbour becomes interested,
+        loses interest or leaves.
+        """
