@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from minibit.effects import Address, FoundPeer
+from minibit.effects import Address
+from minibit.registration import PeerAddress
 
 MAX_ADDRESSES: Final = 1000
 MAX_DIALLING: Final = 16
@@ -37,35 +38,33 @@ class AddressBook:
         self._entries: dict[Address, Entry] = {}
         self._banned: dict[bytes | str, None] = {}
         self._mine: set[Address] = set()
-        self._who: dict[bytes, FoundPeer] = {}
+        self._who: dict[bytes, PeerAddress] = {}
 
     @property
     def bans(self) -> int:
         return len(self._banned)
 
-    def learn(self, peer: FoundPeer, now: float) -> None:
+    def learn(self, peer: PeerAddress, now: float) -> None:
         """Somebody told us of this peer."""
-        if (
-            peer.peer_id == self._own_id
-            or peer.address in self._mine
-            or self.banned(peer.address, peer.peer_id)
-        ):
+        address = (peer.ip, peer.port)
+        ours = peer.bt_id == self._own_id or address in self._mine
+        if ours or self.banned(address, peer.bt_id):
             return
-        if peer.peer_id is not None:
-            self._who.pop(peer.peer_id, None)
-            self._who[peer.peer_id] = peer
+        if peer.bt_id is not None:
+            self._who.pop(peer.bt_id, None)
+            self._who[peer.bt_id] = peer
             if len(self._who) > MAX_ADDRESSES:
                 del self._who[next(iter(self._who))]
-        entry = self._entries.get(peer.address)
+        entry = self._entries.get(address)
         if entry is None:
             if len(self._entries) >= MAX_ADDRESSES:
                 return
-            entry = self._entries[peer.address] = Entry(due=now)
-        if peer.peer_id is not None and peer.peer_id != entry.peer_id:
+            entry = self._entries[address] = Entry(due=now)
+        if peer.bt_id is not None and peer.bt_id != entry.peer_id:
             # Somebody new at an old address, a restarted peer say, deserves a fresh start.
-            entry.peer_id, entry.failures, entry.due = peer.peer_id, 0, min(entry.due, now)
+            entry.peer_id, entry.failures, entry.due = peer.bt_id, 0, min(entry.due, now)
 
-    def who(self, peer_id: bytes | None) -> FoundPeer | None:
+    def who(self, peer_id: bytes | None) -> PeerAddress | None:
         """What we were last told of the peer with this wire id."""
         return None if peer_id is None else self._who.get(peer_id)
 

@@ -12,16 +12,6 @@ Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class FoundPeer:
-    """A peer that a tracker told us of; `peer_id` and `name` where the tracker knows them."""
-
-    address: Address
-    peer_id: bytes | None = None
-    name: str | None = None
-    origin: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Send:
     """Send these messages, in order."""
 

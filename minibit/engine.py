@@ -19,12 +19,13 @@ from minibit import messages as m
 from minibit.address_book import AddressBook
 from minibit.copies import Copies
 from minibit.downloads import Downloads
-from minibit.effects import Address, Announce, Dial, Effect, Finished, FoundPeer, HangUp, Send
+from minibit.effects import Address, Announce, Dial, Effect, Finished, HangUp, Send
 from minibit.errors import RemoteProtocolError
 from minibit.extended import ExtendedHandshake
 from minibit.metainfo import Layout
 from minibit.neighbour import Neighbour
 from minibit.offers import Offers
+from minibit.registration import PeerAddress
 from minibit.requests import Requests
 from minibit.strategies.choking_manager import ROUND_SECONDS
 from minibit.strategies.view import ChokingStrategy, PickingStrategy, SwarmView
@@ -117,7 +118,7 @@ class Engine:
 
     # --- inputs
 
-    def peers_found(self, peers: Iterable[FoundPeer], now: float) -> list[Effect]:
+    def peers_found(self, peers: Iterable[PeerAddress], now: float) -> list[Effect]:
         """A tracker told us of these peers."""
         self._now = now
         for peer in peers:

@@ -21,7 +21,6 @@ from minibit.effects import (
     Discard,
     Effect,
     Finished,
-    FoundPeer,
     HangUp,
     Send,
     Store,
@@ -32,6 +31,7 @@ from minibit.engine import MAX_NEIGHBOURS, Engine
 from minibit.errors import MinibitError, RemoteProtocolError, StorageError, UsageError
 from minibit.link import SEND_BATCH, Link, connected_socket
 from minibit.metainfo import Metainfo
+from minibit.registration import PeerAddress
 from minibit.storage import Storage
 
 RING: Final = 512 * 1024  # bytes read at once
@@ -117,7 +117,7 @@ class Node:
         finally:
             self._close()
 
-    def peers_found(self, peers: Iterable[FoundPeer]) -> None:
+    def peers_found(self, peers: Iterable[PeerAddress]) -> None:
         """A tracker told us of these peers."""
         self._run(lambda now: self.engine.peers_found(peers, now))
 

@@ -11,7 +11,18 @@ PACKAGE = Path(minibit.__file__).parent
 
 # Lowest floor first; inside a floor, a file may import the files before it in the list.
 FLOORS: list[list[str]] = [
-    ["errors", "bencode", "bitfield", "metainfo", "messages", "extended", "snapshot", "announce"],
+    [
+        "errors",
+        "units",
+        "bencode",
+        "bitfield",
+        "metainfo",
+        "messages",
+        "extended",
+        "snapshot",
+        "registration",
+        "announce",
+    ],
     [
         "rates",
         "connection",
@@ -24,9 +35,13 @@ FLOORS: list[list[str]] = [
         "strategies",
         "requests",
         "effects",
+        "address_book",
         "neighbour",
         "offers",
+        "downloads",
+        "uploads",
         "engine",
+        "portrait",
         "tracker.peer_manager",
         "tracker.block_distributor",
     ],
@@ -36,13 +51,16 @@ FLOORS: list[list[str]] = [
         "share",
         "sample",
         "tracker_client",
+        "link",
         "node",
+        "peer",
         "tracker.tracker",
         "tracker.app",
         "tracker.server",
+        "tracker.service",
     ],
     ["swarm.processes"],
-    ["tables", "cli", "__main__"],
+    ["bars", "sheet", "tables", "peer_table", "plain", "cli", "__main__"],
 ]
 """A package's bare name stands for its `__init__`; `minibit`, `tracker` and `swarm` hold no code in theirs."""
 
