@@ -4,7 +4,6 @@ MiniBit adds one key of its own, `minibit`, a dictionary with `name`: the name t
 peer, so that a table can say "bia" where the wire only knows 20 bytes. Foreign clients ignore it.
 """
 
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,12 +70,12 @@ class ExtendedHandshake:
 
 
 def plain_text(raw: object, limit: int = MAX_NAME) -> str:
-    """A stranger's text as one short printable line: no control codes reach a terminal."""
+    """A stranger's text as one short printable line: no control code or line separator reaches a terminal."""
     if isinstance(raw, bytes):
         raw = raw.decode("utf-8", "replace")
     if not isinstance(raw, str):
         return ""
-    return "".join(c for c in raw if unicodedata.category(c)[0] != "C")[:limit].strip()
+    return "".join(filter(str.isprintable, raw))[:limit].strip()
 
 
 def _bounded(value: object, limit: int) -> int | None:

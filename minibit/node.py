@@ -28,8 +28,9 @@ from minibit.effects import (
     Verify,
 )
 from minibit.engine import MAX_NEIGHBOURS, Engine
-from minibit.errors import MinibitError, RemoteProtocolError, StorageError, UsageError
+from minibit.errors import MinibitError, RemoteProtocolError, StorageError
 from minibit.link import SEND_BATCH, Link, connected_socket
+from minibit.listener import BACKLOG
 from minibit.metainfo import Metainfo
 from minibit.registration import PeerAddress
 from minibit.storage import Storage
@@ -37,27 +38,6 @@ from minibit.storage import Storage
 RING: Final = 512 * 1024  # bytes read at once
 DIAL_SECONDS: Final = 5.0
 SENDS_PER_TURN: Final = 4  # batches one neighbour may send before the loop looks around
-BACKLOG: Final = 128
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 lets the system pick one.
-
-    Raises:
-        UsageError: the port is taken, or may not be used, or the host is not this machine's.
-    """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        raise UsageError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}): choose another port, or 0 for any"
-        ) from None
-    return sock
 
 
 class Node:
@@ -65,7 +45,7 @@ class Node:
 
     Args:
         engine: the peer; its clock is the running loop's.
-        listener: from `listen`; closed with the node.
+        listener: from `listener.listen`; closed with the node.
         on_announce: called on the loop when the tracker should hear of us at once.
         on_event: called on the loop with a line about what happened, for a log.
     """

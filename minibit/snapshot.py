@@ -255,3 +255,60 @@ def _number(data: dict[str, Any], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_NUMBER:
         raise ValueError(f"{name} must be a number of at least 0")
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """How one peer came out of a swarm."""
+
+    name: str
+    completed_after: float | None  # seconds from its start; None if it did not complete
+    downloaded: int
+    from_origin: int  # of `downloaded`
+    given: int  # blocks that the tracker dealt to it
+    verified: int  # blocks found right when its files were read and hashed again
+
+    @property
+    def from_peers(self) -> int:
+        return max(0, self.downloaded - self.from_origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a whole swarm came out: what `minibit swarm` says last, and all that its `--json` says."""
+
+    share: str
+    total_size: int
+    block_size: int
+    block_count: int
+    info_hash: str
+    elapsed: float
+    origin_uploaded: int
+    rows: tuple[SummaryRow, ...]
+
+    @property
+    def complete(self) -> int:
+        """How many peers completed and hold exactly the shared bytes."""
+        return sum(row.completed_after is not None and row.verified == self.block_count for row in self.rows)
+
+    @property
+    def identical(self) -> bool:
+        """Whether every peer, and there was one, ended with exactly the shared bytes."""
+        return 0 < len(self.rows) == self.complete
+
+    @property
+    def origin_carried(self) -> float:
+        """What the origin uploaded, in sizes of the share; without trading, it is the number of peers."""
+        return self.origin_uploaded / self.total_size if self.total_size else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as JSON-ready values, what follows from the figures included."""
+        document = asdict(self)
+        document["complete"] = self.complete
+        document["identical"] = self.identical
+        document["origin_carried"] = round(self.origin_carried, 3)
+        document["peers"] = [
+            {**entry, "from_peers": row.from_peers}
+            for entry, row in zip(document.pop("rows"), self.rows, strict=True)
+        ]
+        return document

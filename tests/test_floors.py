@@ -46,6 +46,7 @@ FLOORS: list[list[str]] = [
         "tracker.block_distributor",
     ],
     [
+        "listener",
         "storage",
         "disk",
         "share",
@@ -53,6 +54,7 @@ FLOORS: list[list[str]] = [
         "tracker_client",
         "link",
         "node",
+        "interrupt",
         "peer",
         "tracker.tracker",
         "tracker.app",
@@ -60,9 +62,9 @@ FLOORS: list[list[str]] = [
         "tracker.service",
     ],
     ["swarm.processes"],
-    ["bars", "sheet", "tables", "peer_table", "plain", "cli", "__main__"],
+    ["bars", "sheet", "tables", "peer_table", "plain", "live", "commands", "cli", "__main__"],
 ]
-"""A package's bare name stands for its `__init__`; `minibit`, `tracker` and `swarm` hold no code in theirs."""
+"""A package's bare name stands for its `__init__`; those of `minibit`, `tracker`, `swarm` hold no code."""
 
 EMPTY = {"", "tracker", "swarm"}
 SHELL_MODULES = {"time", "asyncio", "socket", "flask", "requests", "threading", "selectors", "os"}

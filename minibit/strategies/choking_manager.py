@@ -6,8 +6,8 @@ It owns the *slots*; how good a neighbour is, a strategy tells it by a score. Th
 * Each round draws a new optimistic at random among those neither fixed nor optimistic; if there is
   none, the current one stays. Candidate and fixed are then ranked by score, ties keep the incumbents,
   and the best 4 are fixed. A promoted optimistic leaves its slot, which is drawn again at once.
-* Between rounds no slot stands empty while someone interested is choked: an empty fixed slot goes to
-  the best score (ties by lot), then the optimistic one is drawn.
+* Between rounds no slot stands empty while someone interested is choked: the optimistic one is drawn,
+  so that a newcomer first shows what it is worth, then fixed ones go to the best scores (ties by lot).
 
 A fixed peer that falls out of a round is choked: it takes part in that round's second draw only if
 nobody else waits.
@@ -54,12 +54,12 @@ def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
                 optimistic = rng.choice(pool)
                 moves.append((optimistic, "drawn"))
 
+    if optimistic is None and (pool := waiting()):
+        optimistic = rng.choice(pool)
+        moves.append((optimistic, "drawn"))
     while len(fixed) < FIXED_SLOTS and (pool := waiting(optimistic)):
         best = max(scores[key] for key in pool)
         chosen = rng.choice([key for key in pool if scores[key] == best])
         fixed.append(chosen)
         moves.append((chosen, "filled"))
-    if optimistic is None and (pool := waiting()):
-        optimistic = rng.choice(pool)
-        moves.append((optimistic, "drawn"))
     return Choice(Slots(tuple(fixed), optimistic), scores, tuple(moves))

@@ -1,0 +1,262 @@
+"""The command line. Each command is thin: it reads options, calls one room, and shows what that says.
+
+Heavy imports happen inside the commands, so that `minibit --help` answers at once. `main` is the one
+place where errors become exit codes: 0 what was asked for happened, 1 it did not, 2 it could not be
+asked for like that, 130 Ctrl-C.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from minibit import __version__
+from minibit.errors import MinibitError, UsageError
+
+DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
+SAMPLE_UPLOAD_LIMIT: Final = "1M"
+MAX_PEERS: Final = 100
+
+app = typer.Typer(
+    name="minibit",
+    help="Share a file among many machines, and watch how the swarm does it.",
+    epilog="Start with: minibit swarm --peers 5",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Tracker = Annotated[str, typer.Option(help="The tracker's address.", envvar="MINIBIT_TRACKER")]
+UploadLimit = Annotated[
+    str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
+]
+Picking = Annotated[
+    str, typer.Option(metavar="NAME", help="rarest-first, random, sequential, or your own as module:Class.")
+]
+Choking = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class."),
+]
+Seed = Annotated[int | None, typer.Option(help="Makes every random choice repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+UntilEof = Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.", hidden=True)]
+Share = Annotated[Path | None, typer.Option(metavar="PATH", help="The file or folder to share.")]
+BlockSize = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="Like 256K; chosen by the size of the share.")
+]
+Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help="Percent of all blocks dealt to each new peer.")]
+
+
+@app.command()
+def tracker(
+    share: Share = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines join.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The tracker's port; 0 for any.")] = 5000,
+    origin_port: Annotated[int, typer.Option(help="The origin's port; 0 for any.")] = 0,
+    grant: Grant = "30-50",
+    block_size: BlockSize = None,
+    upload_limit: UploadLimit = None,
+    choking: Choking = "tit-for-tat",
+    seed: Seed = None,
+    json: Json = False,
+    until_eof: UntilEof = False,
+) -> None:
+    """Share a file or folder: run the tracker and the origin, the peer that holds everything.
+
+    Without --share, a small bundled sample is shared. With --json, the document says where it listens.
+    """
+    from minibit.commands import run_tracker
+
+    run_tracker(
+        share=share,
+        host=host,
+        port=_port(port, "--port"),
+        origin_port=_port(origin_port, "--origin-port"),
+        grant=_grant(grant),
+        block_size=_block_size(block_size),
+        upload_limit=_rate(upload_limit or "0"),
+        choking=choking,
+        seed=seed,
+        as_json=json,
+        until_eof=until_eof,
+    )
+
+
+@app.command()
+def peer(
+    name: Annotated[str, typer.Argument(help="What this peer is called; each active peer needs its own.")],
+    port: Annotated[int, typer.Argument(help="The port to listen on; 0 for any.")],
+    tracker: Tracker = DEFAULT_TRACKER,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
+    ] = None,
+    leave_when_done: Annotated[
+        bool, typer.Option("--leave-when-done", help="End when complete instead of helping others.")
+    ] = False,
+    upload_limit: UploadLimit = None,
+    picking: Picking = "rarest-first",
+    choking: Choking = "tit-for-tat",
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds to look for the tracker before giving up.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Where to listen.  [default: as far as the tracker can be reached]")
+    ] = None,
+    seed: Seed = None,
+    until_eof: UntilEof = False,
+) -> None:
+    """Join a swarm: fetch what the tracker shares, and help others to it.
+
+    What is already in the folder is checked and kept, so a peer that was stopped goes on where it was.
+    """
+    from minibit.commands import run_peer
+    from minibit.peer import Settings
+
+    run_peer(
+        Settings(
+            name=_name(name),
+            port=_port(port, "PORT"),
+            tracker=tracker,
+            folder=directory or Path(name),
+            upload_limit=_rate(upload_limit or "0"),
+            picking=picking,
+            choking=choking,
+            timeout=timeout,
+            leave_when_done=leave_when_done,
+            seed=seed,
+            host=host,
+        ),
+        until_eof=until_eof,
+    )
+
+
+@app.command()
+def status(
+    tracker: Tracker = DEFAULT_TRACKER,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the swarm of a tracker: who holds which blocks, and who uploads to whom."""
+    from minibit.commands import run_status
+
+    run_status(tracker, watch=watch, as_json=json)
+
+
+@app.command()
+def swarm(
+    peers: Annotated[int, typer.Option(min=1, max=MAX_PEERS, help="How many peers, besides the origin.")] = 5,
+    share: Share = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Keep each peer's files and log here.")
+    ] = None,
+    upload_limit: UploadLimit = None,
+    picking: Picking = "rarest-first",
+    choking: Choking = "tit-for-tat",
+    grant: Grant = "30-50",
+    block_size: BlockSize = None,
+    seed: Seed = None,
+    json: Json = False,
+) -> None:
+    """Run a whole swarm on this machine, watch it, and verify every copy.
+
+    Without --share, a small bundled sample is shared, slowly enough to watch. What --share names goes
+    as fast as it can.
+    """
+    from minibit.commands import run_swarm
+
+    limit = upload_limit if upload_limit is not None else ("0" if share else SAMPLE_UPLOAD_LIMIT)
+    _grant(grant)
+    run_swarm(
+        peers=peers,
+        share=share,
+        directory=directory,
+        upload_limit=_rate(limit),
+        picking=picking,
+        choking=choking,
+        grant=grant,
+        block_size=_block_size(block_size),
+        seed=seed,
+        as_json=json,
+    )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"minibit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
+        result: Any = app(args=arguments, standalone_mode=False)
+    except MinibitError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left (as `head` does): that is no error of anybody's.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        hint = getattr(error, "format_message", None)
+        if hint is None:
+            raise
+        return _fail(f"{hint()} (minibit --help explains)", getattr(error, "exit_code", 2))
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"minibit: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _name(name: str) -> str:
+    from minibit.extended import MAX_NAME, plain_text
+
+    if not name or plain_text(name) != name or name in (".", "..") or "/" in name:
+        raise UsageError(f"NAME: {name!r} is not a peer's name; choose 1–{MAX_NAME} letters and digits")
+    return name
+
+
+def _port(port: int, where: str) -> int:
+    if not 0 <= port <= 65535:
+        raise UsageError(f"{where}: {port} is not a port; choose 1024–65535, or 0 for any free one")
+    return port
+
+
+def _rate(text: str) -> float:
+    from minibit.units import parse_size
+
+    return float(parse_size(text.removesuffix("/s"), "--upload-limit"))
+
+
+def _block_size(text: str | None) -> int | None:
+    from minibit.units import parse_size
+
+    return None if text is None else parse_size(text, "--block-size")
+
+
+def _grant(text: str) -> tuple[float, float]:
+    low, dash, high = text.partition("-")
+    if not dash or not (low + high).isdecimal() or not 0 <= int(low) <= int(high) <= 100:
+        raise UsageError(f"--grant: {text!r} is not LOW-HIGH in percent; the default is 30-50")
+    return int(low) / 100, int(high) / 100

@@ -1,0 +1,68 @@
+"""How a command ends before its work does: Ctrl-C, SIGTERM, or the end of standard input.
+
+The last is how a peer outlives its swarm by no more than a moment, however the swarm ends: the swarm
+holds the other end of a pipe, and the kernel closes it even when the swarm is killed.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from threading import Event, Thread
+from typing import Any, Final
+
+GRACE_SECONDS: Final = 8.0  # how long goodbyes may take once standard input has ended
+
+
+class Interrupt:
+    """Asks the work of this process to end. Threads poll or wait for `event`."""
+
+    def __init__(self) -> None:
+        self.event = Event()
+        self.code = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def guard(self, work: Coroutine[Any, Any, None], *, until_eof: bool = False) -> int:
+        """Run `work` until it ends or is asked to; returns the exit code: 0, 130 (Ctrl-C) or 143.
+
+        With `until_eof`, the end of standard input ends the work too, with 0.
+        """
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(work)
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.end, 128 + number)
+        if until_eof:
+            Thread(target=self._await_eof, args=(loop,), name="minibit-eof", daemon=True).start()
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            if not self.event.is_set():
+                raise
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+        return self.code
+
+    def end(self, code: int = 0) -> None:
+        """End the work, from the loop's thread; a second call changes nothing."""
+        if not self.event.is_set():
+            self.code = code
+            self.event.set()
+            if self._task is not None:
+                self._task.cancel()
+
+    def _await_eof(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(OSError):
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+        with suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(self.end)
+        self._leave_anyway()
+
+    def _leave_anyway(self) -> None:
+        # Nobody is left who could end this process if its goodbyes hang.
+        Event().wait(GRACE_SECONDS)
+        os._exit(1)

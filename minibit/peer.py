@@ -1,0 +1,272 @@
+"""One peer as a user runs it: find the tracker, see what is on disk, register, trade, say goodbye.
+
+It ties a `Node` to a `TrackerClient`. The tracker is asked in worker threads, so that a slow one never
+stops the trade; a tracker that is gone is asked again and again, and one that has forgotten us, because
+it restarted say, is told anew what we hold.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from minibit import bitfield, strategies
+from minibit.disk import check
+from minibit.engine import Engine, Identity
+from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError
+from minibit.interrupt import Interrupt
+from minibit.listener import listen
+from minibit.metainfo import Metainfo
+from minibit.node import Node
+from minibit.portrait import figures, portrait
+from minibit.registration import PeerAddress
+from minibit.snapshot import Figures, PeerView
+from minibit.storage import Storage
+from minibit.tracker_client import (
+    NameTakenError,
+    Registered,
+    TrackerClient,
+    normalised,
+    retrying,
+)
+from minibit.units import duration
+
+T = TypeVar("T")
+
+PEER_ID_PREFIX: Final = b"-MB0100-"  # BEP 20: client and version
+LOOPBACK: Final = "127.0.0.1"
+RUNS_NAMED: Final = 8  # runs of granted blocks that one line names
+PROBE_SECONDS: Final = 2.0
+GOODBYE_SECONDS: Final = 3.0
+MAX_PAUSE: Final = 8.0  # s between heartbeats while the tracker does not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user chose. `timeout` is how many seconds to look for the tracker, None for ever."""
+
+    name: str
+    port: int
+    tracker: str
+    folder: Path
+    upload_limit: float = 0.0
+    picking: str = "rarest-first"
+    choking: str = "tit-for-tat"
+    timeout: float | None = None
+    leave_when_done: bool = False
+    seed: int | None = None
+    host: str | None = None
+
+
+def new_peer_id() -> bytes:
+    """A wire id of 20 bytes; no seed decides it, for two peers with one seed must still differ."""
+    return PEER_ID_PREFIX + os.urandom(12)
+
+
+class Peer:
+    """A peer of the share that one tracker offers.
+
+    Args:
+        tell: called with a line about each thing that a user wants to know.
+        progress: called with (blocks checked, blocks in all) while data on disk is checked, from a thread.
+        interrupt: asks us to end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        tell: Callable[[str], None],
+        progress: Callable[[int, int], None],
+        interrupt: Interrupt,
+    ) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._progress = progress
+        self._interrupt = interrupt
+        self._metainfo: Metainfo | None = None
+        self._node: Node | None = None
+        self._granted = 0
+        self._hurry = asyncio.Event()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every block is here and verified."""
+        return self._node is not None and self._node.finished.is_set()
+
+    def view(self) -> PeerView | None:
+        """The picture of this peer now; None before it trades."""
+        if self._node is None or self._metainfo is None:
+            return None
+        return portrait(self._node.engine, self._metainfo.name, self._granted, self._node.now)
+
+    async def run(self) -> None:
+        """Trade until interrupted, or until complete if the settings say so.
+
+        Raises:
+            UsageError: something the user asked for cannot be.
+            TrackerUnreachableError: no tracker within the time allowed.
+            StorageError: the disk refused.
+        """
+        settings = self._settings
+        picking, choking = strategies.picking(settings.picking), strategies.choking(settings.choking)
+        listener = listen(settings.host or default_host(settings.tracker), settings.port)
+        port = listener.getsockname()[1]
+        peer_id = new_peer_id()
+        client = TrackerClient(settings.tracker, name=settings.name, bt_id=peer_id, port=port)
+        storage: Storage | None = None
+        try:
+            metainfo = await self._patiently(client.torrent)
+            storage = Storage(metainfo, settings.folder, writable=True)
+            await asyncio.to_thread(storage.prepare)
+            have = await asyncio.to_thread(
+                check, storage, metainfo, self._progress, self._interrupt.event.is_set
+            )
+            welcome = await self._register(client, have)
+            self._metainfo, self._granted = metainfo, welcome.granted
+            count = metainfo.layout.block_count
+            self._tell(f"registered as {settings.name} with the tracker at {client.url}")
+            self._tell(f"listening on port {port}")
+            self._tell(f"granted {_listed(welcome.granted)} of {count} blocks; {have.bit_count()} on disk")
+            loop = asyncio.get_running_loop()
+            engine = Engine(
+                Identity(settings.name, peer_id, port),
+                metainfo.info_hash,
+                metainfo.layout,
+                have=have,
+                picking=picking,
+                choking=choking,
+                rng=Random(settings.seed),
+                now=loop.time(),
+                upload_limit=settings.upload_limit,
+            )
+            self._node = Node(engine, metainfo, storage, listener, on_announce=lambda _: self._hurry.set())
+            self._node.peers_found(welcome.peers)
+            await self._trade(self._node, client, welcome.interval)
+        finally:
+            listener.close()
+            if storage is not None:
+                storage.close()
+            client.close()
+
+    async def _trade(self, node: Node, client: TrackerClient, interval: float) -> None:
+        tasks = {
+            asyncio.create_task(node.run()),
+            asyncio.create_task(self._heartbeats(node, client, interval)),
+        }
+        done_task = asyncio.create_task(self._await_completion(node))
+        if self._settings.leave_when_done:
+            tasks.add(done_task)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*tasks, done_task):
+                task.cancel()
+            await asyncio.gather(*tasks, done_task, return_exceptions=True)
+            await self._say_goodbye(client)
+
+    async def _await_completion(self, node: Node) -> None:
+        await node.finished.wait()
+        own = self._figures(node)
+        if own.verified:
+            self._tell(
+                f"complete: all {node.engine.layout.block_count} blocks verified "
+                f"after {duration(own.completed_after, tenths=True)}"
+            )
+        else:
+            self._tell("complete: every block was on disk already")
+
+    # --- the tracker
+
+    async def _patiently(self, call: Callable[[], T]) -> T:
+        """`call`, repeated while no tracker answers, in a thread that ends when we are interrupted."""
+
+        def waiting(error: TrackerUnreachableError, pause: float) -> None:
+            self._tell(f"{error} Trying again in {pause:.0f} s")
+
+        def patiently() -> T:
+            return retrying(
+                call,
+                timeout=self._settings.timeout,
+                sleep=self._interrupt.event.wait,
+                clock=time.monotonic,
+                on_retry=waiting,
+            )
+
+        return await asyncio.to_thread(patiently)
+
+    async def _register(self, client: TrackerClient, have: int) -> Registered:
+        try:
+            return await self._patiently(lambda: client.register(have))
+        except NameTakenError as error:
+            if await asyncio.to_thread(_answers, error.peer):
+                raise
+        # Its holder is gone without a goodbye: we are that peer come back, or its heir.
+        return await self._patiently(lambda: client.register(have, replace=True))
+
+    async def _heartbeats(self, node: Node, client: TrackerClient, interval: float) -> None:
+        pause, silent = interval, False
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), pause)
+            self._hurry.clear()
+            have, own = node.engine.requests.have, self._figures(node)
+            try:
+                listing = await asyncio.to_thread(client.heartbeat, have, own)
+                peers: Iterable[PeerAddress] = listing.peers
+                if not listing.registered:
+                    peers = (await asyncio.to_thread(client.register, have)).peers
+                    self._tell("the tracker had forgotten us: registered again")
+            except (TrackerUnreachableError, TrackerRefusedError) as error:
+                if not silent:
+                    self._tell(f"{error} Trading goes on without it")
+                silent, pause = True, min(max(2 * pause, 1.0), MAX_PAUSE)
+                continue
+            if silent:
+                self._tell("the tracker answers again")
+            silent, pause = False, listing.interval
+            node.peers_found(peers)
+
+    async def _say_goodbye(self, client: TrackerClient) -> None:
+        with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
+            await asyncio.wait_for(asyncio.to_thread(client.disconnect), GOODBYE_SECONDS)
+
+    def _figures(self, node: Node) -> Figures:
+        return figures(node.engine, node.now)
+
+
+def default_host(tracker: str) -> str:
+    """Where to listen: on this machine only if the tracker is on it and nowhere else, else everywhere."""
+    host = urlsplit(normalised(tracker)).hostname or ""
+    return LOOPBACK if host in ("localhost", "::1") or host.startswith("127.") else "0.0.0.0"
+
+
+def _answers(peer: PeerAddress) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection((peer.ip, peer.port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _listed(blocks: int) -> str:
+    """How many blocks and which, as far as a line has room: "12 (0–3, 7, 9–15)"."""
+    runs: list[list[int]] = []
+    for block in bitfield.indices(blocks):
+        if runs and runs[-1][1] == block - 1:
+            runs[-1][1] = block
+        else:
+            runs.append([block, block])
+    named = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in runs[:RUNS_NAMED])
+    more = ", …" if len(runs) > RUNS_NAMED else ""
+    return f"{blocks.bit_count()} ({named}{more})" if runs else "none"

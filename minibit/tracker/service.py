@@ -1,0 +1,127 @@
+"""A tracker and its origin in one process: the tracker answers HTTP, the origin holds the whole share.
+
+The tracker's threads and the origin's loop meet in two places only: a grant is handed to the loop, and
+once a second the loop tells the tracker how the origin stands.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from minibit import bitfield, strategies
+from minibit.engine import Engine, Identity
+from minibit.listener import listen
+from minibit.node import Node
+from minibit.peer import new_peer_id
+from minibit.portrait import figures
+from minibit.registration import ORIGIN
+from minibit.share import Share
+from minibit.snapshot import SwarmView
+from minibit.storage import Storage
+from minibit.tracker.app import create_app
+from minibit.tracker.server import TrackerServer
+from minibit.tracker.tracker import Tracker
+
+REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user chose. `grant` is the smallest and largest part of all blocks dealt to a new peer."""
+
+    host: str = "127.0.0.1"
+    port: int = 5000
+    origin_port: int = 0
+    grant: tuple[float, float] = (0.3, 0.5)
+    upload_limit: float = 0.0
+    choking: str = "tit-for-tat"
+    seed: int | None = None
+
+
+class TrackerService:
+    """Serves one share until cancelled."""
+
+    def __init__(self, share: Share, settings: Settings) -> None:
+        self._share = share
+        self._settings = settings
+        self._origin: Node | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tracker = Tracker(
+            share.metainfo,
+            clock=time.time,
+            rng=Random(settings.seed),
+            grant=settings.grant,
+            on_grant=self._grant,
+            on_leave=self._leave,
+        )
+        self._server = TrackerServer(create_app(self._tracker), settings.host, settings.port)
+
+    def view(self) -> SwarmView:
+        """The swarm as it stands."""
+        return self._tracker.status()
+
+    async def run(self, ready: Callable[[int, int], None]) -> None:
+        """Serve until cancelled; `ready(tracker's port, origin's port)` is called once both listen.
+
+        Raises:
+            UsageError: a port is taken, or a strategy does not exist.
+            StorageError: the shared file cannot be read any more.
+        """
+        settings, metainfo = self._settings, self._share.metainfo
+        self._loop = asyncio.get_running_loop()
+        choking = strategies.choking(settings.choking)
+        listener = listen(settings.host, settings.origin_port)
+        ip, port = listener.getsockname()[:2]
+        storage = Storage(metainfo, self._share.folder, writable=False)
+        try:
+            engine = Engine(
+                Identity(ORIGIN, new_peer_id(), port),
+                metainfo.info_hash,
+                metainfo.layout,
+                have=bitfield.full(metainfo.layout.block_count),
+                picking=strategies.picking("rarest-first"),
+                choking=choking,
+                rng=Random(settings.seed),
+                now=self._loop.time(),
+                upload_limit=settings.upload_limit,
+                offering=True,
+            )
+            self._origin = Node(engine, metainfo, storage, listener)
+            self._report(self._origin, ip)
+            self._server.start()
+            ready(self._server.port, port)
+            trading = asyncio.create_task(self._origin.run())
+            try:
+                while not trading.done():
+                    await asyncio.wait([trading], timeout=REPORT_SECONDS)
+                    self._report(self._origin, ip)
+                trading.result()
+            finally:
+                trading.cancel()
+                await asyncio.gather(trading, return_exceptions=True)
+        finally:
+            await asyncio.to_thread(self._server.close)
+            listener.close()
+            storage.close()
+
+    def _report(self, origin: Node, ip: str) -> None:
+        engine = origin.engine
+        identity = engine.identity
+        self._tracker.report_origin(
+            identity.port, engine.requests.have, figures(engine, origin.now), identity.peer_id, ip
+        )
+
+    def _grant(self, peer_id: bytes, blocks: int) -> None:
+        # Called on the tracker's threads, which may outlive the loop by a moment.
+        if self._loop is not None and self._origin is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._origin.granted, peer_id, blocks)
+
+    def _leave(self, peer_id: bytes) -> None:
+        if self._loop is not None and self._origin is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._origin.engine.revoked, peer_id)
