@@ -103,34 +103,42 @@ class Downloads:
 
     # --- chunks
 
-    def piece(self, neighbour: Neighbour, piece: m.Piece, now: float) -> None:
-        """A chunk came."""
+    def pieces(self, neighbour: Neighbour, pieces: list[m.Piece], now: float) -> None:
+        """A run of chunks came."""
         assert neighbour.peer_id is not None
-        length = len(piece.data)
-        self.total += length
+        count = sum(len(piece.data) for piece in pieces)
+        self.total += count
         if neighbour.origin:
-            self.from_origin += length
-        neighbour.count_received(length, now)
+            self.from_origin += count
+        neighbour.count_received(count, now)
         neighbour.asked_at = now
         neighbour.snubbed = False
-        arrival = self.requests.arrived(
-            neighbour.key, neighbour.peer_id, piece.index, piece.begin, length, now
-        )
-        if arrival.waited is not None:
-            if arrival.waited < QUICK:
-                neighbour.window = min(neighbour.window + 1, MAX_WINDOW, neighbour.queue_limit)
-            elif arrival.waited > SLOW:
-                neighbour.window = max(neighbour.window - 1, MIN_WINDOW)
-        if not arrival.accepted:
-            neighbour.unasked += arrival.waited is None
-            if neighbour.unasked > MAX_UNASKED:
-                self._hang_up(neighbour, "sends what nobody asked for")
-            return
-        self._emit(Store(piece.index, piece.begin, piece.data))
-        for other in arrival.cancel:
-            self._emit(Send(other, (m.Cancel(piece.index, piece.begin, length),)))
-        if arrival.complete:
-            self._emit(Verify(piece.index))
+        emit, arrived = self._emit, self.requests.arrived
+        key, sender = neighbour.key, neighbour.peer_id
+        widest = min(MAX_WINDOW, neighbour.queue_limit)
+        for piece in pieces:
+            block, begin, data = piece.index, piece.begin, piece.data
+            arrival = arrived(key, sender, block, begin, len(data), now)
+            waited = arrival.waited
+            if waited is None:
+                pass
+            elif waited < QUICK:
+                if neighbour.window < widest:
+                    neighbour.window += 1
+            elif waited > SLOW and neighbour.window > MIN_WINDOW:
+                neighbour.window -= 1
+            if not arrival.accepted:
+                neighbour.unasked += waited is None
+                continue
+            emit(Store(block, begin, data))
+            for other in arrival.cancel:
+                emit(Send(other, (m.Cancel(block, begin, len(data)),)))
+            if arrival.complete:
+                emit(Verify(block))
+        if neighbour.unasked > MAX_UNASKED:
+            self._hang_up(neighbour, "sends what nobody asked for")
+        else:
+            self.fill(neighbour, now)
 
     def block_verified(self, block: int, ok: bool, now: float) -> None:
         """A block's hash was right or wrong: tell those who need it, or find out who was guilty."""

@@ -154,20 +154,21 @@ class Engine:
             return []
         self._now = now
         neighbour.last_received = now
-        fetched = False
+        run: list[m.Piece] = []
         try:
             for message in messages:
                 if type(message) is m.Piece:
-                    self.downloads.piece(neighbour, message, now)
-                    fetched = True
-                else:
+                    run.append(message)
+                    continue
+                if run:
+                    self.downloads.pieces(neighbour, run, now)
+                    run = []
+                if key in self.neighbours:
                     self._hear(neighbour, message, now)
-                if key not in self.neighbours:
-                    return self._done(now)
+            if run and key in self.neighbours:
+                self.downloads.pieces(neighbour, run, now)
         except RemoteProtocolError as error:
             self._hang_up(neighbour, str(error))
-        if fetched and key in self.neighbours:
-            self.downloads.fill(neighbour, now)
         return self._done(now)
 
     def flushed(self, key: int, count: int, now: float) -> list[Effect]:

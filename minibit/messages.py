@@ -18,6 +18,7 @@ _HEADER = struct.Struct(">IB")
 _ONE = struct.Struct(">I")
 _THREE = struct.Struct(">III")
 _PIECE_HEADER = struct.Struct(">IBII")
+_REQUEST = struct.Struct(">IBIII")
 PIECE_HEADER_LENGTH: Final = _PIECE_HEADER.size
 
 Buffer = bytes | bytearray | memoryview
@@ -172,6 +173,9 @@ class Bitfield(Message):
 @dataclass(frozen=True, slots=True)
 class Request(_OfChunk):
     ID: ClassVar[int] = 6
+
+    def encode(self) -> bytes:
+        return _REQUEST.pack(13, 6, self.index, self.begin, self.length)
 
 
 @dataclass(frozen=True, slots=True)

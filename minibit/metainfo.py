@@ -29,20 +29,27 @@ BLOCKS_AIMED_AT: Final = 2048
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """How `total_size` bytes are cut: blocks of `block_size` bytes, the last one shorter."""
 
     total_size: int
     block_size: int
 
-    @property
+    @cached_property
     def block_count(self) -> int:
         return -(-self.total_size // self.block_size)
 
+    @cached_property
+    def _last(self) -> tuple[int, int]:
+        """(the last block, its length)"""
+        last = self.block_count - 1
+        return last, self.total_size - last * self.block_size
+
     def block_length(self, block: int) -> int:
         """Bytes in `block`."""
-        return min(self.block_size, self.total_size - block * self.block_size)
+        last, length = self._last
+        return length if block == last else self.block_size
 
     def chunk_count(self, block: int) -> int:
         """Chunks in `block`, the last one possibly shorter."""
@@ -50,15 +57,15 @@ class Layout:
 
     def chunk_length(self, block: int, chunk: int) -> int:
         """Bytes in chunk number `chunk` of `block`."""
-        return min(CHUNK_SIZE, self.block_length(block) - chunk * CHUNK_SIZE)
+        left = self.block_length(block) - chunk * CHUNK_SIZE
+        return CHUNK_SIZE if left > CHUNK_SIZE else left
 
     def contains(self, block: int, begin: int, length: int) -> bool:
-        """Whether `length` bytes from `begin` in `block` exist."""
-        return (
-            0 <= block < self.block_count
-            and begin >= 0
-            and length > 0
-            and begin + length <= self.block_length(block)
+        """Whether `length` bytes from `begin` in `block` exist; none of the three may be negative."""
+        last, last_length = self._last
+        end = begin + length
+        return length > 0 and (
+            (block < last and end <= self.block_size) or (block == last and end <= last_length)
         )
 
 

@@ -217,7 +217,9 @@ class Peer:
         pause, silent = interval, False
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), pause)
+                # Not `wait_for`: on Python 3.11 it forgets to be cancelled if it is done at the same time.
+                async with asyncio.timeout(pause):
+                    await self._hurry.wait()
             self._hurry.clear()
             have, own = node.engine.requests.have, self._figures(node)
             try:
@@ -238,7 +240,8 @@ class Peer:
 
     async def _say_goodbye(self, client: TrackerClient) -> None:
         with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
-            await asyncio.wait_for(asyncio.to_thread(client.disconnect), GOODBYE_SECONDS)
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await asyncio.to_thread(client.disconnect)
 
     def _figures(self, node: Node) -> Figures:
         return figures(node.engine, node.now)

@@ -10,7 +10,7 @@ neighbour too, and cancelled wherever they did not come from.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from minibit import bitfield
 from minibit.messages import Request
@@ -38,8 +38,7 @@ class OpenBlock:
     senders: set[Sender] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What became of a chunk: whether it is new, how long we waited, whose request to cancel."""
 
     accepted: bool
@@ -131,9 +130,11 @@ class Requests:
             opened.todo.remove(chunk)  # we took the request back, but it comes all the same: welcome
             if not opened.todo:
                 del self._spare[block]
-        others = tuple(other for other in askers or () if other != key)
-        for other in others:
-            self._outstanding[other].pop((block, chunk), None)
+        others: tuple[int, ...] = ()
+        if askers is not None and askers != (key,):
+            others = tuple(other for other in askers if other != key)
+            for other in others:
+                self._outstanding[other].pop((block, chunk), None)
         opened.senders.add(sender)
         complete = not opened.asked and not opened.todo
         if complete:
@@ -195,10 +196,10 @@ class Requests:
         self, key: int, block: int, opened: OpenBlock, room: int, now: float, asked: list[Request]
     ) -> None:
         mine = self._outstanding.setdefault(key, {})
-        todo = opened.todo
+        todo, only = opened.todo, (key,)
         for _ in range(min(room, len(todo))):
             chunk = todo.pop()
-            opened.asked[chunk] = (key,)
+            opened.asked[chunk] = only
             mine[block, chunk] = now
             asked.append(self._request(block, chunk))
         if not todo:
