@@ -177,10 +177,10 @@ class Connection:
         """The bytes that go before `length` bytes of data, so that the data itself is never copied.
 
         Raises:
-            LocalProtocolError: not legal now, or there are no such bytes.
+            LocalProtocolError: not legal now.
         """
-        if self._local not in _OPENED or not self._layout.contains(index, begin, length):
-            raise LocalProtocolError(f"cannot send piece {index}+{begin} in {self._local.name}")
+        if self._local not in _OPENED:
+            raise LocalProtocolError(f"Piece is not legal in {self._local.name}")
         return m.piece_header(index, begin, length)
 
     def _greeted(self, handshake: m.Handshake) -> m.Handshake:

@@ -5,6 +5,8 @@ chunk, so it doubles each round trip until the link is full; an answer after two
 """
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
+from operator import attrgetter
 from random import Random
 from typing import Final
 
@@ -12,6 +14,7 @@ from minibit import messages as m
 from minibit.copies import Copies
 from minibit.effects import Discard, Effect, Finished, Send, Store, Verify
 from minibit.errors import UsageError
+from minibit.metainfo import CHUNK_SIZE, Layout
 from minibit.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
 from minibit.requests import Requests
 from minibit.strategies.view import Pick, PickingStrategy, SwarmView
@@ -38,6 +41,7 @@ class Downloads:
     def __init__(
         self,
         *,
+        layout: Layout,
         requests: Requests,
         neighbours: Mapping[int, Neighbour],
         copies: Copies,
@@ -48,6 +52,7 @@ class Downloads:
         ban: Callable[[bytes, str], None],
         rng: Random,
     ) -> None:
+        self._layout = layout
         self.requests = requests
         self._neighbours = neighbours
         self._copies = copies
@@ -113,32 +118,39 @@ class Downloads:
         neighbour.count_received(count, now)
         neighbour.asked_at = now
         neighbour.snubbed = False
-        emit, arrived = self._emit, self.requests.arrived
-        key, sender = neighbour.key, neighbour.peer_id
-        widest = min(MAX_WINDOW, neighbour.queue_limit)
-        for piece in pieces:
-            block, begin, data = piece.index, piece.begin, piece.data
-            arrival = arrived(key, sender, block, begin, len(data), now)
-            waited = arrival.waited
-            if waited is None:
-                pass
-            elif waited < QUICK:
-                if neighbour.window < widest:
-                    neighbour.window += 1
-            elif waited > SLOW and neighbour.window > MIN_WINDOW:
-                neighbour.window -= 1
-            if not arrival.accepted:
-                neighbour.unasked += waited is None
-                continue
-            emit(Store(block, begin, data))
-            for other in arrival.cancel:
-                emit(Send(other, (m.Cancel(block, begin, len(data)),)))
-            if arrival.complete:
-                emit(Verify(block))
+        for block, run in groupby(pieces, attrgetter("index")):
+            self._run(neighbour, block, list(run), now)
         if neighbour.unasked > MAX_UNASKED:
             self._hang_up(neighbour, "sends what nobody asked for")
         else:
             self.fill(neighbour, now)
+
+    def _run(self, neighbour: Neighbour, block: int, run: list[m.Piece], now: float) -> None:
+        """A run of chunks of one block."""
+        assert neighbour.peer_id is not None
+        chunks = 0
+        for piece in run:
+            chunk, odd = divmod(piece.begin, CHUNK_SIZE)
+            if odd or len(piece.data) != self._layout.chunk_length(block, chunk):
+                neighbour.unasked += 1
+            else:
+                chunks |= 1 << chunk
+        arrival = self.requests.arrived(neighbour.key, neighbour.peer_id, block, chunks, now)
+        owed, accepted = arrival.owed, arrival.accepted
+        if owed and arrival.waited < QUICK:
+            neighbour.window = min(neighbour.window + owed, MAX_WINDOW, neighbour.queue_limit)
+        elif owed and arrival.waited > SLOW:
+            neighbour.window = max(neighbour.window - owed, MIN_WINDOW)
+        if accepted.bit_count() != len(run):
+            neighbour.unasked += (chunks & ~accepted).bit_count() if not owed else 0
+            run = [piece for piece in run if accepted >> (piece.begin // CHUNK_SIZE) & 1]
+        if run:
+            self._emit(Store(block, run))
+        for other, needless in arrival.cancel:
+            requests = self.requests.requests_for(block, needless)
+            self._emit(Send(other, tuple(m.Cancel(r.index, r.begin, r.length) for r in requests)))
+        if arrival.complete:
+            self._emit(Verify(block))
 
     def block_verified(self, block: int, ok: bool, now: float) -> None:
         """A block's hash was right or wrong: tell those who need it, or find out who was guilty."""

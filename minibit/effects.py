@@ -3,9 +3,10 @@
 `key` is the number that the shell gave a connection. Sizes are bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minibit.messages import Buffer, Handshake, Message, Request
+from minibit.messages import Handshake, Message, Piece, Request
 
 Address = tuple[str, int]
 """(IP address as text, port)."""
@@ -29,11 +30,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Keep these bytes, the block's part from `begin`. `data` is good only until the next read."""
+    """Keep the data of these pieces, all of this block. The data is good only until the next read."""
 
     block: int
-    begin: int
-    data: Buffer
+    pieces: Sequence[Piece]
 
 
 @dataclass(frozen=True, slots=True)

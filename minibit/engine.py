@@ -11,8 +11,9 @@ serving in `uploads`, choosing in `strategies`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 from minibit import __version__, bitfield
 from minibit import messages as m
@@ -92,6 +93,7 @@ class Engine:
         self._next_round = now + ROUND_SECONDS
         self._next_announce = now + REANNOUNCE_SECONDS
         self.downloads = Downloads(
+            layout=layout,
             requests=self.requests,
             neighbours=self.neighbours,
             copies=self.copies,
@@ -154,19 +156,17 @@ class Engine:
             return []
         self._now = now
         neighbour.last_received = now
-        run: list[m.Piece] = []
         try:
-            for message in messages:
-                if type(message) is m.Piece:
-                    run.append(message)
-                    continue
-                if run:
-                    self.downloads.pieces(neighbour, run, now)
-                    run = []
-                if key in self.neighbours:
-                    self._hear(neighbour, message, now)
-            if run and key in self.neighbours:
-                self.downloads.pieces(neighbour, run, now)
+            for kind, run in groupby(messages, type):
+                if key not in self.neighbours:
+                    break
+                if kind is m.Piece:
+                    self.downloads.pieces(neighbour, cast(list[m.Piece], list(run)), now)
+                elif kind is m.Request:
+                    self.uploads.requests(neighbour, cast(Iterable[m.Request], run), self.requests.have)
+                else:
+                    for message in run:
+                        self._hear(neighbour, message, now)
         except RemoteProtocolError as error:
             self._hang_up(neighbour, str(error))
         return self._done(now)
@@ -231,8 +231,6 @@ class Engine:
 
     def _hear(self, neighbour: Neighbour, message: m.Handshake | m.Message, now: float) -> None:
         match message:
-            case m.Request():
-                self.uploads.request(neighbour, message, self.requests.have)
             case m.Have(block):
                 self._know(neighbour, 1 << block, now)
             case m.Interested() | m.NotInterested():

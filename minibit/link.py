@@ -28,7 +28,7 @@ class Link:
         self.pending = b""
         self.writing = False  # whether the loop watches the socket for room
         self._queue: deque[bytes | Request] = deque()
-        self._parts: deque[memoryview] = deque()  # of the batch being sent
+        self._parts: deque[bytes | memoryview] = deque()  # of the batch being sent
         self._buffer: memoryview | None = None  # what the batch's data was read into
         self._payload = 0
 
@@ -62,7 +62,7 @@ class Link:
         while sent:
             part = self._parts[0]
             if sent < len(part):
-                self._parts[0] = part[sent:]
+                self._parts[0] = memoryview(part)[sent:]
                 return False, 0
             sent -= len(part)
             self._parts.popleft()
@@ -89,25 +89,25 @@ class Link:
         queue, parts = self._queue, self._parts
         used = 0
         run: list[Request] = []  # chunks that follow each other in the share: one read
+        expected = (-1, -1)  # where the next chunk of the run would begin
         while queue and len(parts) < MAX_PARTS:
             item = queue[0]
             if isinstance(item, bytes):
-                self._read(storage, run, used)
-                run.clear()
-                parts.append(memoryview(item))
+                parts.append(item)
             else:
                 if self._buffer is None:
                     self._buffer = buffers.acquire(SEND_BATCH)
-                if used + item.length > SEND_BATCH:
+                index, begin, length = item.index, item.begin, item.length
+                if used + length > SEND_BATCH:
                     break
-                if run and (run[-1].index, run[-1].begin + run[-1].length) != (item.index, item.begin):
+                if (index, begin) != expected:
                     self._read(storage, run, used)
-                    run.clear()
-                header = self.connection.send_piece(item.index, item.begin, item.length)
-                parts.append(memoryview(header))
-                parts.append(self._buffer[used : used + item.length])
+                    run = []
+                expected = (index, begin + length)
+                parts.append(self.connection.send_piece(index, begin, length))
+                parts.append(self._buffer[used : used + length])
                 run.append(item)
-                used += item.length
+                used += length
             queue.popleft()
         self._read(storage, run, used)
         self._payload = used

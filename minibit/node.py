@@ -203,15 +203,15 @@ class Node:
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
-            if type(effect) is Store:  # once per chunk: no time for a match
-                block, begin, data = effect.block, effect.begin, effect.data
-                view = self._blocks.get(block)
-                if view is None:
-                    view = self._block_buffers.acquire(self._layout.block_length(block))
-                    self._blocks[block] = view
-                view[begin : begin + len(data)] = data
-                continue
             match effect:
+                case Store(block, pieces):
+                    view = self._blocks.get(block)
+                    if view is None:
+                        view = self._block_buffers.acquire(self._layout.block_length(block))
+                        self._blocks[block] = view
+                    for piece in pieces:
+                        begin = piece.begin
+                        view[begin : begin + len(piece.data)] = piece.data
                 case Send(key, messages):
                     link = self._links.get(key)
                     if link is not None:

@@ -1,13 +1,17 @@
 """Which chunk is wanted, asked of whom, or here: the bookkeeping between blocks and requests.
 
 The invariant, and a property test: a block is exactly one of *missing*, *in flight* (open: some of its
-chunks asked for or here), *verifying*, *have*. Chunks of one block are asked of one neighbour as long
-as that is possible, so that blocks complete soon and a corrupt one has a known sender.
+chunks asked for or here), *verifying*, *have*; a chunk of an open block is exactly one of *to do*,
+*asked* (of one neighbour or more), *here*. Chunks of one block are asked of one neighbour as long as
+that is possible, so that blocks complete soon and a corrupt one has a known sender.
+
+Sets of chunks are ints, like sets of blocks, so a run of chunks costs hardly more than one.
 
 *Endgame*: when nothing is left to ask for, chunks that have kept us waiting are asked of a second
 neighbour too, and cancelled wherever they did not come from.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -29,22 +33,52 @@ Sender = bytes
 
 @dataclass(slots=True)
 class OpenBlock:
-    """A block in flight. `todo` are the chunks nobody is asked for, `asked` those somebody is."""
+    """A block in flight; `todo`, `here` and the values of `asked` are sets of chunks."""
 
-    todo: list[int]  # descending, so that pop() gives the lowest
-    asked: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    todo: int
+    here: int = 0
+    asked: dict[int, int] = field(default_factory=dict)  # neighbour -> the chunks it owes us
+    since: float = 0.0  # when anybody was last asked for a chunk of it
     owner: int | None = None
     exclusive: bool = False  # only its owner may supply it
     senders: set[Sender] = field(default_factory=set)
 
 
 class Arrival(NamedTuple):
-    """What became of a chunk: whether it is new, how long we waited, whose request to cancel."""
+    """What became of a run of chunks: which are new, how many we had asked for and how long ago, whether
+    the block is complete, and whom to tell that we need which of them no more."""
 
-    accepted: bool
-    waited: float | None = None
+    accepted: int = 0
+    owed: int = 0
+    waited: float = 0.0
     complete: bool = False
-    cancel: tuple[int, ...] = ()
+    cancel: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(slots=True)
+class Debt:
+    """What one neighbour owes us: chunks in all, and when they were asked for, oldest batch first."""
+
+    chunks: int = 0
+    batches: deque[list[float]] = field(default_factory=deque)  # [chunks, when]
+
+    def add(self, chunks: int, now: float) -> None:
+        self.chunks += chunks
+        self.batches.append([chunks, now])
+
+    def settle(self, chunks: int) -> float:
+        """`chunks` of it are paid or forgiven; returns when the oldest of them was asked for."""
+        asked_at = self.batches[0][1]
+        self.chunks -= chunks
+        left: float = chunks
+        while left:
+            batch = self.batches[0]
+            paid = min(left, batch[0])
+            batch[0] -= paid
+            left -= paid
+            if not batch[0]:
+                self.batches.popleft()
+        return asked_at
 
 
 class Requests:
@@ -66,7 +100,7 @@ class Requests:
         self._open: dict[int, OpenBlock] = {}
         self._spare: dict[int, OpenBlock] = {}  # the open blocks with something to do
         self._senders: dict[int, set[Sender]] = {}  # of the blocks being verified
-        self._outstanding: dict[int, dict[tuple[int, int], float]] = {}  # neighbour -> (block, chunk) -> when
+        self._debts: dict[int, Debt] = {}
 
     @property
     def wanted(self) -> int:
@@ -79,7 +113,8 @@ class Requests:
 
     def outstanding(self, key: int) -> int:
         """How many chunks this neighbour owes us."""
-        return len(self._outstanding.get(key, ()))
+        debt = self._debts.get(key)
+        return 0 if debt is None else debt.chunks
 
     def ask(
         self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None], now: float, *, alone: bool
@@ -113,36 +148,34 @@ class Requests:
                 self._ask_again(key, blocks, min(room, ENDGAME_BATCH), now, asked)
         return asked
 
-    def arrived(self, key: int, sender: Sender, block: int, begin: int, length: int, now: float) -> Arrival:
-        """A chunk came from this neighbour."""
-        chunk, odd = divmod(begin, CHUNK_SIZE)
-        if odd or length != self._layout.chunk_length(block, chunk):
-            return Arrival(False)
-        asked_at = self._outstanding.get(key, {}).pop((block, chunk), None)
-        waited = None if asked_at is None else now - asked_at
+    def arrived(self, key: int, sender: Sender, block: int, chunks: int, now: float) -> Arrival:
+        """These chunks of a block came from this neighbour."""
         opened = self._open.get(block)
         if opened is None or (opened.exclusive and opened.owner != key):
-            return Arrival(False, waited)
-        askers = opened.asked.pop(chunk, None)
-        if askers is None:
-            if chunk not in opened.todo:
-                return Arrival(False, waited)
-            opened.todo.remove(chunk)  # we took the request back, but it comes all the same: welcome
+            return Arrival()
+        owed = self._settle(key, opened, chunks)
+        waited = now - owed[1] if owed[0] else 0.0
+        new = chunks & ~opened.here
+        if not new:
+            return Arrival(0, owed[0], waited)
+        opened.here |= new
+        opened.senders.add(sender)
+        if opened.todo & new:  # we took the request back, but it comes all the same: welcome
+            opened.todo &= ~new
             if not opened.todo:
                 del self._spare[block]
-        others: tuple[int, ...] = ()
-        if askers is not None and askers != (key,):
-            others = tuple(other for other in askers if other != key)
-            for other in others:
-                self._outstanding[other].pop((block, chunk), None)
-        opened.senders.add(sender)
-        complete = not opened.asked and not opened.todo
+        cancel: list[tuple[int, int]] = []
+        for other, theirs in list(opened.asked.items()):
+            if theirs & new:
+                self._settle(other, opened, new)
+                cancel.append((other, theirs & new))
+        complete = not opened.todo and not opened.asked
         if complete:
             del self._open[block]
             self._senders[block] = opened.senders
             self.in_flight ^= 1 << block
             self.verifying |= 1 << block
-        return Arrival(True, waited, complete, others)
+        return Arrival(new, owed[0], waited, complete, tuple(cancel))
 
     def verified(self, block: int, ok: bool) -> set[Sender]:
         """The block's hash was right or wrong; returns who supplied it."""
@@ -158,10 +191,10 @@ class Requests:
     def rejected(self, key: int, request: Request) -> bool:
         """This neighbour will not serve that request; returns whether it had been asked."""
         chunk, odd = divmod(request.begin, CHUNK_SIZE)
-        mine = self._outstanding.get(key, {})
-        if odd or mine.pop((request.index, chunk), None) is None:
+        opened = self._open.get(request.index)
+        if odd or opened is None or not opened.asked.get(key, 0) >> chunk & 1:
             return False
-        self._give_back(key, request.index, chunk)
+        self._give_back(key, request.index, opened, 1 << chunk)
         return True
 
     def release(self, key: int) -> tuple[list[Request], list[int]]:
@@ -170,12 +203,13 @@ class Requests:
         Returns the requests it still held, and the blocks that were abandoned because only this
         neighbour might have supplied them.
         """
-        mine = self._outstanding.pop(key, {})
-        requests = [self._request(block, chunk) for block, chunk in mine]
-        for block, chunk in mine:
-            self._give_back(key, block, chunk)
+        requests: list[Request] = []
         abandoned = []
         for block, opened in list(self._open.items()):
+            owed = opened.asked.get(key, 0)
+            if owed:
+                requests += self.requests_for(block, owed)
+                self._give_back(key, block, opened, owed)
             if opened.owner == key:
                 opened.owner = None
                 if opened.exclusive:
@@ -183,10 +217,19 @@ class Requests:
                     self._spare.pop(block, None)
                     self.in_flight ^= 1 << block
                     abandoned.append(block)
+        self._debts.pop(key, None)
         return requests, abandoned
 
+    def requests_for(self, block: int, chunks: int) -> list[Request]:
+        """One request per chunk, ascending."""
+        layout = self._layout
+        return [
+            Request(block, chunk * CHUNK_SIZE, layout.chunk_length(block, chunk))
+            for chunk in bitfield.indices(chunks)
+        ]
+
     def _start(self, key: int, block: int, alone: bool) -> OpenBlock:
-        opened = OpenBlock(list(range(self._layout.chunk_count(block) - 1, -1, -1)), owner=key)
+        opened = OpenBlock(bitfield.full(self._layout.chunk_count(block)), owner=key)
         opened.exclusive = alone or bool(self.suspect >> block & 1)
         self._open[block] = self._spare[block] = opened
         self.in_flight |= 1 << block
@@ -195,39 +238,58 @@ class Requests:
     def _take(
         self, key: int, block: int, opened: OpenBlock, room: int, now: float, asked: list[Request]
     ) -> None:
-        mine = self._outstanding.setdefault(key, {})
-        todo, only = opened.todo, (key,)
-        for _ in range(min(room, len(todo))):
-            chunk = todo.pop()
-            opened.asked[chunk] = only
-            mine[block, chunk] = now
-            asked.append(self._request(block, chunk))
-        if not todo:
+        chunks = _lowest(opened.todo, room)
+        opened.todo ^= chunks
+        if not opened.todo:
             self._spare.pop(block, None)
+        self._owe(key, block, opened, chunks, now, asked)
+
+    def _owe(
+        self, key: int, block: int, opened: OpenBlock, chunks: int, now: float, asked: list[Request]
+    ) -> None:
+        opened.asked[key] = opened.asked.get(key, 0) | chunks
+        opened.since = now
+        debt = self._debts.get(key)
+        if debt is None:
+            debt = self._debts[key] = Debt()
+        debt.add(chunks.bit_count(), now)
+        asked += self.requests_for(block, chunks)
 
     def _ask_again(self, key: int, blocks: int, room: int, now: float, asked: list[Request]) -> None:
-        mine = self._outstanding.setdefault(key, {})
         for block, opened in self._open.items():
-            if opened.exclusive or not blocks >> block & 1:
+            if opened.exclusive or not blocks >> block & 1 or now - opened.since < ENDGAME_AGE:
                 continue
-            for chunk, askers in opened.asked.items():
-                if len(asked) >= room:
-                    return
-                last = self._outstanding[askers[-1]][block, chunk]
-                if key not in askers and len(askers) < MAX_ASKED and now - last >= ENDGAME_AGE:
-                    opened.asked[chunk] = (*askers, key)
-                    mine[block, chunk] = now
-                    asked.append(self._request(block, chunk))
+            late = 0
+            for owed in opened.asked.values():
+                late |= owed
+            late &= ~opened.asked.get(key, 0)
+            if late and len(opened.asked) < MAX_ASKED and room > len(asked):
+                self._owe(key, block, opened, _lowest(late, room - len(asked)), now, asked)
 
-    def _give_back(self, key: int, block: int, chunk: int) -> None:
-        opened = self._open[block]
-        askers = tuple(asker for asker in opened.asked[chunk] if asker != key)
-        if askers:
-            opened.asked[chunk] = askers
+    def _settle(self, key: int, opened: OpenBlock, chunks: int) -> tuple[int, float]:
+        """This neighbour owes us these chunks no more: (how many it did owe, since when)."""
+        theirs = opened.asked.get(key, 0)
+        paid = theirs & chunks
+        if not paid:
+            return 0, 0.0
+        if theirs == paid:
+            del opened.asked[key]
         else:
-            del opened.asked[chunk]
-            opened.todo.append(chunk)
+            opened.asked[key] = theirs ^ paid
+        count = paid.bit_count()
+        return count, self._debts[key].settle(count)
+
+    def _give_back(self, key: int, block: int, opened: OpenBlock, chunks: int) -> None:
+        self._settle(key, opened, chunks)
+        for owed in opened.asked.values():
+            chunks &= ~owed
+        if chunks:
+            opened.todo |= chunks
             self._spare[block] = opened
 
-    def _request(self, block: int, chunk: int) -> Request:
-        return Request(block, chunk * CHUNK_SIZE, self._layout.chunk_length(block, chunk))
+
+def _lowest(chunks: int, count: int) -> int:
+    """The `count` lowest of these chunks, or all if there are no more."""
+    if chunks.bit_count() <= count:
+        return chunks
+    return chunks & ((1 << bitfield.nth(chunks, count)) - 1)

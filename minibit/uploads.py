@@ -4,7 +4,7 @@ Request queues live here, not in the shell, so that a choke really cancels and r
 shell never holds more than `MAX_UNSENT` bytes per neighbour.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Final
 
@@ -90,19 +90,23 @@ class Uploads:
 
     # --- queues
 
-    def request(self, neighbour: Neighbour, request: m.Request, have: int) -> None:
-        """A neighbour asks for a chunk; it is queued if it may, else rejected (BEP 6)."""
-        allowed = neighbour.unchoked or neighbour.granted >> request.index & 1
-        if not allowed or not have >> request.index & 1:
-            self._reject(neighbour, [request])
-        elif len(neighbour.queue) < MAX_QUEUE:
-            neighbour.queue.append(request)
-            if neighbour.unsent < MAX_UNSENT:
-                self._turns[neighbour.key] = None
-        elif neighbour.fast:
-            self._reject(neighbour, [request])
-        else:
-            self._hang_up(neighbour, f"asks for more than {MAX_QUEUE} chunks at once")
+    def requests(self, neighbour: Neighbour, requests: Iterable[m.Request], have: int) -> None:
+        """A neighbour asks for chunks; each is queued if it may be, else rejected (BEP 6)."""
+        servable = have if neighbour.unchoked else have & neighbour.granted
+        queue = neighbour.queue
+        refused = []
+        for request in requests:
+            if not servable >> request.index & 1:
+                refused.append(request)
+            elif len(queue) < MAX_QUEUE:
+                queue.append(request)
+            elif neighbour.fast:
+                refused.append(request)
+            else:
+                self._hang_up(neighbour, f"asks for more than {MAX_QUEUE} chunks at once")
+                return
+        self._reject(neighbour, refused)
+        self._queue_up(neighbour)
 
     def cancel(self, neighbour: Neighbour, cancelled: m.Cancel) -> None:
         """A neighbour takes a request back; BEP 6 wants a rejection in answer."""
@@ -131,16 +135,14 @@ class Uploads:
             neighbour.unsent += size
             self._bucket.take(size)
             self._emit(Upload(key, tuple(batch)))
-            if neighbour.queue and neighbour.unsent < MAX_UNSENT:
-                self._turns[key] = None
+            self._queue_up(neighbour)
 
     def flushed(self, neighbour: Neighbour, count: int, now: float) -> None:
         """`count` payload bytes have left for this neighbour."""
         neighbour.unsent -= count
         neighbour.count_sent(count, now)
         self.total += count
-        if neighbour.queue and neighbour.unsent < MAX_UNSENT:
-            self._turns[neighbour.key] = None
+        self._queue_up(neighbour)
 
     def next_deadline(self, now: float) -> float:
         """When the limit lets something leave; infinity if nothing waits."""
@@ -151,6 +153,10 @@ class Uploads:
         self._turns.pop(neighbour.key, None)
         if self.offers is not None:
             self.offers.forget(neighbour.key)
+
+    def _queue_up(self, neighbour: Neighbour) -> None:
+        if neighbour.queue and neighbour.unsent < MAX_UNSENT:
+            self._turns[neighbour.key] = None
 
     def _reject(self, neighbour: Neighbour, requests: list[m.Request]) -> None:
         # Without the Fast Extension a refused request is simply never answered.

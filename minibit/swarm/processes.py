@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from minibit.disk import check
-from minibit.errors import MinibitError, TrackerUnreachableError
+from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
 from minibit.metainfo import Metainfo
 from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmView
 from minibit.storage import Storage
@@ -82,7 +82,8 @@ class SwarmProcesses:
         """Start the tracker, and, when it is ready, the peers.
 
         Raises:
-            MinibitError: a process could not be started, with its own words.
+            MinibitError: the tracker could not be started, with its own words; a UsageError if it
+                says that the user is to ask for something else.
         """
         settings = self._settings
         arguments = ["tracker", "--json", "--port", "0", "--share", str(settings.share)]
@@ -96,7 +97,11 @@ class SwarmProcesses:
         try:
             ready = json.loads(await asyncio.to_thread(pipe.readline))
         except ValueError:
-            raise MinibitError(f"the tracker did not start: {_last_words(self._tracker)}") from None
+            code = await asyncio.to_thread(self._tracker.process.wait)
+            words = _last_words(self._tracker)
+            if code == UsageError.exit_code:  # what it was asked for is what we were asked for
+                raise UsageError(words) from None
+            raise MinibitError(f"the tracker did not start: {words}") from None
         self._client = TrackerClient(ready["url"], name="swarm", bt_id=bytes(20), port=1)
         self._metainfo = await asyncio.to_thread(self._client.torrent)
         self._started = time.monotonic()
@@ -255,4 +260,4 @@ def _last_words(child: Child) -> str:
         lines = child.log.read_text(errors="replace").strip().splitlines()
     except OSError:
         lines = []
-    return lines[-1] if lines else f"exit code {child.process.poll()}"
+    return lines[-1].removeprefix("minibit: ") if lines else f"exit code {child.process.poll()}"
