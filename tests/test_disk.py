@@ -84,7 +84,7 @@ def test_good_blocks_are_written_and_bad_ones_are_not(tmp_path: Path) -> None:
     content = noise(3, tail=100)
     share = share_of(content)
     target, record, pool = opened(share, tmp_path), Record(), BufferPool(BLOCK, 8 * BLOCK)
-    worker = DiskWorker(target, share.digest, pool, record.result, record.error)
+    worker = DiskWorker(target, share.digest, pool, record.result, record.error, workers=1)
     worker.submit(3, lend(pool, content[3 * BLOCK :]))
     worker.submit(1, lend(pool, b"\0" + content[BLOCK + 1 : 2 * BLOCK]))
     worker.submit(0, lend(pool, content[:BLOCK]))
@@ -96,6 +96,20 @@ def test_good_blocks_are_written_and_bad_ones_are_not(tmp_path: Path) -> None:
     target.close()
     expected = content[:BLOCK] + bytes(2 * BLOCK) + content[3 * BLOCK :]
     assert target.path.read_bytes() == expected
+
+
+def test_two_threads_lose_nothing_and_mix_nothing_up(tmp_path: Path) -> None:
+    content = noise(40)
+    share = share_of(content)
+    target, record, pool = opened(share, tmp_path), Record(), BufferPool(BLOCK, 40 * BLOCK)
+    worker = DiskWorker(target, share.digest, pool, record.result, record.error, workers=2)
+    for block in range(40):
+        worker.submit(block, lend(pool, content[block * BLOCK : (block + 1) * BLOCK]))
+    worker.close()
+    target.close()
+    assert sorted(record.events) == [(block, True) for block in range(40)]
+    assert target.path.read_bytes() == content
+    assert pool.available == 40
 
 
 def test_the_first_disk_error_is_told_once_and_stops_the_writing(
@@ -113,7 +127,7 @@ def test_the_first_disk_error_is_told_once_and_stops_the_writing(
         return real(descriptor, data, at)
 
     monkeypatch.setattr(os, "pwrite", full_after_one)
-    worker = DiskWorker(target, share.digest, pool, record.result, record.error)
+    worker = DiskWorker(target, share.digest, pool, record.result, record.error, workers=1)
     for block in range(4):
         worker.submit(block, lend(pool, content[block * BLOCK : (block + 1) * BLOCK]))
     worker.close()
@@ -130,7 +144,7 @@ def test_a_worker_closed_without_waiting_finishes_only_the_block_at_hand(tmp_pat
     content = noise(3)
     share = share_of(content)
     gated, record, pool = GatedStorage(share, tmp_path), Record(), BufferPool(BLOCK, 4 * BLOCK)
-    worker = DiskWorker(gated, share.digest, pool, record.result, record.error)
+    worker = DiskWorker(gated, share.digest, pool, record.result, record.error, workers=1)
     for block in range(3):
         worker.submit(block, lend(pool, content[block * BLOCK : (block + 1) * BLOCK]))
     assert gated.entered.wait(PATIENCE)
@@ -155,7 +169,7 @@ def test_the_queue_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     content = noise(1)
     share = share_of(content)
     gated, record, pool = GatedStorage(share, tmp_path), Record(), BufferPool(BLOCK, 8 * BLOCK)
-    worker = DiskWorker(gated, share.digest, pool, record.result, record.error)
+    worker = DiskWorker(gated, share.digest, pool, record.result, record.error, workers=1)
     worker.submit(0, lend(pool, content))
     assert gated.entered.wait(PATIENCE)
     worker.submit(0, lend(pool, content))

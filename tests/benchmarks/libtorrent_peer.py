@@ -1,7 +1,8 @@
 """One libtorrent session for the benchmark, alone in its process: `TORRENT FOLDER seed|PORT`.
 
-Prints `LISTENING port` when it seeds; `DONE seconds` when it has fetched everything from the seed at
-127.0.0.1:PORT, counted from the moment it was told of the seed. Ends when standard input ends.
+Prints `LISTENING port` when it seeds. Told of a seed at 127.0.0.1:PORT, it prints `DONE seconds peak`
+when everything is fetched, verified and written (libtorrent calls itself finished before its cache is
+on the disk), counted from that moment; `peak` is its largest resident size in MiB.
 """
 
 import resource
@@ -21,7 +22,7 @@ SETTINGS = {
     "out_enc_policy": 2,
     "in_enc_policy": 2,
     "listen_interfaces": "127.0.0.1:0",
-    "alert_mask": int(lt.alert.category_t.status_notification),
+    "alert_mask": int(lt.alert.category_t.status_notification | lt.alert.category_t.storage_notification),
     "send_buffer_watermark": 8 << 20,
     "send_buffer_low_watermark": 1 << 20,
     "send_buffer_watermark_factor": 200,
@@ -33,6 +34,13 @@ SETTINGS = {
     "aio_threads": 2,
     "unchoke_slots_limit": 100,
 }
+
+
+def wait_for(session: lt.session, kind: type) -> None:
+    while True:
+        session.wait_for_alert(1000)
+        if any(isinstance(alert, kind) for alert in session.pop_alerts()):
+            return
 
 
 def main() -> None:
@@ -53,10 +61,9 @@ def main() -> None:
     session.pop_alerts()
     started = time.monotonic()
     handle.connect_peer(("127.0.0.1", int(role)))
-    while True:
-        session.wait_for_alert(1000)
-        if any(isinstance(alert, lt.torrent_finished_alert) for alert in session.pop_alerts()):
-            break
+    wait_for(session, lt.torrent_finished_alert)
+    handle.flush_cache()
+    wait_for(session, lt.cache_flushed_alert)
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print("DONE", f"{seconds:.3f}", peak, flush=True)
