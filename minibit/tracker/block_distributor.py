@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 from minibit import bitfield
+from minibit.copies import Copies
 from minibit.errors import UsageError
 
 MAX_REMEMBERED: Final = 5000  # grants kept of peers that left; as many as may be active at once
@@ -29,10 +30,8 @@ class _Holder:
 class BlockDistributor:
     """Deals blocks and keeps count of them, for a share of `block_count` blocks.
 
-    Copies are counted in *vertical counters*: bit *i* of `_planes[k]` is bit *k* of the number of copies
-    of block *i*. A peer that reports any set of blocks costs a few operations on whole ints, however many
-    blocks changed, and the rarest block is found by walking down the planes: no stranger can make
-    the tracker count block by block.
+    A peer that reports any set of blocks costs a few operations on whole ints, however many blocks
+    changed (`Copies`): no stranger can make the tracker count block by block.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class BlockDistributor:
         self._holders: dict[Key, _Holder] = {}
         self._departed: OrderedDict[Key, int] = OrderedDict()
         self._remembered = remembered
-        self._planes: list[int] = []
+        self._copies = Copies(block_count)
         self.complete = 0  # holders of every block
 
     def grant(self, key: Key, rng: Random) -> int:
@@ -67,8 +66,8 @@ class BlockDistributor:
         holder = self._join(key)
         before = holder.blocks if holder.counted else 0
         after = blocks if counted else 0
-        self._add(after & ~before)
-        self._subtract(before & ~after)
+        self._copies.add(after & ~before)
+        self._copies.remove(before & ~after)
         self.complete += (blocks == self._all) - (holder.blocks == self._all)
         holder.blocks, holder.counted = blocks, counted
 
@@ -93,43 +92,17 @@ class BlockDistributor:
 
     def copies(self, block: int) -> int:
         """How many counted peers hold `block`."""
-        return sum((plane >> block & 1) << level for level, plane in enumerate(self._planes))
+        return self._copies.of(block)
 
     @property
     def rarest_copies(self) -> int:
         """How many counted peers hold the block that the fewest of them hold."""
-        fewest = 0
-        candidates = self._all
-        for level in reversed(range(len(self._planes))):
-            without = candidates & ~self._planes[level]
-            if without:
-                candidates = without
-            else:
-                fewest += 1 << level
-        return fewest
+        return self._copies.rarest(self._all)[0]
 
     def _join(self, key: Key) -> _Holder:
         if key not in self._holders:
             self._holders[key] = _Holder(granted=self._departed.pop(key, 0))
         return self._holders[key]
-
-    def _add(self, carry: int) -> None:
-        for level, plane in enumerate(self._planes):
-            if not carry:
-                return
-            self._planes[level] = plane ^ carry
-            carry &= plane
-        if carry:
-            self._planes.append(carry)
-
-    def _subtract(self, borrow: int) -> None:
-        for level, plane in enumerate(self._planes):
-            if not borrow:
-                break
-            self._planes[level] = plane ^ borrow
-            borrow &= ~plane
-        while self._planes and not self._planes[-1]:
-            self._planes.pop()
 
 
 def _sizes(count: int, low: float, high: float) -> tuple[int, int]:
