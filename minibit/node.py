@@ -9,6 +9,7 @@ slower), and every read lands in one shared buffer, whatever the number of neigh
 import asyncio
 import contextlib
 import socket
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -79,6 +80,8 @@ class Node:
         self._blocks: dict[int, memoryview] = {}
         self._block_buffers = BufferPool(block, (engine.requests.max_open + 2) * block)
         self._send_buffers = BufferPool(SEND_BATCH, (MAX_NEIGHBOURS + 2) * SEND_BATCH)
+        self._results: deque[tuple[int, bool]] = deque()  # of the disk worker, not yet told to the engine
+        self._woken = False
         self._worker = DiskWorker(storage, metainfo.digest, self._block_buffers, self._verified, self._failed)
         if engine.requests.complete:
             self.finished.set()
@@ -169,9 +172,23 @@ class Node:
         self._run(lambda _: [])
 
     def _verified(self, block: int, ok: bool) -> None:
-        # Called on the disk worker's thread; the loop may be closing under it.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._run, lambda now: self.engine.block_verified(block, ok, now))
+        # Called on the disk worker's threads. One wake-up of the loop serves all results until it comes.
+        self._results.append((block, ok))
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for this block
+                self._loop.call_soon_threadsafe(self._take_results)
+
+    def _take_results(self) -> None:
+        self._woken = False
+
+        def happen(now: float) -> list[Effect]:
+            effects: list[Effect] = []
+            while self._results:
+                effects += self.engine.block_verified(*self._results.popleft(), now)
+            return effects
+
+        self._run(happen)
 
     def _failed(self, error: MinibitError) -> None:
         with contextlib.suppress(RuntimeError):
