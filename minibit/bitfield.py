@@ -32,6 +32,14 @@ def from_indices(indices: Iterable[int], count: int) -> int:
     return int.from_bytes(marks, "little")
 
 
+def union(indices: Iterable[int]) -> int:
+    """The set of a few blocks, in no order."""
+    bits = 0
+    for index in indices:
+        bits |= 1 << index
+    return bits
+
+
 def indices(bits: int) -> Iterator[int]:
     """The blocks in `bits`, ascending."""
     for position, byte in enumerate(bits.to_bytes((bits.bit_length() + 7) // 8, "little")):

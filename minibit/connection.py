@@ -10,7 +10,7 @@ first message must be *bitfield*, *have all* or *have none*), BEP 10 (*extended*
 """
 
 import struct
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Final
 
 from minibit import bitfield
@@ -26,7 +26,7 @@ _TWO = struct.Struct(">II")
 _THREE = struct.Struct(">III")
 
 
-class State(Enum):
+class State(IntEnum):
     """How far one side of the connection has come."""
 
     SILENT = auto()  # its handshake is still to come
@@ -37,7 +37,7 @@ class State(Enum):
     OPEN_FAST = auto()
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What the table needs to know of a message."""
 
     HANDSHAKE = auto()
