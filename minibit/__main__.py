@@ -5,9 +5,13 @@ import sys
 
 def main() -> None:
     """Run the command line, and end the process with its exit code."""
-    from minibit.cli import main as run
+    try:
+        from minibit.cli import main as run
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:  # as early as this, while modules are still being read
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The addresses we know: whom to dial when, and whom never again.
 
-Bounded: strangers may tell us of any number of peers. A failed dial waits 2 s, then 4 s, up to 2
-minutes, and after 6 failures in a row an address is forgotten until somebody tells us of it anew.
+Bounded: strangers may tell us of any number of peers. A failed dial waits 2 s, then 4 s, up to
+32 s, and after 6 failures in a row an address is forgotten until somebody tells us of it anew. A
+connection that did not last counts as a failure.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ MAX_DIALLING: Final = 16
 MAX_BANS: Final = 1000
 MAX_FAILURES: Final = 6
 FIRST_RETRY: Final = 2.0
-LAST_RETRY: Final = 120.0
+LASTING: Final = 60.0  # s; a connection that held so long was a success
 
 
 @dataclass(slots=True)
@@ -25,9 +26,9 @@ class Entry:
 
     due: float
     peer_id: bytes | None = None
-    failures: int = 0
+    failures: int = 0  # dials in a row that led to no lasting connection
     dialling: bool = False
-    connected: bool = False
+    connected_at: float | None = None
 
 
 class AddressBook:
@@ -37,7 +38,7 @@ class AddressBook:
         self._own_id = own_id
         self._entries: dict[Address, Entry] = {}
         self._banned: dict[bytes | str, None] = {}
-        self._mine: set[Address] = set()
+        self._mine: dict[Address, None] = {}
         self._who: dict[bytes, PeerAddress] = {}
 
     @property
@@ -93,32 +94,37 @@ class AddressBook:
         if entry is None:
             return
         entry.dialling = False
+        entry.connected_at = None
         entry.failures += 1
-        entry.due = now + min(LAST_RETRY, FIRST_RETRY * 2 ** (entry.failures - 1))
+        entry.due = now + FIRST_RETRY * 2 ** (entry.failures - 1)
         if entry.failures >= MAX_FAILURES:
             del self._entries[address]
 
-    def connected(self, address: Address) -> None:
+    def connected(self, address: Address, now: float) -> None:
         """A dial succeeded."""
         entry = self._entries.get(address)
         if entry is not None:
-            entry.dialling, entry.connected = False, True
+            entry.dialling, entry.connected_at = False, now
 
     def identified(self, address: Address, peer_id: bytes) -> None:
         """The peer at this address turned out to be `peer_id`."""
         if peer_id == self._own_id:
-            self._mine.add(address)
+            self._mine[address] = None
+            if len(self._mine) > MAX_ADDRESSES:
+                del self._mine[next(iter(self._mine))]
             self._entries.pop(address, None)
             return
         entry = self._entries.get(address)
         if entry is not None:
-            entry.peer_id, entry.failures = peer_id, 0
+            entry.peer_id = peer_id
 
     def disconnected(self, address: Address, now: float) -> None:
         """A connection that we dialled is over."""
         entry = self._entries.get(address)
-        if entry is not None:
-            entry.connected = False
+        if entry is not None and entry.connected_at is not None:
+            # Whoever answers only to hang up, because it is full or has another share, is no success.
+            if now - entry.connected_at >= LASTING:
+                entry.failures = 0
             self.failed(address, now)
 
     def ban(self, address: Address, peer_id: bytes) -> None:
@@ -140,7 +146,7 @@ class AddressBook:
 
     @staticmethod
     def _idle(entry: Entry, connected: set[bytes]) -> bool:
-        return not (entry.dialling or entry.connected or entry.peer_id in connected)
+        return not (entry.dialling or entry.connected_at is not None or entry.peer_id in connected)
 
 
 def _is_global(ip: str) -> bool:

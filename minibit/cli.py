@@ -90,8 +90,10 @@ def tracker(
 
 @app.command()
 def peer(
-    name: Annotated[str, typer.Argument(help="What this peer is called; each active peer needs its own.")],
-    port: Annotated[int, typer.Argument(help="The port to listen on; 0 for any.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What this peer is called; each active peer needs its own.")
+    ],
+    port: Annotated[int, typer.Argument(metavar="PORT", help="The port to listen on; 0 for any.")],
     tracker: Tracker = DEFAULT_TRACKER,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")

@@ -1,4 +1,7 @@
-"""What each command does, between the options and the rooms that do the work: it wires and it shows."""
+"""What each command does, between the options and the rooms that do the work: it wires and it shows.
+
+A swarm starts many of these processes at once: only a tracker pays for importing a web server.
+"""
 
 import asyncio
 import shutil
@@ -9,20 +12,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from minibit import sample, strategies
+from minibit.errors import MinibitError
 from minibit.interrupt import Interrupt
 from minibit.live import Display
 from minibit.peer import Peer
 from minibit.peer import Settings as PeerSettings
 from minibit.peer_table import peer_table
 from minibit.plain import plain_peer, plain_summary, plain_swarm
+from minibit.registration import is_loopback
 from minibit.share import Share, from_path
 from minibit.snapshot import SwarmView
 from minibit.swarm.processes import Settings as SwarmSettings
 from minibit.swarm.processes import SwarmProcesses
 from minibit.tables import status_table, summary_table, swarm_table
-from minibit.tracker.service import Settings as TrackerSettings
-from minibit.tracker.service import TrackerService
-from minibit.tracker.tracker import own_address_towards
 from minibit.tracker_client import TrackerClient
 from minibit.units import rate, size
 
@@ -47,11 +49,14 @@ def run_tracker(
     until_eof: bool,
 ) -> None:
     """Hash the share, then serve it until interrupted."""
+    from minibit.tracker.service import Settings, TrackerService
+    from minibit.tracker.tracker import own_address_towards
+
     interrupt = Interrupt()
-    settings = TrackerSettings(host, port, origin_port, grant, upload_limit, choking, seed)
+    settings = Settings(host, port, origin_port, grant, upload_limit, choking, seed)
 
     async def serve(display: Display) -> None:
-        shared = await asyncio.to_thread(_hashed, share, block_size, display)
+        shared = await asyncio.to_thread(_hashed, share, block_size, display, interrupt)
         layout, name = shared.metainfo.layout, shared.metainfo.name
         for path in shared.skipped:
             display.tell(f"left out {path}: only regular files are shared")
@@ -60,7 +65,7 @@ def run_tracker(
         def ready(tracker_port: int, origin: int) -> None:
             everywhere = host in ("0.0.0.0", "::", "")
             place = (own_address_towards(ELSEWHERE) if everywhere else host) or "127.0.0.1"
-            url = f"http://{place}:{tracker_port}"
+            url = f"http://[{place}]:{tracker_port}" if ":" in place else f"http://{place}:{tracker_port}"
             display.tell(f"tracker on {url}, origin on port {origin}")
             display.tell(
                 f"sharing {name}: {size(layout.total_size)}, {layout.block_count} blocks of "
@@ -68,7 +73,7 @@ def run_tracker(
             )
             option = "" if url == "http://127.0.0.1:5000" else f" --tracker {url}"
             display.tell(f"to join: minibit peer NAME PORT{option}      like: minibit peer ana 5001{option}")
-            if host == "127.0.0.1":
+            if host == "localhost" or is_loopback(host):
                 display.tell("only this machine can join; --host 0.0.0.0 lets others in")
             display.document(
                 {
@@ -84,7 +89,8 @@ def run_tracker(
 
         def frame() -> None:
             view = service.view()
-            display.show(lambda lines: swarm_table(view, max_lines=lines), lambda: plain_swarm(view))
+            if view.origin is not None:  # else we do not listen yet
+                display.show(lambda lines: swarm_table(view, max_lines=lines), lambda: plain_swarm(view))
 
         await _framed(service.run(ready), frame)
 
@@ -210,10 +216,17 @@ def _source(share: Path | None) -> Path:
     return sample.write_sample(SAMPLE_FOLDER) if share is None else share
 
 
-def _hashed(share: Path | None, block_size: int | None, display: Display) -> Share:
+def _hashed(share: Path | None, block_size: int | None, display: Display, interrupt: Interrupt) -> Share:
+    shown = display.progress("hashing")
+
+    def progress(done: int, total: int) -> None:
+        if interrupt.event.is_set():  # a thread cannot be cancelled, and the process waits for it
+            raise MinibitError("interrupted while hashing")
+        shown(done, total)
+
     if share is None and block_size is None:
         block_size = sample.SAMPLE_BLOCK_SIZE
-    return from_path(_source(share), block_size=block_size, progress=display.progress("hashing"))
+    return from_path(_source(share), block_size=block_size, progress=progress)
 
 
 def _finish(interrupt: Interrupt, work: Coroutine[Any, Any, None], *, until_eof: bool = False) -> None:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from random import Random
 from typing import Final
 
+from minibit import bitfield
 from minibit import messages as m
 from minibit.copies import Copies
 from minibit.effects import Discard, Effect, Finished, Send, Store, Verify
@@ -23,6 +24,8 @@ QUICK: Final = 0.5  # s; answers sooner than this widen the window
 SLOW: Final = 2.0  # s; answers later than this narrow it
 SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute
 MAX_STRIKES: Final = 2  # corrupt blocks that one sender alone supplied before it is banned
+REFUSAL_SECONDS: Final = 10.0  # how long a block that a neighbour refused is not asked of it again
+NEWS_SECONDS: Final = 0.05
 MAX_SUSPECTS: Final = 1000
 MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse
 
@@ -62,6 +65,8 @@ class Downloads:
         self._hang_up = hang_up
         self._ban = ban
         self._rng = rng
+        self._news = 0  # blocks that neighbours have not been told of
+        self._told = float("-inf")
         self._strikes: dict[bytes, int] = {}
         self.total = 0
         self.from_origin = 0
@@ -89,7 +94,9 @@ class Downloads:
     def choked(self, neighbour: Neighbour, now: float) -> None:
         """A neighbour will not serve us; with the Fast Extension it rejects each request by itself."""
         neighbour.choking = True
-        if not neighbour.fast:
+        if neighbour.fast:
+            self._disown(neighbour, ~neighbour.allowed, now)
+        else:
             self.release(neighbour, now)
 
     def rejected(self, neighbour: Neighbour, rejection: m.RejectRequest, now: float) -> None:
@@ -98,8 +105,14 @@ class Downloads:
         if self.requests.rejected(neighbour.key, request):
             if not neighbour.choking:
                 neighbour.refused |= 1 << rejection.index
+                neighbour.refused_at = now
             neighbour.allowed &= ~(1 << rejection.index)
-            self.fill_all(now)
+            self._disown(neighbour, 1 << rejection.index, now)
+
+    def _disown(self, neighbour: Neighbour, blocks: int, now: float) -> None:
+        for block in self.requests.disown(neighbour.key, blocks):
+            self._emit(Discard(block))
+        self.fill_all(now)
 
     def allowed(self, neighbour: Neighbour, block: int, now: float) -> None:
         """A neighbour serves this block even while it chokes us."""
@@ -116,8 +129,6 @@ class Downloads:
         if neighbour.origin:
             self.from_origin += count
         neighbour.count_received(count, now)
-        neighbour.asked_at = now
-        neighbour.snubbed = False
         for block, run in groupby(pieces, attrgetter("index")):
             self._run(neighbour, block, list(run), now)
         if neighbour.unasked > MAX_UNASKED:
@@ -129,23 +140,30 @@ class Downloads:
         """A run of chunks of one block."""
         assert neighbour.peer_id is not None
         chunks = 0
+        whole: list[m.Piece] = []
         for piece in run:
             chunk, odd = divmod(piece.begin, CHUNK_SIZE)
             if odd or len(piece.data) != self._layout.chunk_length(block, chunk):
-                neighbour.unasked += 1
+                neighbour.unasked += 1  # stored, it would spoil what others supplied
             else:
                 chunks |= 1 << chunk
-        arrival = self.requests.arrived(neighbour.key, neighbour.peer_id, block, chunks, now)
+                whole.append(piece)
+        arrival = self.requests.arrived(
+            neighbour.key, neighbour.peer_id, block, chunks, now, alone=neighbour.alone
+        )
         owed, accepted = arrival.owed, arrival.accepted
+        if owed or accepted:
+            neighbour.asked_at = now
+            neighbour.snubbed = False
         if owed and arrival.waited < QUICK:
             neighbour.window = min(neighbour.window + owed, MAX_WINDOW, neighbour.queue_limit)
         elif owed and arrival.waited > SLOW:
             neighbour.window = max(neighbour.window - owed, MIN_WINDOW)
-        if accepted.bit_count() != len(run):
-            neighbour.unasked += (chunks & ~accepted).bit_count() if not owed else 0
-            run = [piece for piece in run if accepted >> (piece.begin // CHUNK_SIZE) & 1]
-        if run:
-            self._emit(Store(block, run))
+        if accepted.bit_count() != len(whole):
+            neighbour.unasked += len(whole) - accepted.bit_count() if not owed else 0
+            whole = [piece for piece in whole if accepted >> (piece.begin // CHUNK_SIZE) & 1]
+        if whole:
+            self._emit(Store(block, whole))
         for other, needless in arrival.cancel:
             requests = self.requests.requests_for(block, needless)
             self._emit(Send(other, tuple(m.Cancel(r.index, r.begin, r.length) for r in requests)))
@@ -164,22 +182,36 @@ class Downloads:
         if len(senders) == 1:
             for neighbour in self._of(senders):
                 neighbour.alone = False
+        self._news |= 1 << block
+        if self.requests.complete:
+            self._told = float("-inf")
+            self._emit(Finished())
+
+    def tell(self, now: float) -> None:
+        """Tell neighbours which blocks are new since they were last told: HAVE to those who need it.
+
+        A HAVE alone costs either end a turn of Python, more than a small block does, so on a fast link
+        those of `NEWS_SECONDS` go together; a slow one never waits.
+        """
+        if now < self.next_deadline():
+            return
+        news, self._news, self._told = self._news, 0, now
         have = self.requests.have
-        told = m.Have(block)
         for neighbour in self._neighbours.values():
-            if not neighbour.known:
+            if not neighbour.greeted:
                 continue
             # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
-            news: tuple[m.Message, ...] = (told,)
-            if not neighbour.minibit and neighbour.blocks >> block & 1:
-                news = ()
+            needed = news if neighbour.minibit else news & ~neighbour.blocks
+            told: list[m.Message] = [m.Have(block) for block in bitfield.indices(needed)]
             if neighbour.am_interested and not neighbour.blocks & ~have:
                 neighbour.am_interested = False
-                news += (m.NotInterested(),)
-            if news:
-                self._emit(Send(neighbour.key, news))
-        if self.requests.complete:
-            self._emit(Finished())
+                told.append(m.NotInterested())
+            if told:
+                self._emit(Send(neighbour.key, tuple(told)))
+
+    def next_deadline(self) -> float:
+        """When neighbours are to be told next; infinity if there is no news."""
+        return self._told + NEWS_SECONDS if self._news else float("inf")
 
     def _accuse(self, senders: set[bytes], block: int) -> None:
         if len(senders) > 1:
@@ -214,6 +246,9 @@ class Downloads:
         room = window - outstanding
         if room <= 0 or (outstanding and room < window // 8):
             return
+        idle = self.requests.make_room(blocks)
+        if idle is not None:
+            self._emit(Discard(idle))
         requests = self.requests.ask(
             neighbour.key, blocks, room, lambda c: self._pick(c, now), now, alone=neighbour.alone
         )
@@ -227,19 +262,25 @@ class Downloads:
         for neighbour in self._neighbours.values():
             self.fill(neighbour, now)
 
-    def release(self, neighbour: Neighbour, now: float) -> list[m.Request]:
-        """Expect nothing more of this neighbour; others are asked instead. Returns what it still held."""
+    def release(self, neighbour: Neighbour, now: float) -> None:
+        """Expect nothing more of this neighbour; others are asked instead."""
+        self._let_go(neighbour)
+        self.fill_all(now)
+
+    def _let_go(self, neighbour: Neighbour) -> list[m.Request]:
         requests, abandoned = self.requests.release(neighbour.key)
         neighbour.asked_at = None
         for block in abandoned:
             self._emit(Discard(block))
-        if requests or abandoned:
-            self.fill_all(now)
         return requests
 
-    def snub(self, now: float) -> None:
-        """Notice who has kept us waiting too long, and ask others."""
-        for neighbour in list(self._neighbours.values()):
+    def sweep(self, now: float) -> None:
+        """Ask everyone who has room; notice who has kept us waiting too long, and ask others."""
+        for neighbour in self._neighbours.values():
+            if now - neighbour.refused_at >= REFUSAL_SECONDS:
+                neighbour.refused = 0
+        self.fill_all(now)
+        for neighbour in self._neighbours.values():
             if (
                 neighbour.asked_at is not None
                 and now - neighbour.asked_at >= SNUB_SECONDS
@@ -247,12 +288,17 @@ class Downloads:
             ):
                 neighbour.snubbed = True
                 neighbour.window = MIN_WINDOW
-                late = self.release(neighbour, now)
+                late = self._let_go(neighbour)
                 self._emit(Send(neighbour.key, tuple(m.Cancel(r.index, r.begin, r.length) for r in late)))
+        # Not those who are snubbed: what was just cancelled would be asked for again, and the rejection
+        # that answers the cancel would count against the new request. The next sweep asks them.
+        for neighbour in self._neighbours.values():
+            if not neighbour.snubbed:
+                self.fill(neighbour, now)
 
     def _pick(self, candidates: int, now: float) -> Pick | None:
         pick = self._picking.pick(self._view(candidates), now, self._rng)
-        if pick is not None and not candidates >> pick.block & 1:
+        if pick is not None and (pick.block < 0 or not candidates >> pick.block & 1):
             name = type(self._picking).__name__
             raise UsageError(
                 f"the picking strategy {name} chose block {pick.block}, not one of view.candidates"

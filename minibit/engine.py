@@ -136,7 +136,7 @@ class Engine:
         neighbour = Neighbour(key, address, outgoing=outgoing, now=now)
         self.neighbours[key] = neighbour
         if outgoing:
-            self.addresses.connected(address)
+            self.addresses.connected(address, now)
             self._send(neighbour, self._handshake())
         if len(self.neighbours) > MAX_NEIGHBOURS:
             self._hang_up(neighbour, "we have enough neighbours")
@@ -160,8 +160,13 @@ class Engine:
             for kind, run in groupby(messages, type):
                 if key not in self.neighbours:
                     break
+                if not neighbour.greeted and kind is not m.Handshake:
+                    raise RemoteProtocolError("that is ourselves")
                 if kind is m.Piece:
                     self.downloads.pieces(neighbour, cast(list[m.Piece], list(run)), now)
+                elif kind is m.Have:
+                    told = bitfield.union(message.index for message in cast(Iterable[m.Have], run))
+                    self._know(neighbour, told, now)
                 elif kind is m.Request:
                     self.uploads.requests(neighbour, cast(Iterable[m.Request], run), self.requests.have)
                 else:
@@ -188,8 +193,7 @@ class Engine:
         if self._effects and isinstance(self._effects[-1], Finished):
             self.completed_at = now
             self._effects.append(Announce("complete"))
-        for neighbour in self.neighbours.values():
-            self.downloads.fill(neighbour, now)
+        self.downloads.fill_all(now)
         return self._done(now)
 
     def disconnected(self, key: int, now: float) -> list[Effect]:
@@ -225,18 +229,16 @@ class Engine:
 
     def next_deadline(self, now: float) -> float:
         """When `tick` is to be called next, unless something happens before."""
-        return min(self._next_sweep, self._next_round, self.uploads.next_deadline(now))
+        halves = min(self.uploads.next_deadline(now), self.downloads.next_deadline())
+        return min(self._next_sweep, self._next_round, halves)
 
     # --- small talk
 
     def _hear(self, neighbour: Neighbour, message: m.Handshake | m.Message, now: float) -> None:
         match message:
-            case m.Have(block):
-                self._know(neighbour, 1 << block, now)
             case m.Interested() | m.NotInterested():
                 self._know(neighbour, 0, now)
-                neighbour.interested = isinstance(message, m.Interested)
-                self.uploads.rechoke(now, round_due=False)
+                self.uploads.interest(neighbour, isinstance(message, m.Interested), now)
             case m.Choke():
                 self.downloads.choked(neighbour, now)
             case m.Unchoke():
@@ -263,10 +265,7 @@ class Engine:
     def _know(self, neighbour: Neighbour, blocks: int, now: float) -> None:
         neighbour.known = True
         self.downloads.holds(neighbour, blocks, now)
-        offers = self.uploads.offers
-        if offers is not None and blocks:
-            offers.received(neighbour.key, blocks)
-            self.uploads.offer(now)
+        self.uploads.told(neighbour, blocks, now)
 
     def _handshake(self) -> m.Handshake:
         return m.Handshake(self._info_hash, self.identity.peer_id)
@@ -278,7 +277,10 @@ class Engine:
         if handshake.info_hash != self._info_hash:
             raise RemoteProtocolError("asks for another share")
         if peer_id == self.identity.peer_id:
-            raise RemoteProtocolError("that is ourselves")
+            if neighbour.outgoing:
+                raise RemoteProtocolError("that is ourselves")
+            self._send(neighbour, self._handshake())  # so that our other end learns whom it has dialled
+            return
         if self.addresses.banned(neighbour.address, peer_id):
             raise RemoteProtocolError("banned")
         twin = next((n for n in self.neighbours.values() if n.peer_id == peer_id), None)
@@ -369,8 +371,7 @@ class Engine:
                 self._hang_up(neighbour, f"silent for {silent:.0f} s")
             elif neighbour.greeted and now - neighbour.last_sent > KEEP_ALIVE_SECONDS:
                 self._send(neighbour, m.KeepAlive())
-        self.downloads.snub(now)
-        self.downloads.fill_all(now)
+        self.downloads.sweep(now)
         self.uploads.offer(now)
         self._dial(now)
         if not self.neighbours and now >= self._next_announce:
@@ -390,10 +391,10 @@ class Engine:
         )
 
     def _done(self, now: float) -> list[Effect]:
+        self.downloads.tell(now)
         self.uploads.serve(now)
         effects = self._effects[:]
         self._effects.clear()
-        for effect in effects:
-            if isinstance(effect, Send) and effect.key in self.neighbours:
-                self.neighbours[effect.key].last_sent = now
+        for key in {effect.key for effect in effects if isinstance(effect, Send)} & self.neighbours.keys():
+            self.neighbours[key].last_sent = now
         return effects

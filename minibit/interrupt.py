@@ -56,7 +56,7 @@ class Interrupt:
 
     def _await_eof(self, loop: asyncio.AbstractEventLoop) -> None:
         with suppress(OSError):
-            while os.read(sys.stdin.fileno(), 4096):
+            while sys.stdin is not None and os.read(sys.stdin.fileno(), 4096):
                 pass
         with suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(self.end)

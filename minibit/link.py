@@ -16,6 +16,7 @@ from minibit.storage import Storage
 
 SEND_BATCH: Final = 512 * 1024  # bytes of data handed to one system call
 MAX_PARTS: Final = 512  # …and buffers; Linux takes 1024
+ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
 
 
 class Link:
@@ -27,6 +28,7 @@ class Link:
         self.connection = connection
         self.pending = b""
         self.writing = False  # whether the loop watches the socket for room
+        self.waiting = 0  # bytes of memory that messages take, as long as the other side does not read
         self._queue: deque[bytes | Request] = deque()
         self._parts: deque[bytes | memoryview] = deque()  # of the batch being sent
         self._buffer: memoryview | None = None  # what the batch's data was read into
@@ -35,6 +37,8 @@ class Link:
     def put(self, item: bytes | Request) -> None:
         """Send these bytes, or the data of this chunk, after all that was put before."""
         self._queue.append(item)
+        if isinstance(item, bytes):
+            self.waiting += len(item) + ITEM_OVERHEAD
 
     @property
     def idle(self) -> bool:
@@ -82,6 +86,7 @@ class Link:
     def close(self, buffers: BufferPool) -> None:
         """Close the socket and forget what was to be sent."""
         self._queue.clear()
+        self.waiting = 0
         self.release(buffers)
         self.sock.close()
 
@@ -94,6 +99,7 @@ class Link:
             item = queue[0]
             if isinstance(item, bytes):
                 parts.append(item)
+                self.waiting -= len(item) + ITEM_OVERHEAD
             else:
                 if self._buffer is None:
                     self._buffer = buffers.acquire(SEND_BATCH)

@@ -28,7 +28,7 @@ class Display:
     def __init__(self, *, as_json: bool = False, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
         self._json = as_json
-        self._console = Console(file=self._out, highlight=False)
+        self._console = Console(file=self._out, highlight=False, emoji=False)
         self._live: Live | None = None
         self._bar: Progress | None = None
         self._next_plain = 0.0
@@ -86,14 +86,16 @@ class Display:
             self._live = None
 
     def progress(self, label: str) -> ProgressCallback:
-        """Shows a long step: call the result with (done, in all), from any thread; a bar appears with the
-        first call and goes when all is done."""
+        """Shows a long step: call the result with (done, in all), from one thread at a time; a bar appears
+        with the first call that leaves something to do, and goes when all is done."""
         bar: Progress | None = None
         next_line = time.monotonic() + PLAIN_SECONDS
 
         def advance(done: int, total: int) -> None:
             nonlocal bar, next_line
             if self.live:
+                if bar is None and done >= total:
+                    return
                 if bar is None:
                     bar = self._bar = Progress(
                         TextColumn("{task.description}"),

@@ -45,7 +45,8 @@ class Neighbour:
 
         # Downloading from it.
         self.allowed = 0  # blocks that it serves us even while choking (BEP 6)
-        self.refused = 0  # blocks that it has rejected since it last unchoked us
+        self.refused = 0  # blocks that it has rejected of late, and since it last unchoked us
+        self.refused_at = now
         self.window = FIRST_WINDOW
         self.queue_limit = MAX_WINDOW  # what it says it accepts (BEP 10 reqq)
         self.asked_at: float | None = None  # when it was first asked, or last answered, whichever is later
@@ -57,6 +58,7 @@ class Neighbour:
         self.granted = 0  # blocks that we serve even while choking it
         self.queue: deque[Request] = deque()
         self.unsent = 0  # bytes handed to the shell and not yet flushed
+        self.refusals = 0  # requests of its that we refused since we last served one
 
         self.last_received = now
         self.last_sent = now

@@ -39,6 +39,8 @@ from minibit.storage import Storage
 RING: Final = 512 * 1024  # bytes read at once
 DIAL_SECONDS: Final = 5.0
 SENDS_PER_TURN: Final = 4  # batches one neighbour may send before the loop looks around
+MAX_WAITING: Final = 1024 * 1024  # bytes of memory for what one neighbour does not read…
+WAITING_PER_BLOCK: Final = 128  # …and for each block, of which it may be told more than once
 
 
 class Node:
@@ -76,6 +78,7 @@ class Node:
         self._dirty: dict[int, Link] = {}
         self._ring = memoryview(bytearray(RING + Connection(self._layout).frame_limit + 4))
         self._timer: asyncio.TimerHandle | None = None
+        self._max_waiting = MAX_WAITING + WAITING_PER_BLOCK * self._layout.block_count
         block = self._layout.block_size
         self._blocks: dict[int, memoryview] = {}
         self._block_buffers = BufferPool(block, (engine.requests.max_open + 2) * block)
@@ -274,7 +277,9 @@ class Node:
                 self._perform(self.engine.flushed(link.key, payload, self._loop.time()))
             if not room or link.idle:
                 break
-        if link.key in self._links and link.writing == link.idle:
+        if link.waiting > self._max_waiting:
+            self._drop(link, "does not read what it makes us say")
+        elif link.key in self._links and link.writing == link.idle:
             link.writing = not link.idle
             if link.writing:
                 self._loop.add_writer(link.sock, self._writable, link)

@@ -21,11 +21,16 @@ FAST: Final = 0.5  # s; whoever empties its offers sooner than this is offered t
 
 @dataclass(slots=True)
 class Offer:
-    """What one neighbour was shown. `pending` blocks were offered to it alone and are not sent yet."""
+    """What one neighbour was shown. `pending` blocks were offered to it alone and are not sent yet.
+
+    `sent` blocks went out to it whole: whether or not it ever tells of them (many clients do not tell
+    those who have a block that they have it too), nobody else need be offered them while it stays.
+    """
 
     shown: int = 0
     pending: int = 0
-    unsent: dict[int, int] = field(default_factory=dict)  # bytes yet to be sent of each pending block
+    sent: int = 0
+    unsent: dict[int, int] = field(default_factory=dict)  # bytes to go of the blocks that went out in part
     depth: int = FIRST_DEPTH
     refilled: float = float("-inf")
 
@@ -56,26 +61,27 @@ class Offers:
         return new
 
     def lacking(self, swarm: int) -> int:
-        """The blocks that nobody in the swarm has and nobody is offered; `swarm` is all that it holds."""
+        """The blocks that nobody in the swarm has, was sent or is offered; `swarm` is all that it holds."""
         for offer in self._open.values():
-            swarm |= offer.pending
+            swarm |= offer.pending | offer.sent
         return self._full & ~swarm
 
     def sent(self, key: int, block: int, length: int) -> None:
         """`length` bytes of `block` are on their way to this neighbour."""
         offer = self._open.get(key)
-        if offer is not None and block in offer.unsent:
-            offer.unsent[block] -= length
-            if offer.unsent[block] <= 0:
-                del offer.unsent[block]
-                offer.pending &= ~(1 << block)
+        if offer is None:
+            return
+        unsent = offer.unsent.pop(block, self._layout.block_length(block)) - length
+        if unsent > 0:
+            offer.unsent[block] = unsent
+        else:
+            offer.sent |= 1 << block
+            offer.pending &= ~(1 << block)
 
     def received(self, key: int, blocks: int) -> None:
         """This neighbour holds `blocks`."""
         offer = self._open.get(key)
-        if offer is not None and offer.pending & blocks:
-            for block in bitfield.indices(offer.pending & blocks):
-                del offer.unsent[block]
+        if offer is not None:
             offer.pending &= ~blocks
 
     def withdraw(self, key: int) -> None:
@@ -83,7 +89,6 @@ class Offers:
         offer = self._open.get(key)
         if offer is not None:
             offer.pending = 0
-            offer.unsent.clear()
 
     def refill(self, key: int, holds: int, swarm: int, now: float, rng: Random) -> list[int]:
         """The blocks to show to an unchoked neighbour now; the fewer it has pending, the more."""
@@ -99,7 +104,6 @@ class Offers:
             block = bitfield.choose(lacking, rng)
             lacking ^= 1 << block
             offer.pending |= 1 << block
-            offer.unsent[block] = self._layout.block_length(block)
             if not offer.shown >> block & 1:
                 chosen.append(block)
         for block in chosen:
@@ -110,8 +114,10 @@ class Offers:
         """A block to show to a choked neighbour that sees nothing it could want: else it would never
         become interested, and never be unchoked. It is not reserved for that neighbour."""
         offer = self._open[key]
+        if offer.shown & ~(holds | offer.sent):
+            return None
         lacking = self.lacking(swarm)
-        if offer.shown & ~holds or not lacking:
+        if not lacking:
             return None
         block = bitfield.choose(lacking, rng)
         offer.shown |= 1 << block

@@ -26,7 +26,7 @@ from minibit.listener import listen
 from minibit.metainfo import Metainfo
 from minibit.node import Node
 from minibit.portrait import figures, portrait
-from minibit.registration import PeerAddress
+from minibit.registration import PeerAddress, is_loopback
 from minibit.snapshot import Figures, PeerView
 from minibit.storage import Storage
 from minibit.tracker_client import (
@@ -191,7 +191,7 @@ class Peer:
         """`call`, repeated while no tracker answers, in a thread that ends when we are interrupted."""
 
         def waiting(error: TrackerUnreachableError, pause: float) -> None:
-            self._tell(f"{error} Trying again in {pause:.0f} s")
+            self._tell(f"{error} Trying again in {pause:.1f} s")
 
         def patiently() -> T:
             return retrying(
@@ -250,7 +250,9 @@ class Peer:
 def default_host(tracker: str) -> str:
     """Where to listen: on this machine only if the tracker is on it and nowhere else, else everywhere."""
     host = urlsplit(normalised(tracker)).hostname or ""
-    return LOOPBACK if host in ("localhost", "::1") or host.startswith("127.") else "0.0.0.0"
+    if is_loopback(host):
+        return "::1" if ":" in host else LOOPBACK
+    return LOOPBACK if host == "localhost" else "0.0.0.0"
 
 
 def _answers(peer: PeerAddress) -> bool:

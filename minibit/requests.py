@@ -128,7 +128,8 @@ class Requests:
         for block, opened in list(self._spare.items()):
             if len(asked) >= room:
                 return asked
-            if opened.owner == key or (opened.owner is None and not alone and blocks >> block & 1):
+            free = opened.owner is None and not alone
+            if blocks >> block & 1 and (opened.owner == key or free):
                 opened.owner = key
                 self._take(key, block, opened, room - len(asked), now, asked)
         while len(asked) < room and (self.in_flight | self.verifying).bit_count() < self.max_open:
@@ -138,7 +139,10 @@ class Requests:
                 break
             opened = self._start(key, choice.block, alone)
             self._take(key, choice.block, opened, room - len(asked), now, asked)
-        if not alone:
+        if alone:
+            if not asked:
+                self._begin_anew(key, blocks, room, now, asked)
+        else:
             for block, opened in list(self._spare.items()):
                 if len(asked) >= room:
                     break
@@ -148,11 +152,15 @@ class Requests:
                 self._ask_again(key, blocks, min(room, ENDGAME_BATCH), now, asked)
         return asked
 
-    def arrived(self, key: int, sender: Sender, block: int, chunks: int, now: float) -> Arrival:
-        """These chunks of a block came from this neighbour."""
+    def arrived(
+        self, key: int, sender: Sender, block: int, chunks: int, now: float, *, alone: bool
+    ) -> Arrival:
+        """These chunks of a block came from this neighbour; `alone` as for `ask`."""
         opened = self._open.get(block)
         if opened is None or (opened.exclusive and opened.owner != key):
             return Arrival()
+        if alone:  # who is under suspicion adds nothing unasked to what others supply
+            chunks &= opened.asked.get(key, 0)
         owed = self._settle(key, opened, chunks)
         waited = now - owed[1] if owed[0] else 0.0
         new = chunks & ~opened.here
@@ -204,21 +212,44 @@ class Requests:
         neighbour might have supplied them.
         """
         requests: list[Request] = []
-        abandoned = []
-        for block, opened in list(self._open.items()):
+        for block, opened in self._open.items():
             owed = opened.asked.get(key, 0)
             if owed:
                 requests += self.requests_for(block, owed)
                 self._give_back(key, block, opened, owed)
-            if opened.owner == key:
+        self._debts.pop(key, None)
+        return requests, self.disown(key, self.full)
+
+    def disown(self, key: int, blocks: int) -> list[int]:
+        """This neighbour does not go on with these blocks for now: others may.
+
+        Returns those that were abandoned because only this neighbour might have supplied them.
+        """
+        abandoned = []
+        for block, opened in list(self._open.items()):
+            if opened.owner == key and blocks >> block & 1:
                 opened.owner = None
                 if opened.exclusive:
-                    del self._open[block]
-                    self._spare.pop(block, None)
-                    self.in_flight ^= 1 << block
+                    self._abandon(block, opened)
                     abandoned.append(block)
-        self._debts.pop(key, None)
-        return requests, abandoned
+        return abandoned
+
+    def make_room(self, blocks: int) -> int | None:
+        """Abandon an open block that nobody supplies, if such blocks keep us from opening one of `blocks`.
+
+        Returns which: the one with the fewest chunks here; None as long as one of `blocks` can go on.
+        """
+        if not self.wanted & blocks or (self.in_flight | self.verifying).bit_count() < self.max_open:
+            return None
+        idle = {block: opened for block, opened in self._spare.items() if opened.owner is None}
+        if any(blocks >> block & 1 for block in idle):
+            return None
+        idle = {block: opened for block, opened in idle.items() if not opened.asked}
+        if not idle:
+            return None
+        block = min(idle, key=lambda block: idle[block].here.bit_count())
+        self._abandon(block, idle[block])
+        return block
 
     def requests_for(self, block: int, chunks: int) -> list[Request]:
         """One request per chunk, ascending."""
@@ -234,6 +265,21 @@ class Requests:
         self._open[block] = self._spare[block] = opened
         self.in_flight |= 1 << block
         return opened
+
+    def _abandon(self, block: int, opened: OpenBlock) -> None:
+        for key, owed in list(opened.asked.items()):
+            self._settle(key, opened, owed)
+        del self._open[block]
+        self._spare.pop(block, None)
+        self.in_flight ^= 1 << block
+
+    def _begin_anew(self, key: int, blocks: int, room: int, now: float, asked: list[Request]) -> None:
+        # A block that others left half done would wait for ever if everybody left were under suspicion.
+        for block, opened in self._spare.items():
+            if opened.owner is None and not opened.asked and blocks >> block & 1:
+                self._abandon(block, opened)
+                self._take(key, block, self._start(key, block, True), room, now, asked)
+                return
 
     def _take(
         self, key: int, block: int, opened: OpenBlock, room: int, now: float, asked: list[Request]

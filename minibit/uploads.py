@@ -19,6 +19,7 @@ from minibit.rates import TokenBucket
 from minibit.strategies.view import Choice, ChokingStrategy, Slots, SwarmView
 
 MAX_QUEUE: Final = 512  # requests a neighbour may have waiting: twice our own largest window
+MAX_REFUSALS: Final = 4 * MAX_QUEUE  # in a row: who asks on does not listen, and our answers pile up
 MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour
 BATCH: Final = 512 * 1024  # bytes handed over at a time: one system call amortised over many chunks
 BURST_SECONDS: Final = 0.1  # how long an idle limited uplink may save up
@@ -65,6 +66,12 @@ class Uploads:
 
     # --- slots
 
+    def interest(self, neighbour: Neighbour, interested: bool, now: float) -> None:
+        """A neighbour wants something of us, or nothing more; saying so again changes nothing."""
+        if interested is not neighbour.interested:
+            neighbour.interested = interested
+            self.rechoke(now, round_due=False)
+
     def rechoke(self, now: float, *, round_due: bool) -> None:
         """Ask the strategy who holds the slots from now on, and tell those for whom that changed."""
         self.choice = self._choking.choke(self._view(round_due), now, self._rng)
@@ -107,6 +114,8 @@ class Uploads:
                 return
         self._reject(neighbour, refused)
         self._queue_up(neighbour)
+        if neighbour.refusals > MAX_REFUSALS:
+            self._hang_up(neighbour, "asks on for what it is refused")
 
     def cancel(self, neighbour: Neighbour, cancelled: m.Cancel) -> None:
         """A neighbour takes a request back; BEP 6 wants a rejection in answer."""
@@ -133,6 +142,7 @@ class Uploads:
             if not batch:
                 continue
             neighbour.unsent += size
+            neighbour.refusals = 0
             self._bucket.take(size)
             self._emit(Upload(key, tuple(batch)))
             self._queue_up(neighbour)
@@ -160,6 +170,7 @@ class Uploads:
 
     def _reject(self, neighbour: Neighbour, requests: list[m.Request]) -> None:
         # Without the Fast Extension a refused request is simply never answered.
+        neighbour.refusals += len(requests)
         if neighbour.fast and requests:
             rejections = tuple(m.RejectRequest(r.index, r.begin, r.length) for r in requests)
             self._emit(Send(neighbour.key, rejections))
@@ -177,6 +188,12 @@ class Uploads:
             told += map(m.AllowedFast, bitfield.indices(new))
         if told:
             self._emit(Send(neighbour.key, tuple(told)))
+
+    def told(self, neighbour: Neighbour, blocks: int, now: float) -> None:
+        """A neighbour tells us that it holds these blocks: to it they need not be offered."""
+        if self.offers is not None and blocks:
+            self.offers.received(neighbour.key, blocks)
+            self.offer(now)
 
     def offer(self, now: float) -> None:
         """Show unchoked neighbours what the swarm lacks; once it lacks nothing, show all to everyone."""

@@ -52,7 +52,8 @@ def _load(name: str, table: dict[str, Any], method: str, kind: str) -> Any:
         strategy = getattr(importlib.import_module(module_name), class_name)()
     except Exception as error:
         # The module is the user's own code: whatever it raises is the user's to see, on one line.
-        raise UsageError(f"cannot load {kind} strategy {name!r}: {type(error).__name__}: {error}") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(f"cannot load {kind} strategy {name!r}: {reason}") from error
     if not callable(getattr(strategy, method, None)):
         raise UsageError(f"{name!r} is not a {kind} strategy: it has no method {method}(view, now, rng)")
     return strategy

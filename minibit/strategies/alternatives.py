@@ -70,14 +70,26 @@ class Reciprocity:
         if optimistic is None:
             pool = [key for key in competing if key not in fixed]
             optimistic = rng.choice(pool) if pool else None
-        return Choice(Slots(tuple(fixed), optimistic), scores)
+        after = Slots(tuple(fixed), optimistic)
+        return Choice(after, scores, _moves(view.slots, after))
 
 
 class UnchokeAll:
     """Everybody who is interested gets a slot: what choking is measured against."""
 
     def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:  # noqa: ARG002
-        return Choice(Slots(tuple(key for key, n in view.neighbours.items() if n.interested)))
+        after = Slots(tuple(key for key, n in view.neighbours.items() if n.interested))
+        return Choice(after, {}, _moves(view.slots, after))
+
+
+def _moves(before: Slots, after: Slots) -> tuple[tuple[int, str], ...]:
+    moves = [(key, "fixed") for key in after.fixed if key not in before.fixed]
+    if after.optimistic is not None and after.optimistic != before.optimistic:
+        moves.append((after.optimistic, "optimistic"))
+    moves += [
+        (key, "choked") for key in (*before.fixed, before.optimistic) if key is not None and key not in after
+    ]
+    return tuple(moves)
 
 
 def _served_since(neighbour: Neighbour, now: float) -> float:

@@ -7,6 +7,7 @@ shown of the swarm comes from the tracker's `/status`, as `minibit status` would
 
 import asyncio
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -220,7 +221,7 @@ class SwarmProcesses:
                 raise MinibitError(
                     f"{child.name} ended before it was complete ({_last_words(child)}): see {child.log}"
                 )
-            again = " ".join(self._peer_arguments(child.name, 0))
+            again = shlex.join(self._peer_arguments(child.name, 0))
             self._note(
                 child.name, f"{child.name} has ended; within a minute, this resumes it: minibit {again}"
             )
@@ -231,11 +232,10 @@ class SwarmProcesses:
             self._tell(line)
 
 
-def _end(children: Iterable[Child]) -> None:
+def _end(children: Sequence[Child]) -> None:
     running = [child.process for child in children]
     for process in running:
-        for pipe in (process.stdin, process.stdout):
-            _close(pipe)
+        _close(process.stdin)
     for number, patience in ((0, ASK_SECONDS), (signal.SIGTERM, INSIST_SECONDS), (signal.SIGKILL, None)):
         for process in running:
             process.send_signal(number)  # 0 only asks whether it is there
@@ -247,6 +247,8 @@ def _end(children: Iterable[Child]) -> None:
             except subprocess.TimeoutExpired:
                 left.append(process)
         running = left
+    for child in children:
+        _close(child.process.stdout)  # not before it has ended: a thread may still be reading it
 
 
 def _close(pipe: IO[str] | None) -> None:

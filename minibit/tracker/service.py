@@ -76,6 +76,8 @@ class TrackerService:
         choking = strategies.choking(settings.choking)
         listener = listen(settings.host, settings.origin_port)
         ip, port = listener.getsockname()[:2]
+        # The tracker tells everyone where "here" is for them; everywhere is nowhere to dial.
+        ip = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)
         storage = Storage(metainfo, self._share.folder, writable=False)
         try:
             engine = Engine(

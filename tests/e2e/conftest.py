@@ -1,0 +1,34 @@
+"""Fixtures that start real processes, and end them whatever happens."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from running import Command, Tracker
+
+Start = Callable[..., Command]
+Track = Callable[..., Tracker]
+
+
+@pytest.fixture
+def minibit(tmp_path: Path) -> Iterator[Start]:
+    """Starts `minibit …`; the latest started ends first."""
+    started: list[Command] = []
+
+    def start(*arguments: object) -> Command:
+        started.append(Command(arguments, tmp_path))
+        return started[-1]
+
+    yield start
+    for command in reversed(started):
+        command.end()
+
+
+@pytest.fixture
+def track(minibit: Start) -> Track:
+    """Starts a tracker for a path, on any port unless told, and waits until it listens."""
+
+    def start(share: Path, *arguments: object, port: int = 0) -> Tracker:
+        return Tracker(minibit("tracker", "--json", "--share", share, "--port", port, *arguments))
+
+    return start

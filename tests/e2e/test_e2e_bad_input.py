@@ -1,0 +1,88 @@
+"""A user's mistake is one line that names it and the remedy, and exit code 2; nothing is retried for ever."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from conftest import Start, Track
+from running import Command, write_random
+
+
+def refused(command: Command, pattern: str, code: int = 2) -> None:
+    """It ended with `code`, and said why in one line."""
+    assert command.wait() == code, str(command)
+    assert len(command.err) == 1, str(command)
+    assert re.search(f"^minibit: .*{pattern}", command.err[0]), str(command)
+    assert "Traceback" not in "\n".join(command.out)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as sock:
+        yield sock.getsockname()[1]
+
+
+def test_a_tracker_that_cannot_be(minibit: Start, tmp_path: Path, taken_port: int) -> None:
+    share = write_random(tmp_path / "film.bin", 100_000)
+    (tmp_path / "hollow" / "inner").mkdir(parents=True)
+    (tmp_path / "empty.bin").touch()
+    cases = [
+        (("--share", share, "--port", taken_port), "cannot listen on .*choose another port"),
+        (("--share", share, "--port", 0, "--origin-port", taken_port), "cannot listen on"),
+        (("--share", tmp_path / "nowhere"), "No such file or directory; check the path"),
+        (("--share", tmp_path / "empty.bin"), "has no bytes to share: choose"),
+        (("--share", tmp_path / "hollow"), "has no bytes to share: choose"),
+    ]
+    started = [(minibit("tracker", *arguments), pattern) for arguments, pattern in cases]
+    for command, pattern in started:
+        refused(command, pattern)
+
+
+def test_a_swarm_of_nothing(minibit: Start, tmp_path: Path) -> None:
+    swarm = minibit("swarm", "--share", tmp_path / "nowhere", "--dir", tmp_path / "kept", "--json")
+
+    refused(swarm, "cannot share .*No such file or directory; check the path")
+    assert swarm.out == []
+
+
+def test_a_swarm_one_of_whose_peers_cannot_be(minibit: Start, tmp_path: Path) -> None:
+    share = write_random(tmp_path / "film.bin", 100_000)
+    (tmp_path / "kept" / "ana" / "film.bin").mkdir(parents=True)
+    swarm = minibit("swarm", "--peers", 2, "--share", share, "--dir", tmp_path / "kept")
+
+    refused(swarm, r"ana ended before it was complete \(.*move it away.*\): see .*ana\.log", code=1)
+
+
+def test_a_peer_that_cannot_be(minibit: Start, track: Track, tmp_path: Path, taken_port: int) -> None:
+    tracker = track(write_random(tmp_path / "source" / "film.bin", 100_000))
+    ana = minibit("peer", "ana", 0, "--tracker", tracker.url)
+    ana.says("^complete")
+    occupied = tmp_path / "occupied"
+    occupied.mkdir()
+    (occupied / "film.bin").mkdir()
+    cases = [
+        (("bia", taken_port, "--tracker", tracker.url), "cannot listen on .*choose another port"),
+        (("ana", 0, "--tracker", tracker.url, "--dir", "other"), "'ana' is active at .*choose another name"),
+        (("bia", 0, "--tracker", tracker.url, "--dir", occupied), "move it away, or choose another folder"),
+        (("origin", 0, "--tracker", tracker.url), "choose another one"),
+    ]
+    started = [(minibit("peer", *arguments), pattern) for arguments, pattern in cases]
+    for command, pattern in started:
+        refused(command, pattern)
+    assert [row.name for row in tracker.view().peers] == ["ana"]
+    assert ana.process.poll() is None
+
+
+def test_a_tracker_that_does_not_answer(minibit: Start) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as sock:
+        nobody = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    peer = minibit("peer", "ana", 0, "--tracker", nobody, "--timeout", 1)
+    status = minibit("status", "--tracker", nobody, "--json")
+
+    refused(peer, "gave up after 1 s: no answer from the tracker", code=1)
+    assert re.search("no answer .* Trying again in", peer.out[0])
+    refused(status, "no answer from the tracker", code=1)
+    assert status.out == []

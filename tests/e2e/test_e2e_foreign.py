@@ -1,0 +1,118 @@
+"""A foreign client in the swarm: libtorrent downloads from MiniBit, and MiniBit from libtorrent.
+
+They meet through the tracker's HTTP announce alone, as strangers do.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Start, Track
+from running import Tracker, contents, eventually, torrent, write_random
+
+if os.environ.get("MINIBIT_REQUIRE_FOREIGN"):
+    import libtorrent
+else:
+    libtorrent = pytest.importorskip(
+        "libtorrent",
+        reason="NOT TESTED AGAINST A FOREIGN CLIENT: libtorrent is not installed (pip install -e '.[test]')",
+    )
+
+QUIET = {
+    "listen_interfaces": "127.0.0.1:0",
+    "enable_dht": False,
+    "enable_lsd": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    "enable_outgoing_utp": False,
+    "enable_incoming_utp": False,
+    "allow_multiple_connections_per_ip": True,  # everybody is at 127.0.0.1
+    "ssrf_mitigation": False,  # and so is the tracker
+    "stop_tracker_timeout": 1,
+}
+
+
+class Foreigner:
+    """One libtorrent session with one torrent."""
+
+    def __init__(self, metainfo: bytes, folder: Path) -> None:
+        self._session = libtorrent.session(QUIET)
+        parameters = libtorrent.add_torrent_params()
+        parameters.ti = libtorrent.torrent_info(libtorrent.bdecode(metainfo))
+        parameters.save_path = str(folder)
+        self._handle = self._session.add_torrent(parameters)
+
+    @property
+    def done(self) -> bool:
+        return bool(self._handle.status().is_seeding)
+
+    @property
+    def uploaded(self) -> int:
+        return int(self._handle.status().total_payload_upload)
+
+    def close(self) -> None:
+        self._session.remove_torrent(self._handle)
+        del self._handle, self._session
+
+
+@pytest.fixture
+def foreigners() -> Iterator[list[Foreigner]]:
+    sessions: list[Foreigner] = []
+    yield sessions
+    for session in sessions:
+        session.close()
+
+
+def listed(tracker: Tracker) -> str | None:
+    """The name that the tracker gave the foreign client."""
+    names = [row.name for row in tracker.view().peers if row.name.startswith("LT")]
+    return names[0] if names else None
+
+
+def test_libtorrent_downloads_from_minibit_peers(
+    minibit: Start, track: Track, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    share = write_random(tmp_path / "source" / "film.bin", 1_000_001)
+    tracker = track(share, "--block-size", "16K", "--upload-limit", "500K")
+    minibit("peer", "ana", 0, "--tracker", tracker.url)
+    tracker.await_complete("ana")
+    folder = tmp_path / "foreign"
+
+    foreigner = Foreigner(torrent(tracker.url), folder)
+    foreigners.append(foreigner)
+
+    eventually(lambda: foreigner.done, "libtorrent has the whole share")
+    assert contents(folder) == {"film.bin": share.read_bytes()}
+    name = eventually(lambda: listed(tracker), "the tracker lists libtorrent")
+    tracker.await_complete("ana", name)
+    eventually(
+        lambda: (row := tracker.row("ana")) and row.figures.uploaded >= 16384,
+        "ana reports what she gave libtorrent",
+    )
+
+
+def test_libtorrent_feeds_a_minibit_peer(
+    minibit: Start, track: Track, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    source = tmp_path / "source" / "collection"
+    write_random(source / "one.bin", 300_003, seed=1)
+    (source / "nothing").touch()
+    write_random(source / "two.bin", 700_007, seed=2)
+    # At a byte per second the origin gives the one chunk that its limiter lets pass at first.
+    tracker = track(source, "--block-size", "32K", "--upload-limit", "1")
+    foreigner = Foreigner(torrent(tracker.url), source.parent)
+    foreigners.append(foreigner)
+    name = eventually(lambda: listed(tracker), "the tracker lists libtorrent")
+    tracker.await_complete(name)
+
+    ana = minibit("peer", "ana", 0, "--tracker", tracker.url)
+
+    row = tracker.await_complete("ana")["ana"]
+    assert contents(tmp_path / "ana" / "collection") == contents(source)
+    total = tracker.document["total_size"]
+    assert row.figures.from_origin <= 2 * 16384
+    assert row.figures.downloaded - row.figures.from_origin >= total - 2 * 16384
+    assert row.figures.corrupt == 0
+    eventually(lambda: foreigner.uploaded >= total - 2 * 16384, "libtorrent counts what it gave")
+    assert ana.process.poll() is None
