@@ -61,12 +61,11 @@ class Layout:
         return CHUNK_SIZE if left > CHUNK_SIZE else left
 
     def contains(self, block: int, begin: int, length: int) -> bool:
-        """Whether `length` bytes from `begin` in `block` exist; none of the three may be negative."""
+        """Whether `length` bytes from `begin` in `block` exist."""
         last, last_length = self._last
-        end = begin + length
-        return length > 0 and (
-            (block < last and end <= self.block_size) or (block == last and end <= last_length)
-        )
+        if not 0 <= block <= last or begin < 0 or length <= 0:
+            return False
+        return begin + length <= (last_length if block == last else self.block_size)
 
 
 @dataclass(frozen=True, slots=True)
