@@ -72,7 +72,8 @@ def run_tracker(
                 f"{size(layout.block_size)}, info hash {shared.metainfo.info_hash.hex()}"
             )
             option = "" if url == "http://127.0.0.1:5000" else f" --tracker {url}"
-            display.tell(f"to join: minibit peer NAME PORT{option}      like: minibit peer ana 5001{option}")
+            display.tell(f"to join: minibit peer NAME PORT{option}")
+            display.tell(f"   like: minibit peer ana 5001{option}")
             if host == "localhost" or is_loopback(host):
                 display.tell("only this machine can join; --host 0.0.0.0 lets others in")
             display.document(
