@@ -81,7 +81,7 @@ def tracker(
         grant=_grant(grant),
         block_size=_block_size(block_size),
         upload_limit=_rate(upload_limit or "0"),
-        choking=choking,
+        choking=_strategy(choking),
         seed=seed,
         as_json=json,
         until_eof=until_eof,
@@ -127,8 +127,8 @@ def peer(
             tracker=tracker,
             folder=directory or Path(name),
             upload_limit=_rate(upload_limit or "0"),
-            picking=picking,
-            choking=choking,
+            picking=_strategy(picking),
+            choking=_strategy(choking),
             timeout=timeout,
             leave_when_done=leave_when_done,
             seed=seed,
@@ -179,8 +179,8 @@ def swarm(
         share=share,
         directory=directory,
         upload_limit=_rate(limit),
-        picking=picking,
-        choking=choking,
+        picking=_strategy(picking),
+        choking=_strategy(choking),
         grant=grant,
         block_size=_block_size(block_size),
         seed=seed,
@@ -255,6 +255,13 @@ def _block_size(text: str | None) -> int | None:
     from minibit.units import parse_size
 
     return None if text is None else parse_size(text, "--block-size")
+
+
+def _strategy(name: str) -> str:
+    # `module:Class` may name a file in the current folder. Last on the path, that folder shadows nothing.
+    if ":" in name and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    return name
 
 
 def _grant(text: str) -> tuple[float, float]:

@@ -5,8 +5,10 @@ sockets nor clocks nor what a message is good for. Both directions obey one tabl
 leaves the table, or names bytes that do not exist, raises `RemoteProtocolError` and is to be
 disconnected; our own misuse raises `LocalProtocolError`, which is a bug.
 
-Sources: BEP 3 (framing; *bitfield* only as the first message), BEP 6 (with the Fast Extension the
-first message must be *bitfield*, *have all* or *have none*), BEP 10 (*extended* needs its reserved bit).
+Sources: BEP 3 (framing), BEP 6 (with the Fast Extension the first message must be *bitfield*, *have all*
+or *have none*), BEP 10 (*extended* needs its reserved bit). In one thing the table is kinder than BEP 3,
+which wants a *bitfield* as the first message only: aria2 sends another one where that is shorter than
+many *haves*, and nothing is lost by reading it.
 """
 
 import struct
@@ -63,10 +65,13 @@ TABLE: Final[dict[State, dict[Kind, State]]] = {
     },
     State.OPEN: {
         Kind.NEUTRAL: State.OPEN,
+        Kind.BITFIELD: State.OPEN,
         Kind.ORDINARY: State.OPEN,
     },
     State.OPEN_FAST: {
         Kind.NEUTRAL: State.OPEN_FAST,
+        Kind.BITFIELD: State.OPEN_FAST,
+        Kind.ALL_OR_NONE: State.OPEN_FAST,
         Kind.ORDINARY: State.OPEN_FAST,
         Kind.FAST: State.OPEN_FAST,
     },

@@ -40,14 +40,17 @@ EXAMPLES: dict[type, m.Handshake | m.Message] = {
 NEUTRAL = {m.KeepAlive, m.Port, m.Extended, m.Unknown}
 ORDINARY = {m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Have, m.Request, m.Piece, m.Cancel}
 
-# BEP 3: *bitfield* only as the first message. BEP 6: the first message tells the blocks, or nothing goes.
+# BEP 6: the first message tells the blocks, or nothing goes. Later ones may tell them again, as aria2 does.
 LEGAL: dict[State, set[type]] = {
     State.SILENT: {m.Handshake},
     State.GREETED: set(),
     State.FIRST: NEUTRAL | ORDINARY | {m.Bitfield},
     State.FIRST_FAST: NEUTRAL | {m.Bitfield, m.HaveAll, m.HaveNone},
-    State.OPEN: NEUTRAL | ORDINARY,
-    State.OPEN_FAST: NEUTRAL | ORDINARY | {m.SuggestPiece, m.RejectRequest, m.AllowedFast},
+    State.OPEN: NEUTRAL | ORDINARY | {m.Bitfield},
+    State.OPEN_FAST: NEUTRAL
+    | ORDINARY
+    | {m.SuggestPiece, m.RejectRequest, m.AllowedFast}
+    | {m.Bitfield, m.HaveAll, m.HaveNone},
 }
 OPENERS: dict[State, list[m.Handshake | m.Message]] = {
     State.SILENT: [],
@@ -134,10 +137,8 @@ def test_data_goes_out_only_when_open(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", [State.OPEN, State.OPEN_FAST])
-@pytest.mark.parametrize("late", [BITFIELD, m.HaveAll(), m.HaveNone()])
-def test_blocks_are_told_once(state: State, late: m.Message) -> None:
-    with pytest.raises(RemoteProtocolError):
-        hear(heard(state), late)
+def test_blocks_may_be_told_again(state: State) -> None:
+    assert hear(heard(state), BITFIELD, m.Have(1), BITFIELD) == [BITFIELD, m.Have(1), BITFIELD]
 
 
 @pytest.mark.parametrize("neutral", [m.KeepAlive(), m.Extended(0, b"de"), m.Port(1)])
@@ -147,9 +148,11 @@ def test_small_talk_may_come_before_the_blocks(neutral: m.Message) -> None:
     assert hear(heard(State.FIRST), neutral, BITFIELD) == [neutral, BITFIELD]
 
 
-def test_an_ordinary_first_message_closes_the_door_to_a_bitfield() -> None:
-    with pytest.raises(RemoteProtocolError, match="Bitfield is not legal in OPEN"):
-        hear(heard(State.FIRST), m.Have(1), BITFIELD)
+@pytest.mark.parametrize("late", [m.HaveAll(), m.HaveNone()])
+def test_all_and_none_need_the_fast_extension_at_any_time(late: m.Message) -> None:
+    for state in (State.FIRST, State.OPEN):
+        with pytest.raises(RemoteProtocolError, match="is not legal"):
+            hear(heard(state), late)
 
 
 def test_extended_needs_its_reserved_bit() -> None:

@@ -46,7 +46,7 @@ def test_it_can_be_explained() -> None:
     choice = pick(view)
     assert choice is not None
     assert choice.explain() == (
-        f"block {choice.block}: rarest of 3 candidates, 1 copies among neighbours, by lot from 2 equals"
+        f"block {choice.block}: rarest of 3 candidates, 1 copy among neighbours, by lot from 2 equals"
     )
 
 

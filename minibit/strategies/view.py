@@ -93,7 +93,8 @@ class Pick:
 
     def explain(self) -> str:
         """The reasons as one sentence."""
-        copies = "" if self.copies is None else f", {self.copies} copies among neighbours"
+        noun = "copy" if self.copies == 1 else "copies"
+        copies = "" if self.copies is None else f", {self.copies} {noun} among neighbours"
         lot = f", by lot from {self.tied.bit_count()} equals" if self.tied & (self.tied - 1) else ""
         return f"block {self.block}: {self.rule} of {self.candidates.bit_count()} candidates{copies}{lot}"
 

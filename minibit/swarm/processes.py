@@ -26,6 +26,7 @@ from minibit.tracker_client import TrackerClient
 
 NAMES: Final = ("ana", "bia", "caio", "duda", "eva", "fabio", "gabi", "hugo", "iris", "joana", "lia", "nina")
 POLL_SECONDS: Final = 0.25
+LAST_REPORTS: Final = 8  # how many times to look for the origin's last report
 SILENCE_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up
 ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
 INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
@@ -142,7 +143,6 @@ class SwarmProcesses:
         assert self._metainfo is not None
         metainfo = self._metainfo
         elapsed = max((row.figures.completed_after or 0.0 for row in self._finished.values()), default=0.0)
-        view = await asyncio.to_thread(self._client.status)
         count = metainfo.layout.block_count
         rows: list[SummaryRow] = []
         for name in self.names:
@@ -174,9 +174,21 @@ class SwarmProcesses:
             block_count=count,
             info_hash=metainfo.info_hash.hex(),
             elapsed=elapsed,
-            origin_uploaded=view.origin.figures.uploaded if view.origin else 0,
+            origin_uploaded=await self._origin_uploaded(),
             rows=tuple(rows),
         )
+
+    async def _origin_uploaded(self) -> int:
+        """What the origin has sent. It reports twice a second, so its last report is waited for: one that
+        accounts for what the peers received."""
+        assert self._client is not None
+        received = sum(row.figures.from_origin for row in self._finished.values())
+        for _ in range(LAST_REPORTS):
+            view = await asyncio.to_thread(self._client.status)
+            if view.origin is not None and view.origin.figures.uploaded >= received:
+                return view.origin.figures.uploaded
+            await asyncio.sleep(POLL_SECONDS)
+        return received  # this origin is a restarted one, which knows nothing of what went before
 
     def stop(self) -> None:
         """End every process: ask, insist, kill. Peers first, so that their goodbyes are heard."""

@@ -103,6 +103,15 @@ class Command:
         """The processes that it has started and that still run."""
         return {Descendant(pid, born) for pid, parent, born in _processes() if parent == self.pid}
 
+    def tracker_of_peers(self) -> str:
+        """For a swarm: the URL that its peers were given, once they are started."""
+
+        def url() -> str | None:
+            words = [child.words for child in self.children()]
+            return next((w[w.index("--tracker") + 1] for w in words if "--tracker" in w), None)
+
+        return eventually(url, f"{self} starts peers")
+
     def _hear_out(self) -> None:
         for reader in self._readers:
             reader.join(5.0)
@@ -134,7 +143,10 @@ class Descendant(tuple[int, str]):
     @property
     def words(self) -> list[str]:
         """Its command line."""
-        return (PROC / str(self[0]) / "cmdline").read_bytes().decode().split("\0")
+        try:
+            return (PROC / str(self[0]) / "cmdline").read_bytes().decode().split("\0")
+        except OSError:  # it has just ended
+            return []
 
     def kill(self) -> None:
         os.kill(self[0], signal.SIGKILL)
@@ -153,6 +165,16 @@ def _processes() -> list[tuple[int, int, str]]:
         if fields[0] not in "ZX":
             found.append((int(entry.name), int(fields[1]), fields[19]))
     return found
+
+
+def await_blocks(url: str, least: int, *names: str) -> None:
+    """Wait until each of these peers holds at least so many blocks."""
+
+    def enough() -> bool:
+        held = {row.name: row.blocks.bit_count() for row in status(url).peers}
+        return all(held.get(name, 0) >= least for name in names)
+
+    eventually(enough, f"{names} hold {least} blocks")
 
 
 class Tracker:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Start, Track
-from running import PROC, Command, Descendant, contents, eventually, write_random
+from running import PROC, Command, Descendant, await_blocks, contents, eventually, write_random
 
 SOON = 12.0  # seconds: longer than a process is given for its goodbyes
 
@@ -18,8 +18,9 @@ def all_gone(processes: set[Descendant]) -> None:
 def slow_swarm(minibit: Start, tmp_path: Path, *arguments: object) -> tuple[Command, set[Descendant]]:
     """A swarm in the middle of its work, and its processes: a tracker and two peers."""
     share = write_random(tmp_path / "source" / "film.bin", 2_000_000)
-    swarm = minibit("swarm", "--peers", 2, "--share", share, "--upload-limit", "50K", *arguments)
-    swarm.says(r"^bia [1-9]\d?% ")
+    options = ("--upload-limit", "50K", "--block-size", "16K")
+    swarm = minibit("swarm", "--peers", 2, "--share", share, *options, *arguments)
+    await_blocks(swarm.tracker_of_peers(), 1, "ana", "bia")
     children = swarm.children()
     assert len(children) == 3
     return swarm, children
@@ -58,9 +59,7 @@ def test_a_peer_says_goodbye(minibit: Start, track: Track, tmp_path: Path) -> No
     share = write_random(tmp_path / "source" / "film.bin", 2_000_000)
     tracker = track(share, "--block-size", "16K", "--upload-limit", "100K")
     peers = {name: minibit("peer", name, 0, "--tracker", tracker.url) for name in ("ana", "bia")}
-    eventually(
-        lambda: {row.name for row in tracker.view().peers if row.blocks} == set(peers), "both have blocks"
-    )
+    await_blocks(tracker.url, 1, *peers)
 
     peers["ana"].send(signal.SIGINT)
     assert peers["ana"].wait(SOON) == 130

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Start
-from running import PROC, contents, write_random
+from running import PROC, await_blocks, contents, write_random
 
 
 def test_five_peers_in_a_pipe(minibit: Start, tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_a_peer_killed_in_mid_swarm_is_resumed_as_the_swarm_says(minibit: Start,
     kept = tmp_path / "all copies"  # a name that a shell would split
     swarm = minibit(
         *("swarm", "--peers", 2, "--share", share, "--dir", kept),
-        *("--upload-limit", "250K", "--block-size", "16K"),
+        *("--upload-limit", "300K", "--block-size", "16K"),
     )
-    swarm.says(r"^ana [1-9]\d?% ")
+    await_blocks(swarm.tracker_of_peers(), 5, "ana")
     (ana,) = [child for child in swarm.children() if "ana" in child.words]
     ana.kill()
     line = swarm.says("ana has ended; within a minute, this resumes it: minibit (.*)$")[1]
