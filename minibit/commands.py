@@ -61,8 +61,11 @@ def run_tracker(
         for path in shared.skipped:
             display.tell(f"left out {path}: only regular files are shared")
         service = TrackerService(shared, settings)
+        listening = False
 
         def ready(tracker_port: int, origin: int) -> None:
+            nonlocal listening
+            listening = True
             everywhere = host in ("0.0.0.0", "::", "")
             place = (own_address_towards(ELSEWHERE) if everywhere else host) or "127.0.0.1"
             url = f"http://[{place}]:{tracker_port}" if ":" in place else f"http://{place}:{tracker_port}"
@@ -89,8 +92,8 @@ def run_tracker(
             )
 
         def frame() -> None:
-            view = service.view()
-            if view.origin is not None:  # else we do not listen yet
+            if listening:
+                view = service.view()
                 display.show(lambda lines: swarm_table(view, max_lines=lines), lambda: plain_swarm(view))
 
         await _framed(service.run(ready), frame)

@@ -79,7 +79,6 @@ class Engine:
         self.identity = identity
         self.layout = layout
         self._info_hash = info_hash
-        self._rng = rng
         self.started = now
         self.resumed = have.bit_count()
         self.completed_at = now if have == bitfield.full(layout.block_count) else None

@@ -214,6 +214,15 @@ def test_strangers_cannot_make_the_book_grow() -> None:
     assert len(book._mine) <= MAX_ADDRESSES
 
 
+def test_who_was_heard_of_last_is_remembered_longest() -> None:
+    book = book_of(ANA, BIA, ANA)
+    for number in range(MAX_ADDRESSES - 1):
+        peer = somebody(number)
+        book.learn(PeerAddress("n", peer.ip, peer.port, number.to_bytes(20, "big")), 0.0)
+    assert book.who(ANA.bt_id) == ANA
+    assert book.who(BIA.bt_id) is None
+
+
 def test_bans_are_bounded_and_the_oldest_goes_first() -> None:
     book = AddressBook(OWN)
     for number in range(MAX_BANS + 1):

@@ -124,10 +124,18 @@ def test_a_seed_serves_everybody_in_turn() -> None:
 
 
 def test_its_moves_are_told() -> None:
-    view = seen(givers({1: 9, 2: 8, 3: 7, 4: 1, 5: 5}), fixed=(1, 2, 3, 4), optimistic=5, round_due=True)
-    told = Reciprocity().choke(view, 100.0, Random(1)).explain()
-    assert "5 fixed with score 5" in told
-    assert "4 optimistic with score 1" in told
+    view = seen(
+        givers({1: 9, 2: 8, 3: 7, 4: 1, 5: 5, 6: 0}), fixed=(1, 2, 3, 4), optimistic=6, round_due=True
+    )
+    choice = Reciprocity().choke(view, 100.0, Random(1))
+    assert choice.moves == ((5, "fixed"), (4, "choked"))
+    assert choice.explain() == "5 fixed with score 5; 4 choked with score 1"
+    promoted = Reciprocity().choke(
+        seen(givers({1: 9, 2: 8, 3: 7, 4: 1, 5: 5}), fixed=(1, 2, 3, 4), optimistic=5, round_due=True),
+        100.0,
+        Random(1),
+    )
+    assert promoted.moves == ((5, "fixed"), (4, "optimistic"))
 
 
 # --- unchoke-all
@@ -135,7 +143,9 @@ def test_its_moves_are_told() -> None:
 
 def test_everybody_interested_is_served() -> None:
     view = seen([Onlooker(1), Onlooker(2, interested=False), Onlooker(3, known=False)])
-    assert UnchokeAll().choke(view, 0.0, Random(1)).slots == Slots((1, 3))
+    choice = UnchokeAll().choke(view, 0.0, Random(1))
+    assert choice.slots == Slots((1, 3))
+    assert choice.moves == ((1, "fixed"), (3, "fixed"))
 
 
 @pytest.mark.parametrize("strategy", [Reciprocity(), UnchokeAll()])

@@ -1,7 +1,9 @@
 """The command line itself: what it offers, what it refuses, and how little it imports for that."""
 
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,59 @@ def test_a_mistake_is_named_in_one_line(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert words in refused(capsys, *arguments)
     assert not any(path.is_file() for path in tmp_path.rglob("*") if "minibit-sample" not in path.name)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("option", ["--port", "--origin-port"])
+def test_a_tracker_on_a_taken_port(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, taken_port: int, option: str
+) -> None:
+    (tmp_path / "film.bin").write_bytes(b"x" * 1000)
+    share = ["--share", str(tmp_path / "film.bin"), "--port", "0"]
+    said = refused(capsys, "tracker", *share, option, str(taken_port))
+    assert f"cannot listen on 127.0.0.1:{taken_port}" in said
+    assert "choose another port" in said
+
+
+def test_a_peer_on_a_taken_port(capsys: pytest.CaptureFixture[str], tmp_path: Path, taken_port: int) -> None:
+    said = refused(capsys, "peer", "ana", str(taken_port), "--dir", str(tmp_path / "ana"))
+    assert f"cannot listen on 127.0.0.1:{taken_port}" in said
+    assert not (tmp_path / "ana").exists()
+
+
+def test_a_share_without_a_byte(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "hollow" / "inner").mkdir(parents=True)
+    (tmp_path / "empty.bin").touch()
+    for name in ("hollow", "empty.bin"):
+        said = refused(capsys, "tracker", "--port", "0", "--share", str(tmp_path / name))
+        assert "has no bytes to share: choose a file or folder that is not empty" in said
+
+
+def test_a_tracker_that_does_not_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        nobody = f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+    arguments = ["ana", "0", "--tracker", nobody, "--dir", str(tmp_path / "ana"), "--timeout", "1"]
+    assert main(["peer", *arguments]) == 1
+    out, err = capsys.readouterr()
+    retries = out.splitlines()
+    assert len(retries) >= 2
+    assert all(line.startswith(f"no answer from the tracker at {nobody} ") for line in retries)
+    assert all("Trying again in " in line for line in retries)
+    assert err.startswith("minibit: gave up after 1 s: no answer from the tracker")
+    assert err.count("\n") == 1
+
+    assert main(["status", "--tracker", nobody, "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        f"minibit: no answer from the tracker at {nobody} (Connection refused): is it running there?\n"
+    )
 
 
 def test_rates_may_be_written_as_they_are_read(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from minibit import bitfield
 from minibit.messages import Request
@@ -45,9 +45,14 @@ class Ledger(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.requests = Requests(LAYOUT, 0)
-        self.requests.max_open = 3
         self.owed: dict[int, set[tuple[int, int]]] = {key: set() for key in range(1, 5)}
         self.now = 0.0
+
+    @initialize(have=st.sampled_from([0, 0b111100, FULL ^ 1]), max_open=st.integers(2, 6))
+    def begin(self, have: int, max_open: int) -> None:
+        """With much to do, or hardly anything, so that endgame comes soon."""
+        self.requests = Requests(LAYOUT, have)
+        self.requests.max_open = max_open
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 60.0]))
     def time_passes(self, seconds: float) -> None:

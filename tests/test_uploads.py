@@ -341,6 +341,14 @@ def test_a_choked_neighbours_offers_go_to_others() -> None:
     assert before & offers.lacking(0) == before
 
 
+def test_what_was_offered_to_who_leaves_is_lacking_again() -> None:
+    stage = origin()
+    stage.puppet(1, interested=True)
+    assert offers_of(stage).lacking(0) != FULL
+    stage.leaves(1)
+    assert offers_of(stage).lacking(0) == FULL
+
+
 @pytest.mark.parametrize("tells", [True, False])
 @pytest.mark.parametrize("fast", [True, False])
 def test_an_origin_feeds_a_lone_neighbour_everything(tells: bool, fast: bool) -> None:

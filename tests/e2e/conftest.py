@@ -12,7 +12,7 @@ Track = Callable[..., Tracker]
 
 @pytest.fixture
 def minibit(tmp_path: Path) -> Iterator[Start]:
-    """Starts `minibit …`; the latest started ends first."""
+    """Starts `minibit …`; all that still run at the end of a test are ended together."""
     started: list[Command] = []
 
     def start(*arguments: object) -> Command:
@@ -20,7 +20,9 @@ def minibit(tmp_path: Path) -> Iterator[Start]:
         return started[-1]
 
     yield start
-    for command in reversed(started):
+    for command in started:
+        command.process.terminate()
+    for command in started:
         command.end()
 
 

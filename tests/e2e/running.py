@@ -89,14 +89,13 @@ class Command:
         self._hear_out()
 
     def end(self) -> None:
-        """Make sure that it is gone, and what it started with it."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(12.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(PATIENCE)
+        """Make sure that it is gone, by force if it does not obey; a swarm takes its processes with it."""
+        self.process.terminate()
+        try:
+            self.process.wait(12.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(PATIENCE)
         self._hear_out()
 
     def children(self) -> set["Descendant"]:

@@ -1,4 +1,7 @@
-"""A user's mistake is one line that names it and the remedy, and exit code 2; nothing is retried for ever."""
+"""A user's mistake that only shows once processes meet: one line on stderr with the remedy, no traceback.
+
+What one process can tell by itself is in `test_cli`.
+"""
 
 import re
 import socket
@@ -23,22 +26,6 @@ def refused(command: Command, pattern: str, code: int = 2) -> None:
 def taken_port() -> Iterator[int]:
     with closing(socket.create_server(("127.0.0.1", 0))) as sock:
         yield sock.getsockname()[1]
-
-
-def test_a_tracker_that_cannot_be(minibit: Start, tmp_path: Path, taken_port: int) -> None:
-    share = write_random(tmp_path / "film.bin", 100_000)
-    (tmp_path / "hollow" / "inner").mkdir(parents=True)
-    (tmp_path / "empty.bin").touch()
-    cases = [
-        (("--share", share, "--port", taken_port), "cannot listen on .*choose another port"),
-        (("--share", share, "--port", 0, "--origin-port", taken_port), "cannot listen on"),
-        (("--share", tmp_path / "nowhere"), "No such file or directory; check the path"),
-        (("--share", tmp_path / "empty.bin"), "has no bytes to share: choose"),
-        (("--share", tmp_path / "hollow"), "has no bytes to share: choose"),
-    ]
-    started = [(minibit("tracker", *arguments), pattern) for arguments, pattern in cases]
-    for command, pattern in started:
-        refused(command, pattern)
 
 
 def test_a_swarm_of_nothing(minibit: Start, tmp_path: Path) -> None:
@@ -74,15 +61,3 @@ def test_a_peer_that_cannot_be(minibit: Start, track: Track, tmp_path: Path, tak
         refused(command, pattern)
     assert [row.name for row in tracker.view().peers] == ["ana"]
     assert ana.process.poll() is None
-
-
-def test_a_tracker_that_does_not_answer(minibit: Start) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as sock:
-        nobody = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    peer = minibit("peer", "ana", 0, "--tracker", nobody, "--timeout", 1)
-    status = minibit("status", "--tracker", nobody, "--json")
-
-    refused(peer, "gave up after 1 s: no answer from the tracker", code=1)
-    assert re.search("no answer .* Trying again in", peer.out[0])
-    refused(status, "no answer from the tracker", code=1)
-    assert status.out == []

@@ -82,14 +82,19 @@ def oversized_frame(sock: socket.socket, tracker: Tracker, _: random.Random) -> 
     sock.sendall(greeting(tracker) + struct.pack(">I", 0xFFFFFFFF) + b"\x07" + bytes(64 * 1024))
 
 
-def late_bitfield(sock: socket.socket, tracker: Tracker, _: random.Random) -> None:
-    size = tracker.document["block_count"] // 8 + 1
-    sock.sendall(
-        greeting(tracker)
-        + messages.HaveNone().encode()
-        + messages.Interested().encode()
-        + messages.Bitfield(bytes(size)).encode()
-    )
+def a_bitfield_of_another_share(sock: socket.socket, tracker: Tracker, _: random.Random) -> None:
+    size = tracker.document["block_count"] // 8 + 2
+    sock.sendall(greeting(tracker) + messages.Bitfield(bytes(size)).encode())
+
+
+def two_greetings(sock: socket.socket, tracker: Tracker, _: random.Random) -> None:
+    sock.sendall(greeting(tracker) + messages.HaveNone().encode() + greeting(tracker))
+
+
+def words_of_an_extension_not_spoken(sock: socket.socket, tracker: Tracker, _: random.Random) -> None:
+    info_hash = bytes.fromhex(tracker.document["info_hash"])
+    plain = messages.Handshake(info_hash, b"-XX0000-" + os.urandom(12), fast=False, extended=False)
+    sock.sendall(plain.encode() + messages.HaveAll().encode())
 
 
 def nothing_told_first(sock: socket.socket, tracker: Tracker, _: random.Random) -> None:
@@ -121,7 +126,9 @@ GARBAGE: list[Garbage] = [
     web_request,
     another_share,
     oversized_frame,
-    late_bitfield,
+    a_bitfield_of_another_share,
+    two_greetings,
+    words_of_an_extension_not_spoken,
     nothing_told_first,
     a_block_that_is_none,
     an_absurd_request,
