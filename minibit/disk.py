@@ -97,6 +97,7 @@ class DiskWorker:
         self._on_error = on_error
         self._queue: SimpleQueue[tuple[int, memoryview] | None] = SimpleQueue()
         self._lock = Lock()
+        self._writing = Lock()
         self._dropping = False
         self._closed = False
         # Daemons: should the peer die without `close`, these threads must not keep the process alive.
@@ -153,7 +154,9 @@ class DiskWorker:
     def _keep(self, block: int, view: memoryview) -> bool:
         good = hashlib.sha1(view).digest() == self._digest(block)
         if good:
-            self._storage.write(block, 0, view)
+            # One at a time: the kernel lets one thread write to a file, and the others would spin.
+            with self._writing:
+                self._storage.write(block, 0, view)
         return good
 
 
