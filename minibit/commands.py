@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minibit import sample, strategies
-from minibit.errors import MinibitError
+from minibit.errors import MinibitError, TrackerUnreachableError
 from minibit.interrupt import Interrupt
 from minibit.live import Display
 from minibit.peer import Peer
@@ -132,14 +132,19 @@ def run_status(url: str, *, watch: bool, as_json: bool) -> None:
     async def look(display: Display) -> None:
         client = TrackerClient(url, name="status", bt_id=bytes(20), port=1)
         try:
-            view = await asyncio.to_thread(client.status)
+            view, silent = await asyncio.to_thread(client.status), False
             if not watch:
                 display.document(view.to_json())
                 display.final(lambda: status_table(view), lambda: plain_swarm(view))
             while watch:
                 show(display, view)
                 await asyncio.sleep(WATCH_SECONDS)
-                view = await asyncio.to_thread(client.status)
+                try:
+                    view, silent = await asyncio.to_thread(client.status), False
+                except TrackerUnreachableError as error:  # a tracker that was there may come back
+                    if not silent:
+                        display.tell(f"{error} Watching for it to come back")
+                    silent = True
         finally:
             client.close()
 

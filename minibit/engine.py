@@ -24,7 +24,7 @@ from minibit.effects import Address, Announce, Dial, Effect, Finished, HangUp, S
 from minibit.errors import RemoteProtocolError
 from minibit.extended import ExtendedHandshake
 from minibit.metainfo import Layout
-from minibit.neighbour import Neighbour
+from minibit.neighbour import Neighbour, dispensable
 from minibit.offers import Offers
 from minibit.registration import PeerAddress
 from minibit.requests import Requests
@@ -138,7 +138,7 @@ class Engine:
             self.addresses.connected(address, now)
             self._send(neighbour, self._handshake())
         if len(self.neighbours) > MAX_NEIGHBOURS:
-            self._hang_up(neighbour, "we have enough neighbours")
+            self._hang_up(dispensable(self.neighbours.values(), now) or neighbour, "we are full")
         elif self.addresses.banned(address, None):
             self._hang_up(neighbour, "banned")
         return self._done(now)

@@ -14,6 +14,7 @@ from minibit.disk import BufferPool
 from minibit.messages import Request
 from minibit.storage import Storage
 
+STUCK_MILLISECONDS: Final = 60_000  # how long the other side may take nothing of what we send
 SEND_BATCH: Final = 512 * 1024  # bytes of data handed to one system call
 MAX_PARTS: Final = 512  # …and buffers; Linux takes 1024
 ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
@@ -129,4 +130,7 @@ def connected_socket(sock: socket.socket) -> socket.socket:
     """`sock`, set up as every peer connection is."""
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # A neighbour that stops reading would keep its upload slot for ever.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
     return sock

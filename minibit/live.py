@@ -32,6 +32,7 @@ class Display:
         self._live: Live | None = None
         self._bar: Progress | None = None
         self._next_plain = 0.0
+        self._shown: list[str] = []
 
     @property
     def live(self) -> bool:
@@ -61,7 +62,10 @@ class Display:
             self._live.update(draw(self._console.height - 1), refresh=True)
         elif not self._json and time.monotonic() >= self._next_plain:
             self._next_plain = time.monotonic() + PLAIN_SECONDS
-            self._lines(plain())
+            lines = list(plain())
+            if lines != self._shown:  # a log of a week in which nothing happens stays short
+                self._shown = lines
+                self._lines(lines)
 
     def final(self, draw: Callable[[], RenderableType], plain: Callable[[], Iterable[str]]) -> None:
         """The last word: a table left on the terminal, or lines."""

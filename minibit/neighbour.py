@@ -4,6 +4,7 @@ It satisfies `strategies.view.Neighbour`, the small read-only part that strategi
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from minibit.effects import Address
@@ -15,6 +16,8 @@ MIN_WINDOW: Final = 4
 MAX_WINDOW: Final = 256  # 4 MiB in flight fill a fast LAN; 256 KiB reach 40 % of it
 RECIPROCITY_SECONDS: Final = 20.0
 DISPLAY_SECONDS: Final = 5.0
+GREETING_SECONDS: Final = 1.0  # how long a neighbour may take to say who it is before it yields…
+IDLE_SECONDS: Final = 30.0  # …and how long it may be of no use
 
 
 class Neighbour:
@@ -96,3 +99,18 @@ class Neighbour:
     def label(self) -> str:
         """What people call it: its name, or its address."""
         return self.name or f"{self.address[0]}:{self.address[1]}"
+
+
+def dispensable(neighbours: Iterable[Neighbour], now: float) -> Neighbour | None:
+    """Who yields when there is no room for a newcomer: who has not said who it is, else who has long been
+    of no use to us nor we to it; None if nobody. So nobody shuts a peer off from the swarm by filling it
+    with idle connections.
+    """
+    idle = [n for n in neighbours if now - n.connected_at >= _probation(n)]
+    return min(idle, key=lambda n: (n.greeted, n.outgoing, n.connected_at), default=None)
+
+
+def _probation(neighbour: Neighbour) -> float:
+    if not neighbour.greeted:
+        return GREETING_SECONDS
+    return float("inf") if neighbour.interested or neighbour.am_interested else IDLE_SECONDS

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from minibit import bitfield, strategies
 from minibit.disk import check
 from minibit.engine import Engine, Identity
-from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError
+from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.interrupt import Interrupt
 from minibit.listener import listen
 from minibit.metainfo import Metainfo
@@ -172,7 +172,7 @@ class Peer:
             for task in (*tasks, done_task):
                 task.cancel()
             await asyncio.gather(*tasks, done_task, return_exceptions=True)
-            await self._say_goodbye(client)
+            await self._say_goodbye(node, client)
 
     async def _await_completion(self, node: Node) -> None:
         await node.finished.wait()
@@ -226,7 +226,7 @@ class Peer:
                 listing = await asyncio.to_thread(client.heartbeat, have, own)
                 peers: Iterable[PeerAddress] = listing.peers
                 if not listing.registered:
-                    peers = (await asyncio.to_thread(client.register, have)).peers
+                    peers = await asyncio.to_thread(self._return, client, have)
                     self._tell("the tracker had forgotten us: registered again")
             except (TrackerUnreachableError, TrackerRefusedError) as error:
                 if not silent:
@@ -238,10 +238,29 @@ class Peer:
             silent, pause = False, listing.interval
             node.peers_found(peers)
 
-    async def _say_goodbye(self, client: TrackerClient) -> None:
+    def _return(self, client: TrackerClient, have: int) -> Iterable[PeerAddress]:
+        """Register again with a tracker that has forgotten us, if it still shares what we trade.
+
+        Raises:
+            UsageError: it shares something else now.
+        """
+        assert self._metainfo is not None
+        if client.torrent().info_hash != self._metainfo.info_hash:
+            raise UsageError(
+                f"the tracker at {client.url} shares something else now: start again, with another --dir"
+            )
+        return client.register(have).peers
+
+    async def _say_goodbye(self, node: Node, client: TrackerClient) -> None:
+        have, own = node.engine.requests.have, self._figures(node)
+
+        def goodbye() -> None:
+            client.heartbeat(have, own)  # who leaves when done leaves as complete
+            client.disconnect()
+
         with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
             async with asyncio.timeout(GOODBYE_SECONDS):
-                await asyncio.to_thread(client.disconnect)
+                await asyncio.to_thread(goodbye)
 
     def _figures(self, node: Node) -> Figures:
         return figures(node.engine, node.now)

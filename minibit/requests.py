@@ -38,6 +38,7 @@ class OpenBlock:
     todo: int
     here: int = 0
     asked: dict[int, int] = field(default_factory=dict)  # neighbour -> the chunks it owes us
+    forgiven: dict[int, int] = field(default_factory=dict)  # chunks we take all the same
     since: float = 0.0  # when anybody was last asked for a chunk of it
     owner: int | None = None
     exclusive: bool = False  # only its owner may supply it
@@ -159,8 +160,9 @@ class Requests:
         opened = self._open.get(block)
         if opened is None or (opened.exclusive and opened.owner != key):
             return Arrival()
-        if alone:  # who is under suspicion adds nothing unasked to what others supply
-            chunks &= opened.asked.get(key, 0)
+        # What was never asked of it could poison what others supply. What we asked for and took back,
+        # because it choked us, may come all the same and is welcome, except from who is under suspicion.
+        chunks &= opened.asked.get(key, 0) | (0 if alone else opened.forgiven.get(key, 0))
         owed = self._settle(key, opened, chunks)
         waited = now - owed[1] if owed[0] else 0.0
         new = chunks & ~opened.here
@@ -168,7 +170,7 @@ class Requests:
             return Arrival(0, owed[0], waited)
         opened.here |= new
         opened.senders.add(sender)
-        if opened.todo & new:  # we took the request back, but it comes all the same: welcome
+        if opened.todo & new:
             opened.todo &= ~new
             if not opened.todo:
                 del self._spare[block]
@@ -217,6 +219,7 @@ class Requests:
             if owed:
                 requests += self.requests_for(block, owed)
                 self._give_back(key, block, opened, owed)
+                opened.forgiven[key] = opened.forgiven.get(key, 0) | owed
         self._debts.pop(key, None)
         return requests, self.disown(key, self.full)
 

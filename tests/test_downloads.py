@@ -330,8 +330,9 @@ def test_figures_count_what_came() -> None:
     stage.neighbour(1).origin = True
     stage.puppet(2, have=FULL)
     stage.says(1, piece(0, 0))
-    stage.says(2, piece(0, 1))
+    stage.says(2, piece(0, 1))  # which nobody asked of it: it counts as downloaded, and as nothing else
+    stage.says(1, piece(0, 1))
     downloads = stage.engine.downloads
-    assert (downloads.total, downloads.from_origin) == (2 * CHUNK_SIZE, CHUNK_SIZE)
+    assert (downloads.total, downloads.from_origin) == (3 * CHUNK_SIZE, 2 * CHUNK_SIZE)
     stage.verified(0)
     assert (downloads.verified, downloads.corrupt) == (1, 0)

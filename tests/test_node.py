@@ -300,7 +300,7 @@ def test_more_connections_than_neighbours_are_turned_away(
                 _, writer = await asyncio.open_connection("127.0.0.1", seed.port)
                 stack.push_async_callback(writer.wait_closed)
                 stack.callback(writer.close)
-            await until(lambda: sum("enough neighbours" in event for event in seed.events) == 2)
+            await until(lambda: sum("we are full" in event for event in seed.events) == 2)
             assert len(seed.node.engine.neighbours) == 3
 
     bounded(crowd)

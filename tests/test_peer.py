@@ -18,7 +18,7 @@ from minibit.peer import Peer, Settings, default_host, new_peer_id
 from minibit.share import from_path
 from minibit.tracker.service import Settings as TrackerSettings
 from minibit.tracker.service import TrackerService
-from minibit.tracker_client import NameTakenError, TrackerClient
+from minibit.tracker_client import Listing, NameTakenError, TrackerClient
 
 PATIENCE = 30.0
 SIZE = 100_000
@@ -208,6 +208,23 @@ def test_a_peer_that_the_tracker_has_forgotten_registers_again(source: Path, tmp
                 assert row.blocks.bit_count() == 7, "and it said what it holds"
 
     bounded(be_forgotten)
+
+
+def test_a_tracker_that_shares_something_else_now_ends_the_peer(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def return_to_another_share() -> None:
+        async with tracking(source) as (_, url):
+            ana = Asked(url, tmp_path / "ana", leave_when_done=False)
+            other = from_path(source, block_size=32768).metainfo
+            with pytest.raises(UsageError, match="something else now"):
+                async with ana.running() as task:
+                    await until(lambda: ana.peer.complete)
+                    monkeypatch.setattr(TrackerClient, "torrent", lambda _: other)
+                    monkeypatch.setattr(TrackerClient, "heartbeat", lambda *_: Listing(False, (), 1.0))
+                    await task
+
+    bounded(return_to_another_share)
 
 
 def test_leaving_while_the_tracker_is_told_of_completion(source: Path, tmp_path: Path) -> None:

@@ -143,6 +143,20 @@ def test_a_share_that_vanishes_ends_the_service(share: Share) -> None:
     bounded(serve)
 
 
+def test_a_share_that_is_changed_ends_the_service(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "WATCH_SECONDS", 0.01)
+
+    async def serve() -> None:
+        serving = Serving(share, Settings(port=0))
+        await serving.ports()
+        path = share.folder / "film.bin"
+        path.write_bytes(bytes(path.stat().st_size))
+        with pytest.raises(StorageError, match=r"film\.bin was changed while it is shared"):
+            await serving.task
+
+    bounded(serve)
+
+
 def fetch_granted(tracker_port: int, origin_port: int) -> tuple[int, dict[int, bytes]]:
     """Register as a peer, and fetch from the origin what it was granted without ever being unchoked.
 

@@ -20,6 +20,21 @@ def test_who_sends_what_nobody_asked_for_is_hung_up_on() -> None:
     assert stage.says(1, piece(1)) == [HangUp(1, "sends what nobody asked for")]
 
 
+def test_nobody_slips_a_chunk_into_what_others_supply() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=FULL, unchokes=True)
+    stage.puppet(2, have=FULL)
+    assert stage.says(2, piece(0, 1)) == []
+    assert stage.neighbour(2).unasked == 1
+
+
+def test_what_was_on_its_way_when_its_sender_choked_us_is_welcome() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=FULL, unchokes=True, fast=False)
+    stage.says(1, m.Choke())
+    assert stage.says(1, piece(0, 1)) == [Store(0, [piece(0, 1)])]
+
+
 @pytest.mark.parametrize("begin", [5, 1, 2 * CHUNK_SIZE - 100])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_stray_piece_does_not_spoil_what_is_there(begin: int, first: bool) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from minibit import bitfield, strategies
 from minibit.engine import Engine, Identity
+from minibit.errors import StorageError
 from minibit.listener import listen
 from minibit.node import Node
 from minibit.peer import new_peer_id
@@ -26,6 +27,7 @@ from minibit.tracker.app import create_app
 from minibit.tracker.server import TrackerServer
 from minibit.tracker.tracker import Tracker
 
+WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands
 
 
@@ -96,19 +98,28 @@ class TrackerService:
             self._report(self._origin, ip)
             self._server.start()
             ready(self._server.port, port)
-            trading = asyncio.create_task(self._origin.run())
+            tasks = [
+                asyncio.create_task(self._origin.run()),
+                asyncio.create_task(self._report_often(self._origin, ip)),
+                asyncio.create_task(_watch(storage)),
+            ]
             try:
-                while not trading.done():
-                    await asyncio.wait([trading], timeout=REPORT_SECONDS)
-                    self._report(self._origin, ip)
-                trading.result()
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
             finally:
-                trading.cancel()
-                await asyncio.gather(trading, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             await asyncio.to_thread(self._server.close)
             listener.close()
             storage.close()
+
+    async def _report_often(self, origin: Node, ip: str) -> None:
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            self._report(origin, ip)
 
     def _report(self, origin: Node, ip: str) -> None:
         engine = origin.engine
@@ -127,3 +138,18 @@ class TrackerService:
         if self._loop is not None and self._origin is not None:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._origin.engine.revoked, peer_id)
+
+
+async def _watch(storage: Storage) -> None:
+    """Notice when the share is changed under us: peers would take the origin for a liar, and ban it.
+
+    Raises:
+        StorageError: it was changed, or a file is gone.
+    """
+    stamps = await asyncio.to_thread(storage.stamps)
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if await asyncio.to_thread(storage.stamps) != stamps:
+            raise StorageError(
+                f"{storage.path} was changed while it is shared: start again to share it as it is now"
+            )

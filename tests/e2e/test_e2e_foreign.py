@@ -1,9 +1,11 @@
-"""A foreign client in the swarm: libtorrent downloads from MiniBit, and MiniBit from libtorrent.
+"""Foreign clients in the swarm: libtorrent and aria2 download from MiniBit, and MiniBit from libtorrent.
 
 They meet through the tracker's HTTP announce alone, as strangers do.
 """
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +118,27 @@ def test_libtorrent_feeds_a_minibit_peer(
     assert row.figures.corrupt == 0
     eventually(lambda: foreigner.uploaded >= total - 2 * 16384, "libtorrent counts what it gave")
     assert ana.process.poll() is None
+
+
+needs_aria2 = pytest.mark.skipif(
+    shutil.which("aria2c") is None and not os.environ.get("MINIBIT_REQUIRE_FOREIGN"),
+    reason="NOT TESTED AGAINST A FOREIGN CLIENT: aria2c is not installed (Debian's package aria2)",
+)
+
+
+@needs_aria2
+def test_aria2_downloads_from_minibit_peers(track: Track, tmp_path: Path) -> None:
+    source = tmp_path / "source" / "collection"
+    write_random(source / "one.bin", 3_000_003, seed=1)
+    write_random(source / "two.bin", 1_700_007, seed=2)
+    tracker = track(source, "--block-size", "16K")
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "share.torrent").write_bytes(torrent(tracker.url))
+
+    options = "--no-conf --enable-dht=false --enable-dht6=false --bt-enable-lpd=false --disable-ipv6=true"
+    quiet = "--interface=127.0.0.1 --seed-time=0 --quiet=true --summary-interval=0 --file-allocation=none"
+    command = ["aria2c", *options.split(), *quiet.split(), "share.torrent"]
+    subprocess.run(command, cwd=folder, check=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    assert contents(folder / "collection") == contents(source)
