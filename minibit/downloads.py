@@ -26,6 +26,7 @@ SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute
 MAX_STRIKES: Final = 2  # corrupt blocks that one sender alone supplied before it is banned
 REFUSAL_SECONDS: Final = 10.0  # how long a block that a neighbour refused is not asked of it again
 NEWS_SECONDS: Final = 0.05
+EXCLUSIVE_SECONDS: Final = 30.0  # how long the one supplier of a block may take between requests
 MAX_SUSPECTS: Final = 1000
 MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse
 
@@ -67,7 +68,9 @@ class Downloads:
         self._rng = rng
         self._news = 0  # blocks that neighbours have not been told of
         self._told = float("-inf")
-        self._strikes: dict[bytes, int] = {}
+        self._strikes: dict[bytes, int] = {}  # corrupt blocks that a peer alone supplied
+        self.suspects: dict[bytes, None] = {}  # peers that had a part in a corrupt block
+        self._loose = False  # whether there may be chunks to ask for that nobody is asked for
         self.total = 0
         self.from_origin = 0
         self.corrupt = 0
@@ -91,13 +94,13 @@ class Downloads:
         neighbour.refused = 0
         self.fill(neighbour, now)
 
-    def choked(self, neighbour: Neighbour, now: float) -> None:
+    def choked(self, neighbour: Neighbour) -> None:
         """A neighbour will not serve us; with the Fast Extension it rejects each request by itself."""
         neighbour.choking = True
         if neighbour.fast:
-            self._disown(neighbour, ~neighbour.allowed, now)
+            self._disown(neighbour, ~neighbour.allowed)
         else:
-            self.release(neighbour, now)
+            self.release(neighbour)
 
     def rejected(self, neighbour: Neighbour, rejection: m.RejectRequest, now: float) -> None:
         """A neighbour will not serve one request: do not ask it for that block again for now."""
@@ -107,12 +110,12 @@ class Downloads:
                 neighbour.refused |= 1 << rejection.index
                 neighbour.refused_at = now
             neighbour.allowed &= ~(1 << rejection.index)
-            self._disown(neighbour, 1 << rejection.index, now)
+            self._disown(neighbour, 1 << rejection.index)
 
-    def _disown(self, neighbour: Neighbour, blocks: int, now: float) -> None:
+    def _disown(self, neighbour: Neighbour, blocks: int) -> None:
         for block in self.requests.disown(neighbour.key, blocks):
             self._emit(Discard(block))
-        self.fill_all(now)
+        self._loose = True
 
     def allowed(self, neighbour: Neighbour, block: int, now: float) -> None:
         """A neighbour serves this block even while it chokes us."""
@@ -149,7 +152,7 @@ class Downloads:
                 chunks |= 1 << chunk
                 whole.append(piece)
         arrival = self.requests.arrived(
-            neighbour.key, neighbour.peer_id, block, chunks, now, alone=neighbour.alone
+            neighbour.key, neighbour.peer_id, block, chunks, now, alone=neighbour.peer_id in self.suspects
         )
         owed, accepted = arrival.owed, arrival.accepted
         if owed or accepted:
@@ -170,18 +173,19 @@ class Downloads:
         if arrival.complete:
             self._emit(Verify(block))
 
-    def block_verified(self, block: int, ok: bool, now: float) -> None:
+    def block_verified(self, block: int, ok: bool) -> None:
         """A block's hash was right or wrong: tell those who need it, or find out who was guilty."""
         senders = self.requests.verified(block, ok)
         if not ok:
             self.corrupt += 1
             self._accuse(senders, block)
-            self.fill_all(now)
+            self._loose = True
             return
         self.verified += 1
+        self._loose = True
         if len(senders) == 1:
-            for neighbour in self._of(senders):
-                neighbour.alone = False
+            (sender,) = senders
+            self.suspects.pop(sender, None)
         self._news |= 1 << block
         if self.requests.complete:
             self._told = float("-inf")
@@ -217,8 +221,10 @@ class Downloads:
         if len(senders) > 1:
             # Nobody knows which of them lied. Until each has supplied a good block by itself, it
             # shares no block with others; and this block is fetched from one neighbour alone.
-            for neighbour in self._of(senders):
-                neighbour.alone = True
+            for sender in senders:
+                self.suspects[sender] = None
+            while len(self.suspects) > MAX_SUSPECTS:
+                del self.suspects[next(iter(self.suspects))]
             return
         (sender,) = senders
         strikes = self._strikes[sender] = self._strikes.pop(sender, 0) + 1
@@ -226,9 +232,6 @@ class Downloads:
             del self._strikes[next(iter(self._strikes))]
         if strikes >= MAX_STRIKES:
             self._ban(sender, f"sent {strikes} corrupt blocks, the last one block {block}")
-
-    def _of(self, senders: set[bytes]) -> list[Neighbour]:
-        return [n for n in self._neighbours.values() if n.peer_id in senders]
 
     # --- windows
 
@@ -249,8 +252,9 @@ class Downloads:
         idle = self.requests.make_room(blocks)
         if idle is not None:
             self._emit(Discard(idle))
+        alone = neighbour.peer_id in self.suspects
         requests = self.requests.ask(
-            neighbour.key, blocks, room, lambda c: self._pick(c, now), now, alone=neighbour.alone
+            neighbour.key, blocks, room, lambda c: self._pick(c, now), now, alone=alone
         )
         if requests:
             if not outstanding or neighbour.asked_at is None:
@@ -262,10 +266,16 @@ class Downloads:
         for neighbour in self._neighbours.values():
             self.fill(neighbour, now)
 
-    def release(self, neighbour: Neighbour, now: float) -> None:
+    def settle(self, now: float) -> None:
+        """At the end of whatever happened: ask for what came loose, once however often it did."""
+        if self._loose:
+            self._loose = False
+            self.fill_all(now)
+
+    def release(self, neighbour: Neighbour) -> None:
         """Expect nothing more of this neighbour; others are asked instead."""
         self._let_go(neighbour)
-        self.fill_all(now)
+        self._loose = True
 
     def _let_go(self, neighbour: Neighbour) -> list[m.Request]:
         requests, abandoned = self.requests.release(neighbour.key)
@@ -279,6 +289,7 @@ class Downloads:
         for neighbour in self._neighbours.values():
             if now - neighbour.refused_at >= REFUSAL_SECONDS:
                 neighbour.refused = 0
+        self._reclaim(now)
         self.fill_all(now)
         for neighbour in self._neighbours.values():
             if (
@@ -295,6 +306,21 @@ class Downloads:
         for neighbour in self._neighbours.values():
             if not neighbour.snubbed:
                 self.fill(neighbour, now)
+
+    def _reclaim(self, now: float) -> None:
+        """Take blocks that only one neighbour may supply from who supplies them too slowly."""
+        for block, key, owed in self.requests.exclusive(now - EXCLUSIVE_SECONDS):
+            owner = self._neighbours[key]
+            if any(self._could_give(n, block) for n in self._neighbours.values() if n is not owner):
+                owner.refused |= 1 << block  # in effect: somebody else gets the next turn
+                owner.refused_at = now
+                self._disown(owner, 1 << block)
+                self._emit(Send(key, tuple(m.Cancel(r.index, r.begin, r.length) for r in owed)))
+
+    @staticmethod
+    def _could_give(neighbour: Neighbour, block: int) -> bool:
+        ready = neighbour.blocks if not neighbour.choking else neighbour.blocks & neighbour.allowed
+        return bool((ready & ~neighbour.refused) >> block & 1) and not neighbour.snubbed
 
     def _pick(self, candidates: int, now: float) -> Pick | None:
         pick = self._picking.pick(self._view(candidates), now, self._rng)

@@ -160,7 +160,7 @@ class Engine:
                 if key not in self.neighbours:
                     break
                 if not neighbour.greeted and kind is not m.Handshake:
-                    raise RemoteProtocolError("that is ourselves")
+                    raise RemoteProtocolError("that is ourselves")  # `_greet` accepts everybody else
                 if kind is m.Piece:
                     self.downloads.pieces(neighbour, cast(list[m.Piece], list(run)), now)
                 elif kind is m.Have:
@@ -188,11 +188,10 @@ class Engine:
     def block_verified(self, block: int, ok: bool, now: float) -> list[Effect]:
         """The hash of this block, asked for by `Verify`, was right (and the block is written) or wrong."""
         self._now = now
-        self.downloads.block_verified(block, ok, now)
+        self.downloads.block_verified(block, ok)
         if self._effects and isinstance(self._effects[-1], Finished):
             self.completed_at = now
             self._effects.append(Announce("complete"))
-        self.downloads.fill_all(now)
         return self._done(now)
 
     def disconnected(self, key: int, now: float) -> list[Effect]:
@@ -237,9 +236,9 @@ class Engine:
         match message:
             case m.Interested() | m.NotInterested():
                 self._know(neighbour, 0, now)
-                self.uploads.interest(neighbour, isinstance(message, m.Interested), now)
+                self.uploads.interest(neighbour, isinstance(message, m.Interested))
             case m.Choke():
-                self.downloads.choked(neighbour, now)
+                self.downloads.choked(neighbour)
             case m.Unchoke():
                 self.downloads.unchoked(neighbour, now)
             case m.Cancel():
@@ -342,11 +341,9 @@ class Engine:
         del self.neighbours[neighbour.key]
         self.copies.remove(neighbour.blocks)
         self.uploads.forget(neighbour)
-        self.downloads.release(neighbour, self._now)
+        self.downloads.release(neighbour)
         if neighbour.outgoing:
             self.addresses.disconnected(neighbour.address, self._now)
-        if neighbour.greeted:
-            self.uploads.rechoke(self._now, round_due=False)
 
     def _ban(self, peer_id: bytes, reason: str) -> None:
         culprits = [n for n in self.neighbours.values() if n.peer_id == peer_id]
@@ -357,7 +354,8 @@ class Engine:
             self.addresses.ban(("", 0), peer_id)
 
     def _dial(self, now: float) -> None:
-        room = MAX_NEIGHBOURS - len(self.neighbours)
+        # Who is complete waits to be dialled: it needs nobody, and seeds would only fill each other up.
+        room = 0 if self.requests.complete else MAX_NEIGHBOURS - len(self.neighbours)
         connected = {n.peer_id for n in self.neighbours.values() if n.peer_id is not None}
         self._effects += map(Dial, self.addresses.due(room, connected, now))
 
@@ -390,6 +388,8 @@ class Engine:
         )
 
     def _done(self, now: float) -> list[Effect]:
+        self.downloads.settle(now)
+        self.uploads.settle(now)
         self.downloads.tell(now)
         self.uploads.serve(now)
         effects = self._effects[:]

@@ -54,7 +54,6 @@ class Neighbour:
         self.queue_limit = MAX_WINDOW  # what it says it accepts (BEP 10 reqq)
         self.asked_at: float | None = None  # when it was first asked, or last answered, whichever is later
         self.snubbed = False
-        self.alone = False  # on parole: may only supply whole blocks, so that guilt is certain
         self.unasked = 0
 
         # Uploading to it.

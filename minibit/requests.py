@@ -25,6 +25,7 @@ MAX_OPEN_BYTES: Final = 48 * 1024 * 1024  # memory for blocks in flight and bein
 MAX_OPEN: Final = 1024  # blocks; no more may wait for the disk
 MAX_ASKED: Final = 3  # neighbours asked for the same chunk in endgame
 ENDGAME_AGE: Final = 1.0  # s a chunk must have kept us waiting before it is asked of another
+STALL_AGE: Final = 10.0  # …the same before the endgame, of a neighbour that has nothing else for us
 ENDGAME_BATCH: Final = 16
 
 Sender = bytes
@@ -149,8 +150,9 @@ class Requests:
                     break
                 if blocks >> block & 1 and not opened.exclusive:
                     self._take(key, block, opened, room - len(asked), now, asked)
-            if not asked and not self._spare and not self.wanted:
-                self._ask_again(key, blocks, min(room, ENDGAME_BATCH), now, asked)
+            if not asked and not self.wanted & blocks:
+                age = STALL_AGE if self._spare or self.wanted else ENDGAME_AGE
+                self._ask_again(key, blocks, min(room, ENDGAME_BATCH), now, age, asked)
         return asked
 
     def arrived(
@@ -237,6 +239,15 @@ class Requests:
                     abandoned.append(block)
         return abandoned
 
+    def exclusive(self, before: float) -> list[tuple[int, int, list[Request]]]:
+        """The blocks that only one neighbour may supply, and that it was last asked for before then: each
+        with that neighbour and the requests that it still holds."""
+        return [
+            (block, opened.owner, self.requests_for(block, opened.asked.get(opened.owner, 0)))
+            for block, opened in self._open.items()
+            if opened.exclusive and opened.owner is not None and opened.since <= before
+        ]
+
     def make_room(self, blocks: int) -> int | None:
         """Abandon an open block that nobody supplies, if such blocks keep us from opening one of `blocks`.
 
@@ -304,9 +315,11 @@ class Requests:
         debt.add(chunks.bit_count(), now)
         asked += self.requests_for(block, chunks)
 
-    def _ask_again(self, key: int, blocks: int, room: int, now: float, asked: list[Request]) -> None:
+    def _ask_again(
+        self, key: int, blocks: int, room: int, now: float, age: float, asked: list[Request]
+    ) -> None:
         for block, opened in self._open.items():
-            if opened.exclusive or not blocks >> block & 1 or now - opened.since < ENDGAME_AGE:
+            if opened.exclusive or not blocks >> block & 1 or now - opened.since < age:
                 continue
             late = 0
             for owed in opened.asked.values():

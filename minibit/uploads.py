@@ -12,6 +12,7 @@ from minibit import bitfield
 from minibit import messages as m
 from minibit.copies import Copies
 from minibit.effects import Effect, Send, Upload
+from minibit.errors import UsageError
 from minibit.metainfo import CHUNK_SIZE
 from minibit.neighbour import Neighbour
 from minibit.offers import Offers
@@ -58,6 +59,7 @@ class Uploads:
         self._emit = emit
         self._hang_up = hang_up
         self._rng = rng
+        self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self.offers = offers
         self.slots = Slots()
@@ -66,17 +68,28 @@ class Uploads:
 
     # --- slots
 
-    def interest(self, neighbour: Neighbour, interested: bool, now: float) -> None:
+    def interest(self, neighbour: Neighbour, interested: bool) -> None:
         """A neighbour wants something of us, or nothing more; saying so again changes nothing."""
         if interested is not neighbour.interested:
             neighbour.interested = interested
+            self._moved = True
+
+    def settle(self, now: float) -> None:
+        """At the end of whatever happened: fill the slots, once however many neighbours came or went."""
+        if self._moved:
             self.rechoke(now, round_due=False)
 
     def rechoke(self, now: float, *, round_due: bool) -> None:
         """Ask the strategy who holds the slots from now on, and tell those for whom that changed."""
+        self._moved = False
         self.choice = self._choking.choke(self._view(round_due), now, self._rng)
+        if not isinstance(self.choice, Choice):
+            name = type(self._choking).__name__
+            raise UsageError(f"the choking strategy {name} answered {self.choice!r}, not a Choice")
         self.slots = self.choice.slots
         for neighbour in self._neighbours.values():
+            if not neighbour.greeted:
+                continue
             if neighbour.unchoked and neighbour.key not in self.slots:
                 self._choke(neighbour)
             elif not neighbour.unchoked and neighbour.key in self.slots:
@@ -113,6 +126,7 @@ class Uploads:
                 self._hang_up(neighbour, f"asks for more than {MAX_QUEUE} chunks at once")
                 return
         self._reject(neighbour, refused)
+        neighbour.refusals += len(refused)
         self._queue_up(neighbour)
         if neighbour.refusals > MAX_REFUSALS:
             self._hang_up(neighbour, "asks on for what it is refused")
@@ -160,6 +174,7 @@ class Uploads:
 
     def forget(self, neighbour: Neighbour) -> None:
         """This neighbour left."""
+        self._moved |= neighbour.greeted
         self._turns.pop(neighbour.key, None)
         if self.offers is not None:
             self.offers.forget(neighbour.key)
@@ -170,7 +185,6 @@ class Uploads:
 
     def _reject(self, neighbour: Neighbour, requests: list[m.Request]) -> None:
         # Without the Fast Extension a refused request is simply never answered.
-        neighbour.refusals += len(requests)
         if neighbour.fast and requests:
             rejections = tuple(m.RejectRequest(r.index, r.begin, r.length) for r in requests)
             self._emit(Send(neighbour.key, rejections))

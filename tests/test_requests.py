@@ -7,7 +7,7 @@ import pytest
 from minibit import bitfield
 from minibit.messages import Request
 from minibit.metainfo import CHUNK_SIZE, Layout
-from minibit.requests import ENDGAME_AGE, ENDGAME_BATCH, MAX_ASKED, MAX_OPEN, Arrival, Requests
+from minibit.requests import ENDGAME_AGE, ENDGAME_BATCH, MAX_ASKED, MAX_OPEN, STALL_AGE, Arrival, Requests
 from minibit.strategies.view import Pick
 
 LAYOUT = Layout(6 * 3 * CHUNK_SIZE - CHUNK_SIZE - 100, 3 * CHUNK_SIZE)  # the last block has two chunks
@@ -146,9 +146,15 @@ def test_in_endgame_a_chunk_that_one_rejects_is_still_owed_by_the_other() -> Non
     assert take(requests, 3, now=ENDGAME_AGE) == [(0, 0)]
 
 
-def test_endgame_waits_until_nothing_else_is_wanted(requests: Requests) -> None:
+def test_before_the_endgame_only_a_long_wait_is_doubled(requests: Requests) -> None:
     take(requests, 1)
-    assert chunks(requests.ask(2, 1, 3, first, 50.0, alone=False)) == []
+    assert chunks(requests.ask(2, 1, 3, first, STALL_AGE - 0.1, alone=False)) == []
+    assert chunks(requests.ask(2, 1, 3, first, STALL_AGE, alone=False)) == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_a_neighbour_with_something_else_to_give_doubles_nothing(requests: Requests) -> None:
+    take(requests, 1)
+    assert chunks(requests.ask(2, 0b11, 3, first, 50.0, alone=False)) == [(1, 0), (1, 1), (1, 2)]
 
 
 # --- trust

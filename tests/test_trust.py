@@ -4,7 +4,7 @@ import pytest
 from puppets import FULL, Stage, both, piece, reject, request
 
 from minibit import messages as m
-from minibit.downloads import MAX_STRIKES, MAX_UNASKED, SNUB_SECONDS
+from minibit.downloads import EXCLUSIVE_SECONDS, MAX_STRIKES, MAX_UNASKED, SNUB_SECONDS
 from minibit.effects import Discard, Effect, HangUp, Send, Store
 from minibit.metainfo import CHUNK_SIZE
 from minibit.requests import ENDGAME_AGE
@@ -106,8 +106,7 @@ def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_fo
     stage.puppet(2, have=FULL, unchokes=True)
     stage.wait(ENDGAME_AGE + 1)  # in endgame both are asked for both chunks
     spoil(stage, 0, 1, 2)
-    assert stage.neighbour(1).alone
-    assert stage.neighbour(2).alone
+    assert set(stage.engine.downloads.suspects) == {stage.neighbour(1).peer_id, stage.neighbour(2).peer_id}
     assert stage.engine.addresses.bans == 0
     stage.heard(2)
     # The block is now fetched from one alone. Neighbour 1, the liar, is asked first, and lies.
@@ -119,7 +118,7 @@ def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_fo
     assert stage.asked(2) == [(0, 0), (0, 1)]
     stage.says(2, *both(0))
     stage.verified(0)
-    assert not stage.neighbour(2).alone
+    assert stage.neighbour(2).peer_id not in stage.engine.downloads.suspects
     assert stage.engine.requests.complete
 
 
@@ -127,7 +126,7 @@ def test_on_parole_nothing_is_taken_unasked() -> None:
     stage = Stage()
     stage.puppet(1, have=FULL, unchokes=True)
     stage.puppet(2, have=FULL)
-    stage.neighbour(2).alone = True
+    stage.engine.downloads.suspects[stage.neighbour(2).peer_id or b""] = None
     assert stage.says(2, piece(0, 0)) == []
     assert stage.neighbour(2).unasked == 1
 
@@ -157,8 +156,35 @@ def test_when_everybody_is_on_parole_what_was_left_half_done_is_begun_anew() -> 
     stage = Stage(have=FULL ^ 0b1)
     for key in (1, 2):
         stage.puppet(key, have=FULL, unchokes=True)
-        stage.neighbour(key).alone = True
+        stage.engine.downloads.suspects[stage.neighbour(key).peer_id or b""] = None
     assert stage.engine.requests.outstanding(1) == 2
     stage.says(1, piece(0, 0))
     stage.leaves(1)
     assert stage.asked(2) == [(0, 0), (0, 1)]
+
+
+def test_suspicion_outlives_the_connection() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    liar = b"-XX0000-" + b"l" * 12
+    stage.puppet(1, have=FULL, unchokes=True, peer_id=liar)
+    stage.puppet(2, have=FULL, unchokes=True)
+    stage.wait(ENDGAME_AGE + 1)
+    stage.says(1, piece(0, 0))
+    stage.says(2, piece(0, 1))
+    stage.leaves(1)
+    stage.verified(0, ok=False)
+    assert liar in stage.engine.downloads.suspects
+
+
+def test_an_exclusive_block_is_taken_from_who_drips_it() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    suspect = b"-XX0000-" + b"s" * 12
+    stage.engine.downloads.suspects[suspect] = None
+    stage.puppet(1, have=FULL, unchokes=True, peer_id=suspect)
+    stage.says(1, piece(0, 0))
+    stage.puppet(3, have=FULL, unchokes=True)
+    assert stage.asked(3) == []
+    effects = stage.wait(EXCLUSIVE_SECONDS + 1)
+    assert Discard(0) in effects
+    assert Send(1, (m.Cancel(0, CHUNK_SIZE, CHUNK_SIZE),)) in effects
+    assert stage.asked(3) == [(0, 0), (0, 1)]

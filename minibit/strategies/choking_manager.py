@@ -31,6 +31,7 @@ def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
     scores = {key: score(neighbour) for key, neighbour in competing.items()}
     fixed = [key for key in view.slots.fixed if key in competing]
     optimistic = view.slots.optimistic if view.slots.optimistic in competing else None
+    fallen: list[int] = []
     moves: list[tuple[int, str]] = []
 
     def waiting(*excluded: int | None) -> list[int]:
@@ -44,17 +45,14 @@ def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
         # A stable sort leaves an incumbent before an equal candidate.
         contenders = fixed if optimistic is None else [*fixed, optimistic]
         ranked = sorted(contenders, key=lambda key: -scores[key])
-        fixed, fallen = ranked[:FIXED_SLOTS], ranked[FIXED_SLOTS:]
+        fixed = ranked[:FIXED_SLOTS]
         if optimistic in fixed:
             moves.append((optimistic, "promoted"))
             optimistic = None
+            fallen = ranked[FIXED_SLOTS:]
             moves += [(key, "demoted") for key in fallen]
-            pool = waiting(*fallen) or waiting()
-            if pool and len(fixed) == FIXED_SLOTS:
-                optimistic = rng.choice(pool)
-                moves.append((optimistic, "drawn"))
 
-    if optimistic is None and (pool := waiting()):
+    if optimistic is None and (pool := waiting(*fallen) or waiting()):
         optimistic = rng.choice(pool)
         moves.append((optimistic, "drawn"))
     while len(fixed) < FIXED_SLOTS and (pool := waiting(optimistic)):
