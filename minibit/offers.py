@@ -44,9 +44,6 @@ class Offers:
         self._max_depth = max(FIRST_DEPTH, MAX_DEPTH_BYTES // layout.block_size)
         self._open: dict[int, Offer] = {}
 
-    def __contains__(self, key: int) -> bool:
-        return key in self._open
-
     def greet(self, key: int) -> None:
         """A neighbour came: it sees nothing but what it is granted and offered from now on."""
         self._open[key] = Offer()
