@@ -147,6 +147,8 @@ def status(
     """Show the swarm of a tracker: who holds which blocks, and who uploads to whom."""
     from minibit.commands import run_status
 
+    if watch and json:
+        raise UsageError("--json is one document and --watch has no end: leave one of them out")
     run_status(tracker, watch=watch, as_json=json)
 
 

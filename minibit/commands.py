@@ -22,6 +22,7 @@ from minibit.plain import plain_peer, plain_summary, plain_swarm
 from minibit.registration import is_loopback
 from minibit.share import Share, from_path
 from minibit.snapshot import SwarmView
+from minibit.swarm.place import prepare
 from minibit.swarm.processes import Settings as SwarmSettings
 from minibit.swarm.processes import SwarmProcesses
 from minibit.tables import status_table, summary_table, swarm_table
@@ -30,8 +31,8 @@ from minibit.units import rate, size
 
 FRAME_SECONDS: Final = 0.25
 WATCH_SECONDS: Final = 1.0
+WORTH_SAYING: Final = 1 << 30  # bytes that nobody wants written unannounced
 ELSEWHERE: Final = "192.0.2.1"  # RFC 5737: no machine's address, so its route is the one to anywhere
-SAMPLE_FOLDER: Final = Path(tempfile.gettempdir()) / "minibit-sample"
 
 
 def run_tracker(
@@ -126,7 +127,6 @@ def run_status(url: str, *, watch: bool, as_json: bool) -> None:
     interrupt = Interrupt()
 
     def show(display: Display, view: SwarmView) -> None:
-        display.document(view.to_json())
         display.show(lambda lines: status_table(view, max_lines=lines), lambda: plain_swarm(view))
 
     async def look(display: Display) -> None:
@@ -189,9 +189,12 @@ def run_swarm(
     async def watch(display: Display) -> None:
         nonlocal complete
         processes = SwarmProcesses(settings, tell=display.tell)
+        writes = prepare(folder, source, processes.names)
+        if writes > WORTH_SAYING:
+            display.tell(f"the copies will take {size(writes)} in {folder}")
         display.tell(f"starting a tracker with {source.name} and {peers} peers …")
         try:
-            await processes.start()
+            await processes.start(display.progress("hashing"))
             await processes.watch(
                 lambda view: display.show(
                     lambda lines: swarm_table(view, elapsed=processes.elapsed, note=note, max_lines=lines),
@@ -222,7 +225,7 @@ def run_swarm(
 
 
 def _source(share: Path | None) -> Path:
-    return sample.write_sample(SAMPLE_FOLDER) if share is None else share
+    return sample.cached_sample() if share is None else share
 
 
 def _hashed(share: Path | None, block_size: int | None, display: Display, interrupt: Interrupt) -> Share:

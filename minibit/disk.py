@@ -39,11 +39,6 @@ class BufferPool:
         self._lent: set[int] = set()
         self._lock = Lock()
 
-    @property
-    def available(self) -> int:
-        """How many more buffers may be acquired now."""
-        return self._unlent
-
     def acquire(self, length: int) -> memoryview:
         """`length` bytes, at most the pool's `size`, with anything in them.
 
@@ -77,8 +72,8 @@ class DiskWorker:
 
     Two, so that one block is hashed while another is written: where a file system makes writing slow,
     that is half as fast again, and elsewhere it costs nothing. `on_result(block, good)` and
-    `on_error(error)` are called from these threads. The first error of the disk stops the writing: it is
-    reported once, and blocks after it are dropped without a result.
+    `on_error(error)` are called from these threads. The first error, of the disk or a bug, stops the
+    writing: it is reported once, and blocks after it are dropped without a result.
     """
 
     def __init__(
@@ -87,7 +82,7 @@ class DiskWorker:
         digest: Callable[[int], bytes],
         buffers: BufferPool,
         on_result: Callable[[int, bool], None],
-        on_error: Callable[[StorageError], None],
+        on_error: Callable[[Exception], None],
         workers: int = WORKERS,
     ) -> None:
         self._storage = storage
@@ -107,11 +102,6 @@ class DiskWorker:
         for thread in self._threads:
             thread.start()
 
-    @property
-    def backlog(self) -> int:
-        """Blocks that wait to be verified."""
-        return self._queue.qsize()
-
     def submit(self, block: int, view: memoryview) -> None:
         """Verify and write `block`, whose bytes are exactly `view`, a buffer of the pool.
 
@@ -126,12 +116,11 @@ class DiskWorker:
             raise BufferError(f"{MAX_QUEUED} blocks are waiting for the disk")
         self._queue.put((block, view))
 
-    def close(self, wait: bool = True) -> None:
-        """Finish all that was submitted, or without `wait` only the block at hand; then stop."""
+    def close(self) -> None:
+        """Finish all that was submitted; then stop."""
         if self._closed:
             return
         self._closed = True
-        self._dropping |= not wait
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
@@ -143,7 +132,7 @@ class DiskWorker:
             try:
                 if not self._dropping:
                     self._on_result(block, self._keep(block, view))
-            except StorageError as error:
+            except Exception as error:  # a thread that died of one would leave its block verifying for ever
                 with self._lock:
                     first, self._dropping = not self._dropping, True
                 if first:

@@ -8,11 +8,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Any, Final
 
+IMPATIENCE: Final = 0.5  # s: a wrapper may pass on a Ctrl-C that the terminal sent to us as well
 GRACE_SECONDS: Final = 8.0  # how long goodbyes may take once standard input has ended
 
 
@@ -22,6 +23,7 @@ class Interrupt:
     def __init__(self) -> None:
         self.event = Event()
         self.code = 0
+        self._interrupted = float("inf")  # when Ctrl-C was pressed first
         self._task: asyncio.Task[None] | None = None
 
     async def guard(self, work: Coroutine[Any, Any, None], *, until_eof: bool = False) -> int:
@@ -33,7 +35,7 @@ class Interrupt:
         self._task = loop.create_task(work)
         signals = (signal.SIGINT, signal.SIGTERM)
         for number in signals:
-            loop.add_signal_handler(number, self.end, 128 + number)
+            loop.add_signal_handler(number, self._signalled, number, loop.time)
         if until_eof:
             Thread(target=self._await_eof, args=(loop,), name="minibit-eof", daemon=True).start()
         try:
@@ -53,6 +55,14 @@ class Interrupt:
             self.event.set()
             if self._task is not None:
                 self._task.cancel()
+
+    def _signalled(self, number: signal.Signals, clock: Callable[[], float]) -> None:
+        """A second Ctrl-C ends the process at once: whoever presses it has seen that goodbyes hang."""
+        if number is signal.SIGINT:
+            if clock() - self._interrupted >= IMPATIENCE:
+                os._exit(128 + number)
+            self._interrupted = min(self._interrupted, clock())
+        self.end(128 + number)
 
     def _await_eof(self, loop: asyncio.AbstractEventLoop) -> None:
         with suppress(OSError):

@@ -11,6 +11,7 @@ from typing import Final
 
 from minibit.connection import Connection
 from minibit.disk import BufferPool
+from minibit.effects import Address
 from minibit.messages import Request
 from minibit.storage import Storage
 
@@ -23,9 +24,10 @@ ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs besi
 class Link:
     """A connected socket. `pending` are bytes of a message not yet complete, at most one frame."""
 
-    def __init__(self, key: int, sock: socket.socket, connection: Connection) -> None:
+    def __init__(self, key: int, sock: socket.socket, address: Address, connection: Connection) -> None:
         self.key = key
         self.sock = sock
+        self.address = address
         self.connection = connection
         self.pending = b""
         self.writing = False  # whether the loop watches the socket for room

@@ -2,7 +2,7 @@
 
 The three are one interface, so that a command says what happens once and never asks where it goes.
 With `--json` standard output carries one document and nothing else; what a person would have been
-told goes nowhere, errors go to standard error as always.
+told goes nowhere, errors and the progress of long steps go to standard error.
 """
 
 import json
@@ -118,7 +118,11 @@ class Display:
                     bar = None
             elif time.monotonic() >= next_line:
                 next_line = time.monotonic() + PLAIN_SECONDS
-                self.tell(f"{label}: {100 * done // max(1, total)}%")
+                line = f"{label}: {100 * done // max(1, total)}%"
+                if self._json:
+                    print(line, file=sys.stderr, flush=True)
+                else:
+                    self.tell(line)
 
         return advance
 

@@ -19,7 +19,6 @@ _ONE = struct.Struct(">I")
 _THREE = struct.Struct(">III")
 _PIECE_HEADER = struct.Struct(">IBII")
 _REQUEST = struct.Struct(">IBIII")
-PIECE_HEADER_LENGTH: Final = _PIECE_HEADER.size
 
 Buffer = bytes | bytearray | memoryview
 

@@ -100,10 +100,6 @@ class Metainfo:
         """The 20 bytes that SHA-1 of `block` must give."""
         return self.digests[20 * block : 20 * block + 20]
 
-    @property
-    def is_folder(self) -> bool:
-        return self.files[0].path != (self.name,)
-
 
 def block_size_for(total_size: int) -> int:
     """A power of two, 16 KiB–16 MiB, that cuts `total_size` bytes into about 1,024–2,048 blocks."""

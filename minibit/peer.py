@@ -20,13 +20,19 @@ from urllib.parse import urlsplit
 from minibit import bitfield, strategies
 from minibit.disk import check
 from minibit.engine import Engine, Identity
-from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
+from minibit.errors import (
+    MinibitError,
+    StorageError,
+    TrackerRefusedError,
+    TrackerUnreachableError,
+    UsageError,
+)
 from minibit.interrupt import Interrupt
 from minibit.listener import listen
 from minibit.metainfo import Metainfo
 from minibit.node import Node
 from minibit.portrait import figures, portrait
-from minibit.registration import PeerAddress, is_loopback
+from minibit.registration import PeerAddress, is_loopback, name_fault
 from minibit.snapshot import Figures, PeerView
 from minibit.storage import Storage
 from minibit.tracker_client import (
@@ -116,6 +122,8 @@ class Peer:
             StorageError: the disk refused.
         """
         settings = self._settings
+        if fault := name_fault(settings.name):
+            raise UsageError(fault)
         picking, choking = strategies.picking(settings.picking), strategies.choking(settings.choking)
         listener = listen(settings.host or default_host(settings.tracker), settings.port)
         port = listener.getsockname()[1]
@@ -123,13 +131,19 @@ class Peer:
         client = TrackerClient(settings.tracker, name=settings.name, bt_id=peer_id, port=port)
         storage: Storage | None = None
         try:
-            metainfo = await self._patiently(client.torrent)
+            metainfo = await self._patiently(client, client.torrent)
             storage = Storage(metainfo, settings.folder, writable=True)
-            await asyncio.to_thread(storage.prepare)
-            have = await asyncio.to_thread(
-                check, storage, metainfo, self._progress, self._interrupt.event.is_set
-            )
-            welcome = await self._register(client, have)
+            if settings.folder.exists():
+                have = await self._prepare(storage, metainfo)
+                welcome = await self._register(client, have)
+            else:  # nothing to look at, and a name that is taken should leave no folder behind
+                have, welcome = 0, await self._register(client, 0)
+                try:
+                    await asyncio.to_thread(storage.prepare)
+                except StorageError:
+                    with suppress(MinibitError):
+                        await asyncio.to_thread(client.disconnect)
+                    raise
             self._metainfo, self._granted = metainfo, welcome.granted
             count = metainfo.layout.block_count
             self._tell(f"registered as {settings.name} with the tracker at {client.url}")
@@ -147,7 +161,14 @@ class Peer:
                 now=loop.time(),
                 upload_limit=settings.upload_limit,
             )
-            self._node = Node(engine, metainfo, storage, listener, on_announce=lambda _: self._hurry.set())
+            self._node = Node(
+                engine,
+                metainfo,
+                storage,
+                listener,
+                on_announce=lambda _: self._hurry.set(),
+                on_event=self._tell,
+            )
             self._node.peers_found(welcome.peers)
             await self._trade(self._node, client, welcome.interval)
         finally:
@@ -155,6 +176,11 @@ class Peer:
             if storage is not None:
                 storage.close()
             client.close()
+
+    async def _prepare(self, storage: Storage, metainfo: Metainfo) -> int:
+        """Make room on the disk; returns which blocks are there already."""
+        await asyncio.to_thread(storage.prepare)
+        return await asyncio.to_thread(check, storage, metainfo, self._progress, self._interrupt.event.is_set)
 
     async def _trade(self, node: Node, client: TrackerClient, interval: float) -> None:
         tasks = {
@@ -187,17 +213,20 @@ class Peer:
 
     # --- the tracker
 
-    async def _patiently(self, call: Callable[[], T]) -> T:
+    async def _patiently(self, client: TrackerClient, call: Callable[[], T]) -> T:
         """`call`, repeated while no tracker answers, in a thread that ends when we are interrupted."""
 
         def waiting(error: TrackerUnreachableError, pause: float) -> None:
             self._tell(f"{error} Trying again in {pause:.1f} s")
 
+        stop = self._interrupt.event
+
         def patiently() -> T:
+            client.allow(self._settings.timeout, stop.is_set)
             return retrying(
                 call,
                 timeout=self._settings.timeout,
-                sleep=self._interrupt.event.wait,
+                sleep=stop.wait,
                 clock=time.monotonic,
                 on_retry=waiting,
             )
@@ -206,14 +235,15 @@ class Peer:
 
     async def _register(self, client: TrackerClient, have: int) -> Registered:
         try:
-            return await self._patiently(lambda: client.register(have))
+            return await self._patiently(client, lambda: client.register(have))
         except NameTakenError as error:
             if await asyncio.to_thread(_answers, error.peer):
                 raise
         # Its holder is gone without a goodbye: we are that peer come back, or its heir.
-        return await self._patiently(lambda: client.register(have, replace=True))
+        return await self._patiently(client, lambda: client.register(have, replace=True))
 
     async def _heartbeats(self, node: Node, client: TrackerClient, interval: float) -> None:
+        client.allow(None, self._interrupt.event.is_set)
         pause, silent = interval, False
         while True:
             with suppress(TimeoutError):
@@ -226,7 +256,8 @@ class Peer:
                 listing = await asyncio.to_thread(client.heartbeat, have, own)
                 peers: Iterable[PeerAddress] = listing.peers
                 if not listing.registered:
-                    peers = await asyncio.to_thread(self._return, client, have)
+                    welcome = await asyncio.to_thread(self._return, client, have)
+                    peers, self._granted = welcome.peers, welcome.granted
                     self._tell("the tracker had forgotten us: registered again")
             except (TrackerUnreachableError, TrackerRefusedError) as error:
                 if not silent:
@@ -238,7 +269,7 @@ class Peer:
             silent, pause = False, listing.interval
             node.peers_found(peers)
 
-    def _return(self, client: TrackerClient, have: int) -> Iterable[PeerAddress]:
+    def _return(self, client: TrackerClient, have: int) -> Registered:
         """Register again with a tracker that has forgotten us, if it still shares what we trade.
 
         Raises:
@@ -249,10 +280,11 @@ class Peer:
             raise UsageError(
                 f"the tracker at {client.url} shares something else now: start again, with another --dir"
             )
-        return client.register(have).peers
+        return client.register(have)
 
     async def _say_goodbye(self, node: Node, client: TrackerClient) -> None:
         have, own = node.engine.requests.have, self._figures(node)
+        client.allow(GOODBYE_SECONDS)
 
         def goodbye() -> None:
             client.heartbeat(have, own)  # who leaves when done leaves as complete

@@ -14,7 +14,7 @@ from rich.text import Text
 from minibit import bars, units
 from minibit.extended import plain_text
 from minibit.sheet import STRETCH, Cell, Column, Paragraph, Sheet, name_list
-from minibit.snapshot import NeighbourView, PeerView, Role, State
+from minibit.snapshot import NeighbourView, PeerView, Role
 from minibit.tables import (
     COMPLETE,
     ORIGIN,
@@ -128,9 +128,7 @@ def _progress(view: PeerView) -> list[Text]:
         fact("down", units.rate(figures.down_rate)),
         fact("up", units.rate(figures.up_rate)),
     ]
-    if figures.state is State.CHECKING:
-        facts.append(Text("checking what is on disk", "bold yellow"))
-    elif not whole:
+    if not whole:
         facts.append(fact("ETA", units.duration(view.eta)))
     elif figures.completed_after is None:
         facts.append(Text("complete", "bold green"))

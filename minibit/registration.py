@@ -56,6 +56,27 @@ def is_nowhere(ip: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_near(ip: str) -> bool:
+    """Whether `ip` is this machine's or on a private network, whose machines are trusted a little."""
+    literal = ip_literal(ip)
+    if literal is None:
+        return False
+    address = ipaddress.ip_address(literal)
+    return address.is_private or address.is_link_local
+
+
+def seen_ip(remote: str) -> str:
+    """The socket address `remote` as a canonical literal.
+
+    Raises:
+        RequestError: it is none.
+    """
+    seen = ip_literal(remote)
+    if seen is None:
+        raise RequestError("the tracker cannot see which address this request comes from")
+    return seen
+
+
 def believed_ip(claimed: str | None, remote: str) -> str:
     """The address that counts for a client that claims `claimed` from the socket address `remote`.
 
@@ -63,18 +84,24 @@ def believed_ip(claimed: str | None, remote: str) -> str:
     address than other peers do; from the open internet it would let anyone aim the swarm at a victim.
     A host name, or an address that means "here" somewhere else, claims nothing.
     """
-    seen = ip_literal(remote)
-    if seen is None:
-        raise RequestError("the tracker cannot see which address this request comes from")
+    seen = seen_ip(remote)
     said = ip_literal(claimed)
     if said is None:
         return seen
     source, claim = ipaddress.ip_address(seen), ipaddress.ip_address(said)
-    trusted = source.is_private or source.is_link_local
     dialable = not (claim.is_unspecified or claim.is_multicast) and (
         source.is_loopback or not claim.is_loopback
     )
-    return said if trusted and dialable else seen
+    return said if is_near(seen) and dialable else seen
+
+
+def name_fault(name: str) -> str | None:
+    """Why no peer may have this name; None if one may."""
+    if not name or plain_text(name) != name:
+        return f"peer_id must be a name of 1–{MAX_NAME} printable characters"
+    return (
+        f"the name {ORIGIN!r} is the tracker's own: choose another one" if name.casefold() == ORIGIN else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +170,10 @@ class Registration:
         """
         body = _object(data)
         name = body.get("peer_id")
-        if not isinstance(name, str) or not name or plain_text(name) != name:
-            raise RequestError(f"peer_id must be a name of 1–{MAX_NAME} printable characters")
-        if name.casefold() == ORIGIN:
-            raise RequestError(f"the name {ORIGIN!r} is the tracker's own: choose another one")
+        if not isinstance(name, str):
+            raise RequestError("peer_id must be a string: the peer's name")
+        if fault := name_fault(name):
+            raise RequestError(fault)
         ip = body.get("ip")
         if ip is not None and not isinstance(ip, str):
             raise RequestError("ip must be a string; leave it out to use the address you connect from")

@@ -5,10 +5,12 @@ drawn by SHAKE-128 of the block's number, so that no two blocks are alike and a 
 what it would for anybody's file.
 """
 
+import atexit
 import hashlib
 import os
+import shutil
 from pathlib import Path
-from tempfile import mkstemp
+from tempfile import mkdtemp, mkstemp
 from typing import Final
 
 from minibit.errors import StorageError
@@ -28,6 +30,21 @@ _DRAWS: Final = [_WORDS[draw % len(_WORDS)] + (b"\n" if draw >= 224 else b" ") f
 _DRAWS_PER_BLOCK: Final = SAMPLE_BLOCK_SIZE // min(map(len, _DRAWS)) + 1
 
 
+def cached_sample() -> Path:
+    """The sample file, kept in the user's cache folder; if that cannot be, in a temporary folder that goes
+    with this process.
+
+    Raises:
+        StorageError: there is no room for it anywhere.
+    """
+    try:
+        return write_sample(_cache() / "minibit")
+    except (StorageError, RuntimeError):  # the latter: nobody knows this user's home
+        folder = Path(mkdtemp(prefix="minibit-sample-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return write_sample(folder)
+
+
 def write_sample(folder: Path) -> Path:
     """The sample file in `folder`, created there unless it is there already and whole.
 
@@ -37,12 +54,13 @@ def write_sample(folder: Path) -> Path:
     path = folder / SAMPLE_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and path.stat().st_size == SAMPLE_SIZE and _digest_of(path) == SAMPLE_DIGEST:
+        if _is_whole(path):
             return path
         # Renamed into place when whole, so that two trackers starting at once cannot meet half a file.
         descriptor, draft = mkstemp(dir=folder, prefix=f".{SAMPLE_NAME}.")
         try:
             with open(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o644)  # no secret, unlike what `mkstemp` is made for
                 for block in range(_BLOCKS):
                     file.write(_sample_block(block))
             os.replace(draft, path)
@@ -64,6 +82,17 @@ def _sample_block(block: int) -> bytes:
     return text[: SAMPLE_BLOCK_SIZE - 1] + b"\n"
 
 
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_whole(path: Path) -> bool:
+    try:
+        if path.stat().st_size != SAMPLE_SIZE:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == SAMPLE_DIGEST
+    except OSError:  # not there, or not ours to read
+        return False
+
+
+def _cache() -> Path:
+    """Where this user's programs keep what can be made again (XDG Base Directory Specification)."""
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return named if named.is_absolute() else Path.home() / ".cache"

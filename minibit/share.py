@@ -35,6 +35,15 @@ class Share:
     skipped: tuple[Path, ...]
 
 
+def size_of(path: Path) -> int:
+    """How many bytes the file or folder at `path` has to share.
+
+    Raises:
+        UsageError: nothing there, or unreadable.
+    """
+    return sum(length for _, length in _survey(Path(os.path.realpath(path)))[0])
+
+
 def from_path(
     path: Path,
     *,

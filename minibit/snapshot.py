@@ -20,7 +20,6 @@ _MAX_NUMBER: Final = float(1 << 62)
 class State(StrEnum):
     """What a peer is doing."""
 
-    CHECKING = "checking"
     DOWNLOADING = "downloading"
     COMPLETE = "complete"
 
@@ -120,15 +119,6 @@ class PeerView:
     eta: float | None
     figures: Figures
     neighbours: tuple[NeighbourView, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The whole picture as JSON-ready values."""
-        document = asdict(self)
-        for key in ("blocks", "in_flight", "granted"):
-            document[key] = to_hex(getattr(self, key), self.block_count)
-        for entry, neighbour in zip(document["neighbours"], self.neighbours, strict=True):
-            entry["blocks"] = to_hex(neighbour.blocks, self.block_count)
-        return document
 
 
 @dataclass(frozen=True, slots=True)

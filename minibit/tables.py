@@ -18,7 +18,6 @@ from minibit.snapshot import State, Summary, SummaryRow, SwarmRow, SwarmView
 
 ORIGIN: Final = "★"
 COMPLETE: Final = "✓"
-CHECKING: Final = "↻"
 FAINT: Final = "bright_black"
 MAX_NAME_CELLS: Final = 16
 MAX_FIXED_CELLS: Final = 32
@@ -190,8 +189,6 @@ def optimistic(name: str | None) -> Callable[[int], Text]:
 def _name(row: SwarmRow, count: int) -> Cell:
     if row.origin:
         return marked(ORIGIN, row.name, "bold yellow")
-    if row.figures.state is State.CHECKING:
-        return marked(CHECKING, row.name, "bold")
     return marked(COMPLETE, row.name, "bold green") if _have(row) == count else marked("", row.name, "bold")
 
 
@@ -212,7 +209,7 @@ def _state(row: SwarmRow, count: int) -> str:
     figures = row.figures
     if row.origin:
         return "origin"
-    if figures.state is State.CHECKING or _have(row) < count:
+    if _have(row) < count:
         return figures.state.value
     if figures.completed_after is None:
         return State.COMPLETE.value

@@ -1,27 +1,26 @@
 """A peer's view of its tracker: blocking calls over HTTP, one method per line of DESIGN's JSON contract.
 
-The tracker is a stranger too: replies are bounded, addresses are checked, and whatever is not the answer
-of a MiniBit tracker is the same as no answer. Nothing is retried here unless `retrying` is asked to,
-and which thread calls is the caller's choice: one at a time.
+The tracker is a stranger too: replies are bounded, in bytes and in time; addresses are checked; whatever
+is not the answer of a MiniBit tracker is the same as no answer. Nothing is retried here unless `retrying`
+is asked to, and which thread calls is the caller's choice: one at a time.
 """
 
+import errno
 import json
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from threading import Thread
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 
 from minibit import bitfield, metainfo
-from minibit.errors import (
-    MinibitError,
-    TrackerRefusedError,
-    TrackerUnreachableError,
-    UsageError,
-)
+from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.extended import plain_text
 from minibit.metainfo import Metainfo
 from minibit.registration import Heartbeat, PeerAddress, Registration, RequestError, ip_literal
@@ -29,6 +28,10 @@ from minibit.snapshot import Figures, SwarmView
 
 DEFAULT_PORT: Final = 5000
 TIMEOUT: Final = (3.05, 10.0)  # seconds to connect (just over one TCP retransmission), and between bytes
+CALL_SECONDS: Final = 15.0  # for a call in all, and for the share, which may be large:
+TORRENT_SECONDS: Final = 60.0
+LEAST_SECONDS: Final = 1.0  # for a call, however little time is left
+LOOK_SECONDS: Final = 0.1  # between looks at whether to stop
 MAX_REPLY: Final = 32 * 1024 * 1024  # `/status` of 5,000 peers is about 6 MB
 MAX_TORRENT: Final = 64 * 1024 * 1024
 MAX_PEERS_READ: Final = 1000  # of one reply; ours list 50
@@ -72,8 +75,9 @@ class Listing:
 class TrackerClient:
     """The tracker at `url`, for the peer `name` with wire id `bt_id` that listens on `port`.
 
-    Every call raises `TrackerUnreachableError` (no answer, 5xx, or not a tracker's answer) or
-    `TrackerRefusedError` (4xx, with the tracker's reason).
+    Every call raises `TrackerUnreachableError` (no answer, 5xx, or not a tracker's answer),
+    `TrackerRefusedError` (4xx, with the tracker's reason) or, as long as nothing has ever answered there,
+    `UsageError` if no machine has that name.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class TrackerClient:
         port: int,
         ip: str | None = None,
         timeout: tuple[float, float] = TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connects to nothing yet.
 
@@ -97,11 +102,20 @@ class TrackerClient:
         self._port = port
         self._ip = ip
         self._timeout = timeout
+        self._clock = clock
+        self._end = float("inf")
+        self._stop: Callable[[], bool] | None = None
+        self._answered = False
         self._block_count: int | None = None
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy for the web is none for the machine next door
         # A connection kept between heartbeats would only be found dead, or keep another peer out.
         self._session.headers.update({"Accept-Encoding": "identity", "Connection": "close"})
+
+    def allow(self, seconds: float | None, stop: Callable[[], bool] | None = None) -> None:
+        """Calls end within `seconds` from now (None: each within its own time), or once `stop()` is true."""
+        self._end = float("inf") if seconds is None else self._clock() + seconds
+        self._stop = stop
 
     def torrent(self) -> Metainfo:
         """What the tracker shares.
@@ -109,7 +123,7 @@ class TrackerClient:
         Raises:
             MetainfoError: a share that is malformed or unsafe.
         """
-        shared = metainfo.parse(self._ask("GET", "/torrent", limit=MAX_TORRENT))
+        shared = metainfo.parse(self._ask("GET", "/torrent", limit=MAX_TORRENT, seconds=TORRENT_SECONDS))
         self._block_count = shared.layout.block_count
         return shared
 
@@ -171,36 +185,72 @@ class TrackerClient:
         body: dict[str, Any] | None = None,
         query: dict[str, str] | None = None,
         limit: int = MAX_REPLY,
+        seconds: float = CALL_SECONDS,
     ) -> bytes:
         """The body of a 2xx reply."""
         try:
-            with self._session.request(
-                method,
-                self.url + path,
-                json=body,
-                params=query,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = self._read(response, limit)
+            status, content = self._bounded(
+                partial(self._exchange, method, path, body, query, limit), seconds
+            )
         except (requests.RequestException, OSError, ValueError) as error:
+            if not self._answered and any(map(_is_no_name, _causes(error))):
+                raise UsageError(f"no machine has the name in {self.url}: check --tracker") from None
             raise TrackerUnreachableError(
                 f"no answer from the tracker at {self.url} ({_cause(error)}): is it running there?"
             ) from None
-        if response.status_code >= 500:
-            raise TrackerUnreachableError(f"the tracker at {self.url} failed with {response.status_code}")
-        if response.status_code >= 300:
-            self._refuse(response.status_code, content)
+        self._answered = True
+        if status >= 500:
+            raise TrackerUnreachableError(f"the tracker at {self.url} failed with {status}")
+        if status >= 300:
+            self._refuse(status, content)
         return content
+
+    def _bounded(self, work: Callable[[], T], seconds: float) -> T:
+        """`work()`, in a thread that is left behind, with an `OSError`, when time is up or `stop` is true.
+
+        A socket's timeout bounds the silence between two bytes, not how long names, headers and bodies take.
+        """
+        outcome: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(work())
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        now = self._clock()
+        end = min(now + seconds, max(self._end, now + LEAST_SECONDS))
+        Thread(target=run, name="tracker-call", daemon=True).start()
+        while not wait((outcome,), min(LOOK_SECONDS, max(0.0, end - self._clock()))).done:
+            if self._clock() >= end:
+                raise TimeoutError(errno.ETIMEDOUT, "it did not finish in time")
+            if self._stop is not None and self._stop():
+                raise InterruptedError(errno.EINTR, "interrupted")
+        return outcome.result()
+
+    def _exchange(
+        self, method: str, path: str, body: dict[str, Any] | None, query: dict[str, str] | None, limit: int
+    ) -> tuple[int, bytes]:
+        with self._session.request(
+            method,
+            self.url + path,
+            json=body,
+            params=query,
+            timeout=self._timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            return response.status_code, self._read(response, limit)
 
     def _read(self, response: requests.Response, limit: int) -> bytes:
         # Compressed replies were not asked for, and are how a small reply becomes a large one.
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise ValueError("a compressed reply")
-        content = bytearray()
+        content, end = bytearray(), self._clock() + TORRENT_SECONDS
         for part in response.iter_content(64 * 1024):
             content += part
+            if self._clock() >= end:  # nobody waits for it any more
+                raise TimeoutError(errno.ETIMEDOUT, "it did not finish in time")
             if len(content) > limit:
                 raise ValueError(f"a reply of more than {limit // (1024 * 1024)} MiB")
         return bytes(content)
@@ -329,9 +379,18 @@ def _cause(error: BaseException) -> str:
     """The plain reason at the bottom of the pile of exceptions that an HTTP library makes of it."""
     if isinstance(error, requests.Timeout):
         return "timed out"
-    below: BaseException | None = error
-    while below is not None:
+    for below in _causes(error):
         if isinstance(below, OSError) and below.strerror:
             return below.strerror
-        below = below.__cause__ or below.__context__
     return plain_text(str(error), 120)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    below: BaseException | None = error
+    while below is not None:
+        yield below
+        below = below.__cause__ or below.__context__
+
+
+def _is_no_name(error: BaseException) -> bool:
+    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME

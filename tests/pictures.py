@@ -31,12 +31,11 @@ def swarm_row(name: str, have: int = COUNT // 2, **figures: Any) -> SwarmRow:
 
 
 def swarm_view(names: tuple[str, ...] = NAMES) -> SwarmView:
-    """An origin, listed third, and peers of which the third is complete and the fifth still checks."""
+    """An origin, listed third, and peers of which the third is complete."""
     rows = [
         swarm_row(
             name,
             have=min(COUNT, 40 + 90 * (number % 3)),
-            state=State.CHECKING if number == 4 else State.DOWNLOADING,
             down_rate=1.5 * MIB,
             up_rate=12 * MIB,
             uploaded=3 * MIB,

@@ -113,6 +113,10 @@ def test_help_imports_nothing_heavy() -> None:
         (["peer", "ana", "0", "--picking", "best"], "unknown picking strategy"),
         (["peer", "ana", "0", "--upload-limit", "1Q"], "--upload-limit: '1Q' is not a size"),
         (["peer", "ana", "0", "--timeout", "-1"], "Invalid value for '--timeout'"),
+        (["swarm", "--share", "/no/such/file"], "No such file or directory; check the path"),
+        (["swarm", "--dir", "/dev/null"], "--dir: cannot write to '/dev/null' (File exists)"),
+        (["swarm", "--dir", "/dev/null/x"], "--dir: cannot write to '/dev/null/x' (Not a directory)"),
+        (["status", "--watch", "--json"], "--json is one document and --watch has no end"),
         (["status", "--tracker", "http://"], "is not a tracker's address"),
     ],
 )
@@ -125,6 +129,7 @@ def test_a_mistake_is_named_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert words in refused(capsys, *arguments)
     assert not any(path.is_file() for path in tmp_path.rglob("*") if "minibit-sample" not in path.name)
 

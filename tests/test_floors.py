@@ -61,7 +61,7 @@ FLOORS: list[list[str]] = [
         "tracker.server",
         "tracker.service",
     ],
-    ["swarm.processes"],
+    ["swarm.place", "swarm.processes"],
     ["bars", "sheet", "tables", "peer_table", "plain", "live", "commands", "cli", "__main__"],
 ]
 """A package's bare name stands for its `__init__`; those of `minibit`, `tracker`, `swarm` hold no code."""

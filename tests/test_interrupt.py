@@ -55,6 +55,19 @@ def test_a_second_signal_changes_nothing() -> None:
     assert work.tidied
 
 
+def test_a_second_ctrl_c_ends_the_process_but_not_an_echo_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    interrupt = Interrupt()
+    for number, now in [(signal.SIGTERM, 0.0), (signal.SIGINT, 5.0), (signal.SIGINT, 5.1)]:
+        interrupt._signalled(number, lambda now=now: now)
+    assert (exits, interrupt.code) == ([], 143)
+    interrupt._signalled(signal.SIGINT, lambda: 6.0)
+    assert exits == [130]
+
+
 def test_work_that_ends_by_itself_is_a_success() -> None:
     async def done() -> None:
         await asyncio.sleep(0)

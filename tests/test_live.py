@@ -134,6 +134,16 @@ def test_a_bar_does_not_outlive_its_display(terminal: Terminal) -> None:
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
+def test_with_json_progress_goes_to_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(live, "PLAIN_SECONDS", 0.0)
+    with Display(as_json=True) as display:
+        display.progress("hashing")(21, 50)
+        display.document({"done": True})
+    assert capsys.readouterr() == ('{"done": true}\n', "hashing: 42%\n")
+
+
 def test_a_bar_comes_once_and_goes(terminal: Terminal) -> None:
     with Display(out=terminal) as display:
         progress = display.progress("checking")

@@ -133,7 +133,7 @@ def test_the_data_of_a_received_piece_is_not_copied() -> None:
 @given(WORD, WORD, st.binary(min_size=1, max_size=50))
 def test_a_piece_may_be_sent_as_header_and_data(index: int, begin: int, data: bytes) -> None:
     header = messages.piece_header(index, begin, len(data))
-    assert len(header) == messages.PIECE_HEADER_LENGTH
+    assert len(header) == 13
     assert header + data == Piece(index, begin, data).encode()
 
 

@@ -45,14 +45,12 @@ def test_a_single_file() -> None:
     assert found.name == "f.bin"
     assert found.files == (FileEntry(("f.bin",), 40 * KIB, 0),)
     assert found.layout == Layout(40 * KIB, 16 * KIB)
-    assert not found.is_folder
     assert found.info == bencode.encode(info)
     assert found.info_hash == hashlib.sha1(bencode.encode(info)).digest()
 
 
 def test_a_folder() -> None:
     found = parse(folder(["a"], ["b", "c"], ["d"]))
-    assert found.is_folder
     assert found.files == (
         FileEntry(("s", "a"), 10, 0),
         FileEntry(("s", "b", "c"), 10, 10),
@@ -61,7 +59,7 @@ def test_a_folder() -> None:
 
 
 def test_a_folder_of_one_file_is_a_folder() -> None:
-    assert parse(folder(["s"])).is_folder
+    assert parse(folder(["s"])).files == (FileEntry(("s", "s"), 10, 0),)
 
 
 def test_each_block_has_its_digest() -> None:

@@ -152,7 +152,7 @@ def test_revealing_shows_the_rest() -> None:
     offers = offers_to(1, 2)
     seen = refill(offers, 1) | offers.grant(1, 0b111 << 10)
     assert offers.reveal(1) == FULL & ~seen
-    assert 1 not in offers
+    assert 1 not in offers.neighbours
     assert 2 in offers
     offers.sent(1, 0, SIZE)
     offers.received(1, 1)

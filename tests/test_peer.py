@@ -47,7 +47,7 @@ class Asked:
             yield task
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, UsageError):
                 await task
 
 
@@ -107,6 +107,22 @@ def test_a_peer_joins_completes_and_leaves(source: Path, tmp_path: Path) -> None
     assert ana.told[2].endswith(" of 7 blocks; 0 on disk")
     assert ana.told[3].startswith("complete: all 7 blocks verified after ")
     assert len(ana.told) == 4
+
+
+def test_a_name_that_cannot_be_leaves_nothing_behind(source: Path, tmp_path: Path) -> None:
+    async def join() -> None:
+        async with tracking(source) as (_, url):
+            dead = TrackerClient(
+                url, name="ana", bt_id=b"-XX0000-dead-as-dust", port=int(url[-5:].strip(":"))
+            )
+            await asyncio.to_thread(dead.register, 0)
+            dead.close()
+            for name in ("Origin", "ana"):  # where `ana` should be, somebody answers: the tracker
+                with pytest.raises(UsageError):
+                    await Asked(url, tmp_path / "new", name).peer.run()
+
+    bounded(join)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_swarm_may_live_on_ipv6(source: Path, tmp_path: Path) -> None:
@@ -191,7 +207,9 @@ def test_the_name_of_a_dead_process_is_taken_over(source: Path, tmp_path: Path) 
 
 def test_a_peer_that_the_tracker_has_forgotten_registers_again(source: Path, tmp_path: Path) -> None:
     def forget(url: str) -> None:
-        body = json.dumps({"peer_id": "ana"}).encode()
+        with urllib.request.urlopen(url + "/listar_peers?brief=1", timeout=5) as reply:
+            peers = json.load(reply)["peers"]
+        body = json.dumps(next(peer for peer in peers if peer["peer_id"] == "ana")).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(url + "/desconectar_peer", body, headers)
         with urllib.request.urlopen(request, timeout=5):
@@ -202,10 +220,14 @@ def test_a_peer_that_the_tracker_has_forgotten_registers_again(source: Path, tmp
             ana = Asked(url, tmp_path / "ana", leave_when_done=False)
             async with ana.running():
                 await until(lambda: ana.peer.complete)
+                ana.peer._granted = 0
                 await asyncio.to_thread(forget, url)
                 await until(lambda: ana.said("the tracker had forgotten us: registered again"))
                 (row,) = service.view().peers
                 assert row.blocks.bit_count() == 7, "and it said what it holds"
+                view = ana.peer.view()
+                assert view is not None
+                assert view.granted.bit_count() == row.given > 0
 
     bounded(be_forgotten)
 
@@ -217,11 +239,11 @@ def test_a_tracker_that_shares_something_else_now_ends_the_peer(
         async with tracking(source) as (_, url):
             ana = Asked(url, tmp_path / "ana", leave_when_done=False)
             other = from_path(source, block_size=32768).metainfo
-            with pytest.raises(UsageError, match="something else now"):
-                async with ana.running() as task:
-                    await until(lambda: ana.peer.complete)
-                    monkeypatch.setattr(TrackerClient, "torrent", lambda _: other)
-                    monkeypatch.setattr(TrackerClient, "heartbeat", lambda *_: Listing(False, (), 1.0))
+            async with ana.running() as task:
+                await until(lambda: ana.peer.complete)
+                monkeypatch.setattr(TrackerClient, "torrent", lambda _: other)
+                monkeypatch.setattr(TrackerClient, "heartbeat", lambda *_: Listing(False, (), 1.0))
+                with pytest.raises(UsageError, match="something else now"):
                     await task
 
     bounded(return_to_another_share)

@@ -28,7 +28,7 @@ def test_a_peer_is_found_by_name_and_by_id() -> None:
     manager = PeerManager()
     ana = record("ana", bt_id=b"a" * 20)
     manager.add(ana, 5.0)
-    assert ana.timestamp == 5.0
+    assert ana.last_heard == 5.0
     assert manager.get("ana") is manager.by_id(b"a" * 20) is ana
     manager.identify(ana, b"b" * 20)
     assert manager.by_id(b"a" * 20) is None
@@ -57,13 +57,13 @@ def test_a_foreign_client_lives_as_long_as_its_announces_are_apart() -> None:
 
 
 def test_expiry_looks_at_nobody_but_the_oldest() -> None:
-    """A clock that counts how often a timestamp is read."""
+    """A clock that counts how often it is read when a peer was heard."""
 
     class Watched(PeerRecord):
         reads = 0
 
         def __getattribute__(self, name: str) -> object:
-            if name == "timestamp":
+            if name == "last_heard":
                 Watched.reads += 1
             return super().__getattribute__(name)
 
@@ -151,7 +151,7 @@ class Churn(RuleBasedStateMachine):
         self.now += step
         gone = {peer.name for peer in self.manager.expire(self.now)}
         for name, peer in list(self.model.items()):
-            late = self.now - peer.timestamp >= (FOREIGN_LIFETIME if peer.foreign else LIFETIME)
+            late = self.now - peer.last_heard >= (FOREIGN_LIFETIME if peer.foreign else LIFETIME)
             assert (name in gone) == late
             if late:
                 del self.model[name]

@@ -107,7 +107,6 @@ def test_no_line_is_wider_than_the_console_and_a_pipe_gets_no_control_codes(
 @pytest.mark.parametrize(
     ("figures", "blocks", "words"),
     [
-        (Figures(state=State.CHECKING), 0, "checking what is on disk"),
         (Figures(), 1, "ETA —"),
         (Figures(state=State.COMPLETE, completed_after=8.25), FULL, "complete in 8.2 s"),
         (Figures(state=State.COMPLETE), FULL, "complete"),

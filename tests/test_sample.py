@@ -3,12 +3,20 @@
 import errno
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from minibit.errors import StorageError
-from minibit.sample import SAMPLE_BLOCK_SIZE, SAMPLE_DIGEST, SAMPLE_NAME, SAMPLE_SIZE, write_sample
+from minibit.sample import (
+    SAMPLE_BLOCK_SIZE,
+    SAMPLE_DIGEST,
+    SAMPLE_NAME,
+    SAMPLE_SIZE,
+    cached_sample,
+    write_sample,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +73,32 @@ def test_a_file_where_the_folder_belongs(tmp_path: Path) -> None:
     (tmp_path / "cache").touch()
     with pytest.raises(StorageError, match=r"cache.*--share"):
         write_sample(tmp_path / "cache")
+
+
+def test_every_user_may_read_it(tmp_path: Path) -> None:
+    assert write_sample(tmp_path).stat().st_mode & 0o777 == 0o644
+
+
+def test_a_sample_that_cannot_be_read_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / SAMPLE_NAME).symlink_to(tmp_path / SAMPLE_NAME)  # unreadable for everyone, root too
+    assert write_sample(tmp_path).read_bytes() == content
+
+
+def test_it_lies_in_the_cache_of_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "ana"))
+    for named in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", named)
+        assert cached_sample() == tmp_path / "ana" / ".cache" / "minibit" / SAMPLE_NAME
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert cached_sample() == tmp_path / "cache" / "minibit" / SAMPLE_NAME
+
+
+def test_without_a_cache_it_lies_in_a_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = cached_sample()
+    assert path.parent.parent == tmp_path
+    assert path.read_bytes() == content

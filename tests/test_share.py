@@ -33,7 +33,6 @@ def test_a_single_file(tmp_path: Path) -> None:
     assert found.metainfo.files == (FileEntry(("film.bin",), len(content), 0),)
     assert found.metainfo.layout.block_size == 16 * KIB
     assert found.metainfo.digests == sha1s(content, 16 * KIB)
-    assert not found.metainfo.is_folder
     assert found.folder == tmp_path
     assert found.skipped == ()
 
@@ -53,7 +52,6 @@ def test_a_folder_in_the_order_of_its_paths(tmp_path: Path) -> None:
         (("photos", "z"), 20 * KIB),
     ]
     assert found.metainfo.digests == sha1s(parts["a"] + parts["b/2"] + parts["z"], 16 * KIB)
-    assert found.metainfo.is_folder
 
 
 def test_what_is_shared_parses_as_a_torrent(tmp_path: Path) -> None:

@@ -13,9 +13,6 @@ from minibit.errors import MinibitError
 from minibit.snapshot import (
     MAX_FIXED_NAMED,
     Figures,
-    NeighbourView,
-    PeerView,
-    Role,
     State,
     SwarmRow,
     SwarmView,
@@ -181,24 +178,6 @@ def test_the_status_begins_with_the_contracts_fields_and_leaves_the_origin_out_o
         "a0",
         2,
     )
-
-
-def test_a_peers_view_as_json() -> None:
-    neighbour = NeighbourView(
-        *("bia", "127.0.0.1:5002", "MiniBit", 0b011, Role.OPTIMISTIC),
-        *(True, False, False, False, 1, 2.0, 3.0, 4, 5),
-    )
-    view = PeerView(
-        *("ana", 5001, "s", 50000, 16384, 4, 0b0001, 0b0010, 0b0100, 1, None),
-        *(Figures(fixed=("caio",), optimistic="bia"), (neighbour,)),
-    )
-    document = through_json(view.to_json())
-    assert (document["blocks"], document["in_flight"], document["granted"]) == ("80", "40", "20")
-    assert document["figures"]["fixed"] == ["caio"]
-    assert document["figures"]["state"] == "downloading"
-    assert document["neighbours"][0]["blocks"] == "c0"
-    assert document["neighbours"][0]["role"] == "optimistic"
-    assert document["eta"] is None
 
 
 @given(st.integers(1, 100).flatmap(lambda n: st.tuples(st.integers(0, bitfield.full(n)), st.just(n))))

@@ -42,7 +42,7 @@ def test_a_wide_console_says_the_state_in_words() -> None:
         "bia": "downloading",
         "caio": "done 0:18",
         "davi": "downloading",
-        "eva": "checking",
+        "eva": "downloading",
     }
 
 
@@ -55,7 +55,7 @@ def test_eighty_cells_keep_the_bar_the_rates_and_every_name() -> None:
 
 def test_marks_say_who_is_what_without_colour() -> None:
     lines = drawn(swarm_table(swarm_view())).splitlines()[2:8]
-    assert [line[0] for line in lines] == ["★", " ", " ", "✓", " ", "↻"]
+    assert [line[0] for line in lines] == ["★", " ", " ", "✓", " ", " "]
 
 
 def test_below_the_table_stands_what_the_swarm_reached() -> None:

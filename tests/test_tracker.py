@@ -11,6 +11,7 @@ from minibit.announce import Announce, AnnounceReply, Event
 from minibit.metainfo import Metainfo
 from minibit.registration import Heartbeat, PeerAddress, Registration, RequestError
 from minibit.snapshot import Figures, State
+from minibit.tracker.peer_manager import MAX_PER_SOURCE
 from minibit.tracker.tracker import MAX_PEERS, Listing, Tracker, Welcome, capacity, own_address_towards
 
 COUNT = 20
@@ -37,7 +38,8 @@ class Swarm:
     def __post_init__(self) -> None:
         self.tracker = Tracker(
             share(),
-            clock=lambda: self.now,
+            clock=lambda: self.now - 1000,
+            unix=lambda: self.now,
             rng=Random(7),
             on_grant=lambda bt_id, blocks: self.told.append(("grant", bt_id, blocks)),
             on_leave=lambda bt_id: self.told.append(("leave", bt_id, 0)),
@@ -70,6 +72,9 @@ class Swarm:
         peer_id = b"-LT2110-" + letter.encode() * 12
         request = Announce(share().info_hash, peer_id, 6881, 0, 0, left, event, numwant)
         return self.tracker.announce(request, remote)
+
+    def announce_as(self, peer_id: bytes, remote: str) -> None:
+        self.tracker.announce(Announce(share().info_hash, peer_id, 6881), remote)
 
     def names(self) -> list[str]:
         return [row.name for row in self.tracker.status().rows]
@@ -111,13 +116,14 @@ def test_registering_again_refreshes_and_grants_nothing_new(swarm: Swarm) -> Non
     assert swarm.holdings("ana") == 0b11, "blocks not said are blocks not changed"
 
 
-def test_a_peer_that_expired_keeps_its_first_grant_and_one_that_left_does_not(swarm: Swarm) -> None:
+def test_a_peer_that_expired_or_left_keeps_its_first_grant(swarm: Swarm) -> None:
     first = swarm.join("ana").granted
     swarm.now += 60
     back = swarm.join("ana")
     assert (back.returning, back.new, back.granted) == (False, 0, first)
-    swarm.tracker.disconnect("ana", None)
-    assert swarm.join("ana").new != 0
+    swarm.tracker.disconnect("ana", None, HOME)
+    back = swarm.join("ana")
+    assert (back.returning, back.new, back.granted) == (False, 0, first)
 
 
 def test_a_peer_unheard_of_for_a_minute_is_gone_and_its_copies_with_it(swarm: Swarm) -> None:
@@ -134,7 +140,7 @@ def test_a_peer_unheard_of_for_a_minute_is_gone_and_its_copies_with_it(swarm: Sw
 def test_the_origin_learns_of_every_grant_and_of_the_id_that_replaces_another(swarm: Swarm) -> None:
     granted = swarm.join("ana", bt_id=wire_id("a")).granted
     swarm.join("ana", bt_id=wire_id("b"))
-    swarm.tracker.disconnect("ana", wire_id("b"))
+    swarm.tracker.disconnect("ana", wire_id("b"), HOME)
     assert swarm.told == [
         ("grant", wire_id("a"), granted),
         ("leave", wire_id("a"), 0),
@@ -262,11 +268,54 @@ def test_a_fuller_tracker_is_called_less_often(swarm: Swarm, active: int, interv
 def test_goodbye(swarm: Swarm) -> None:
     swarm.join("ana", bt_id=wire_id("a"))
     with pytest.raises(RequestError) as other:
-        swarm.tracker.disconnect("ana", wire_id("b"))
-    swarm.tracker.disconnect("ana", wire_id("a"))
+        swarm.tracker.disconnect("ana", wire_id("b"), HOME)
+    swarm.tracker.disconnect("ana", wire_id("a"), HOME)
     with pytest.raises(RequestError) as unknown:
-        swarm.tracker.disconnect("ana", None)
+        swarm.tracker.disconnect("ana", None, HOME)
     assert (other.value.status, unknown.value.status) == (409, 404)
+    assert swarm.names() == []
+
+
+@pytest.mark.parametrize("near", ["9.9.9.9", HOME])
+def test_a_goodbye_needs_no_id_but_its_own_machine_or_ours(swarm: Swarm, near: str) -> None:
+    swarm.join("ana", bt_id=wire_id("a"), remote="9.9.9.9")
+    swarm.tracker.disconnect("ana", None, near)
+    assert swarm.names() == []
+
+
+@pytest.mark.parametrize("far", ["8.8.8.8", "10.0.0.66"])
+def test_only_its_own_machine_speaks_for_a_peer(swarm: Swarm, far: str) -> None:
+    swarm.join("ana", bt_id=wire_id("a"), remote="9.9.9.9")
+    swarm.join("old", remote="9.9.9.9")
+    for attempt in (
+        lambda: swarm.tracker.disconnect("ana", wire_id("a"), far),
+        lambda: swarm.tracker.disconnect("ana", None, far),
+        lambda: swarm.tracker.disconnect("old", None, far),
+        lambda: swarm.join("ana", bt_id=wire_id("a"), remote=far),
+        lambda: swarm.join("ana", remote=far),
+        lambda: swarm.join("old", remote=far),
+        lambda: swarm.join("eve", bt_id=wire_id("a"), remote=far),
+        lambda: swarm.join("ana", bt_id=wire_id("e"), replace=True, remote="8.8.4.4"),
+    ):
+        with pytest.raises(RequestError) as caught:
+            attempt()
+        assert caught.value.status == 403
+    swarm.announce_as(wire_id("a"), remote=far)
+    assert [peer.ip for peer in addresses(swarm.beat("x"))] == ["9.9.9.9", "9.9.9.9"]
+    swarm.tracker.disconnect("ana", wire_id("a"), "9.9.9.9")
+    swarm.tracker.disconnect("old", None, "9.9.9.9")
+
+
+@pytest.mark.parametrize("heir", ["9.9.9.9", HOME, "192.168.1.7"])
+def test_a_dead_process_is_replaced_from_its_machine_or_from_nearby(swarm: Swarm, heir: str) -> None:
+    swarm.join("ana", bt_id=wire_id("a"), remote="9.9.9.9")
+    swarm.join("ana", 5002, bt_id=wire_id("b"), replace=True, remote=heir)
+    swarm.tracker.disconnect("ana", wire_id("b"), heir)
+
+
+def test_a_peer_that_claims_another_address_of_its_own_may_still_leave(swarm: Swarm) -> None:
+    swarm.tracker.register(Registration("ana", 5001, "192.168.1.5"), "10.0.0.2")
+    swarm.tracker.disconnect("ana", None, "10.0.0.2")
     assert swarm.names() == []
 
 
@@ -283,7 +332,7 @@ def test_the_origin_reports_itself_and_cannot_be_impersonated(swarm: Swarm) -> N
     for attempt in (
         lambda: swarm.join("ana", bt_id=wire_id("p")),
         lambda: swarm.tracker.announce(impostor, HOME),
-        lambda: swarm.tracker.disconnect("origin", None),
+        lambda: swarm.tracker.disconnect("origin", None, HOME),
     ):
         with pytest.raises(RequestError):
             attempt()
@@ -361,6 +410,12 @@ def test_stopped_ends_an_entry_from_its_own_machine_only(swarm: Swarm) -> None:
     swarm.announce(event=Event.STOPPED)
 
 
+def test_an_announce_from_elsewhere_moves_nobody(swarm: Swarm) -> None:
+    swarm.announce()
+    swarm.announce(remote="10.0.0.66")
+    assert [peer.ip for peer in addresses(swarm.beat("x"))] == ["10.0.0.9"]
+
+
 def test_numwant_bounds_the_reply(swarm: Swarm) -> None:
     for number in range(10):
         swarm.join(f"p{number}", 5000 + number)
@@ -429,6 +484,17 @@ def test_ten_thousand_registrations_are_bounded_and_answered(swarm: Swarm) -> No
     assert swarm.names() == ["late"]
 
 
+def test_one_address_takes_a_part_of_the_places_only(swarm: Swarm) -> None:
+    for number in range(MAX_PER_SOURCE):
+        swarm.join(f"p{number}", remote="9.9.9.9")
+    with pytest.raises(RequestError, match="from your address") as caught:
+        swarm.join("one more", remote="9.9.9.9")
+    assert caught.value.status == 429
+    swarm.join("another", remote="8.8.8.8")
+    swarm.tracker.disconnect("p0", None, "9.9.9.9")
+    swarm.join("one more", remote="9.9.9.9")
+
+
 def test_a_huge_share_has_fewer_places() -> None:
     assert capacity(2048) == MAX_PEERS
     assert 100 < capacity(1 << 21) < 500
@@ -448,7 +514,7 @@ def test_many_threads_leave_one_consistent_swarm() -> None:
                 swarm.announce(chr(97 + number), left=rng.randrange(2))
                 swarm.tracker.status()
                 if rng.random() < 0.3:
-                    swarm.tracker.disconnect(name, bt_id)
+                    swarm.tracker.disconnect(name, bt_id, HOME)
                     swarm.announce(chr(97 + number), event=Event.STOPPED)
             swarm.join(name, 5000 + number, bt_id=bt_id, blocks=ALL)
             swarm.announce(chr(97 + number), event=Event.STOPPED)

@@ -23,7 +23,13 @@ ID = bytes(range(20))
 
 @pytest.fixture
 def tracker() -> Tracker:
-    return Tracker(SHARE, clock=lambda: 1000.0, rng=Random(7), own_address={"192.168.1.4": "192.0.2.1"}.get)
+    return Tracker(
+        SHARE,
+        clock=lambda: 50.0,
+        unix=lambda: 1000.0,
+        rng=Random(7),
+        own_address={"192.168.1.4": "192.0.2.1"}.get,
+    )
 
 
 @pytest.fixture
@@ -176,12 +182,12 @@ def test_a_taken_name_names_who_has_it(client: FlaskClient) -> None:
 
 
 def test_a_claimed_address_counts_from_nearby_only(client: FlaskClient) -> None:
-    body = {"peer_id": "ana", "porta": 5001, "ip": "10.1.1.1"}
     for remote, ip in (("192.168.1.4", "10.1.1.1"), ("203.0.113.9", "10.1.1.1"), ("8.8.8.8", "8.8.8.8")):
+        body = {"peer_id": remote, "porta": 5001, "ip": "10.1.1.1"}
         client.post("/registrar_peer", json=body, environ_base={"REMOTE_ADDR": remote})
         listing = client.get("/listar_peers", headers={"X-Forwarded-For": "1.2.3.4"}).json
         assert listing is not None
-        assert listing["peers"][0]["ip"] == ip
+        assert listing["peers"][-1]["ip"] == ip
 
 
 def test_this_machine_is_told_to_others_by_its_address(client: FlaskClient) -> None:

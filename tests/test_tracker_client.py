@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from random import Random
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,9 @@ LOOP = "127.0.0.1"
 def running(port: int = 0, count: int = COUNT) -> Iterator[str]:
     """A fresh tracker's URL."""
     share = metainfo.build("sample.bin", [((), count * 16384)], 16384, bytes(20 * count), folder=False)
-    server = TrackerServer(create_app(Tracker(share, clock=time.time, rng=Random(1))), LOOP, port)
+    server = TrackerServer(
+        create_app(Tracker(share, clock=time.monotonic, unix=time.time, rng=Random(1))), LOOP, port
+    )
     server.start()
     try:
         yield f"http://{LOOP}:{server.port}"
@@ -41,8 +43,15 @@ def running(port: int = 0, count: int = COUNT) -> Iterator[str]:
 
 
 @contextmanager
-def client(url: str, name: str = "ana", port: int = 5001, letter: str = "a") -> Iterator[TrackerClient]:
-    client = TrackerClient(url, name=name, bt_id=letter.encode() * 20, port=port, timeout=(5, 5))
+def client(
+    url: str,
+    name: str = "ana",
+    port: int = 5001,
+    letter: str = "a",
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[TrackerClient]:
+    bt_id = letter.encode() * 20
+    client = TrackerClient(url, name=name, bt_id=bt_id, port=port, timeout=(5, 5), clock=clock)
     try:
         yield client
     finally:
@@ -166,7 +175,7 @@ def test_the_trackers_reason_is_passed_on() -> None:
 # Against what is no tracker
 
 
-STATUS = Tracker(SHARE, clock=lambda: 0.0, rng=Random(1)).status().to_json()
+STATUS = Tracker(SHARE, clock=lambda: 0.0, unix=lambda: 0.0, rng=Random(1)).status().to_json()
 
 
 def test_a_status_is_read() -> None:
@@ -201,6 +210,70 @@ def test_an_endless_reply_is_cut_off() -> None:
         pytest.raises(TrackerUnreachableError, match="more than"),
     ):
         ana.status()
+
+
+@contextmanager
+def dripping(*first: bytes) -> Iterator[str]:
+    """A listener that answers with `first` and then says nothing, nor hangs up, until the test is over."""
+    over = Event()
+    with socket.create_server((LOOP, 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                read_request(connection)
+                connection.sendall(b"".join(first))
+                over.wait(20)
+
+        thread = Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://{LOOP}:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
+
+
+DRIPS = [b"HTTP/1.1 200 OK\r\nX-Slow", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"]
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+def test_a_call_has_a_time_in_all(drip: bytes) -> None:
+    times = iter([0.0, 0.0])
+    late = pytest.raises(TrackerUnreachableError, match="did not finish in time")
+    with dripping(drip) as url, client(url, clock=lambda: next(times, 99.0)) as ana, late:
+        ana.status()
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+def test_a_call_ends_when_asked_to_stop(drip: bytes) -> None:
+    with dripping(drip) as url, client(url) as ana:
+        ana.allow(None, lambda: True)
+        with pytest.raises(TrackerUnreachableError, match="interrupted"):
+            ana.status()
+
+
+def test_time_allowed_bounds_a_call_that_could_take_longer() -> None:
+    times = iter([0.0, 0.0])
+    with dripping() as url, client(url, clock=lambda: next(times, 4.0)) as ana:
+        ana.allow(3.0)
+        with pytest.raises(TrackerUnreachableError, match="did not finish in time"):
+            ana.status()
+
+
+def test_a_name_that_no_machine_has_is_the_users_mistake_until_one_had_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with answering(http(STATUS)) as url, client(url) as known, client("http://nobody.invalid") as unknown:
+        known.status()
+        monkeypatch.setattr(socket, "getaddrinfo", nobody)
+        with pytest.raises(UsageError, match="--tracker"):
+            unknown.status()
+        with pytest.raises(TrackerUnreachableError, match="not known"):
+            known.status()
 
 
 @pytest.mark.parametrize(

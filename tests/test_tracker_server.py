@@ -22,7 +22,9 @@ LOOP = "127.0.0.1"
 
 
 def new_server(host: str = LOOP, port: int = 0) -> TrackerServer:
-    return TrackerServer(create_app(Tracker(SHARE, clock=time.time, rng=Random(1))), host, port)
+    return TrackerServer(
+        create_app(Tracker(SHARE, clock=time.monotonic, unix=time.time, rng=Random(1))), host, port
+    )
 
 
 @pytest.fixture
@@ -122,8 +124,24 @@ def test_slow_and_half_open_clients_are_in_nobodys_way(server: TrackerServer) ->
 def test_a_request_that_never_ends_is_cut_off(server: TrackerServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker_server, "REQUEST_DEADLINE", 0.0)
     with connect(server) as connection:
-        connection.sendall(b"GET /sta")
+        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
         assert is_closed(connection)
+
+
+def test_a_request_that_does_not_begin_is_cut_off_sooner(
+    server: TrackerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker_server, "HEADER_DEADLINE", 0.0)
+    with connect(server) as connection:
+        assert is_closed(connection)
+
+
+def test_one_address_keeps_only_so_many_connections(
+    server: TrackerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker_server, "MAX_FROM_HERE", 2)
+    with connect(server), connect(server), connect(server) as third:
+        assert is_closed(third)
 
 
 def test_many_clients_at_once(server: TrackerServer) -> None:

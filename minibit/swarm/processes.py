@@ -7,6 +7,7 @@ shown of the swarm comes from the tracker's `/status`, as `minibit status` would
 
 import asyncio
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -22,12 +23,15 @@ from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
 from minibit.metainfo import Metainfo
 from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmView
 from minibit.storage import Storage
+from minibit.swarm.place import refused
 from minibit.tracker_client import TrackerClient
 
 NAMES: Final = ("ana", "bia", "caio", "duda", "eva", "fabio", "gabi", "hugo", "iris", "joana", "lia", "nina")
 POLL_SECONDS: Final = 0.25
 LAST_REPORTS: Final = 8  # how many times to look for the origin's last report
-SILENCE_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up
+SILENCE_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up…
+RESTART_SECONDS: Final = 60.0  # …and when its process has ended
+HASHING: Final = re.compile(r"hashing: (\d+)%")  # what a tracker says while it is not ready
 ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
 INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
 
@@ -67,6 +71,7 @@ class SwarmProcesses:
         self._settings = settings
         self._tell = tell
         self._tracker: Child | None = None
+        self._restart = ""  # the command that brings the tracker back to where it was
         self._peers: list[Child] = []
         self._noted: set[str] = set()
         self._client: TrackerClient | None = None
@@ -80,30 +85,33 @@ class SwarmProcesses:
         """Seconds since the peers were started."""
         return time.monotonic() - self._started
 
-    async def start(self) -> None:
-        """Start the tracker, and, when it is ready, the peers.
+    async def start(self, progress: Callable[[int, int], None]) -> None:
+        """Start the tracker, and, when it is ready, the peers; `progress(percent, 100)` while it hashes.
 
         Raises:
             MinibitError: the tracker could not be started, with its own words; a UsageError if it
-                says that the user is to ask for something else.
+                says that the user is to ask for something else, or if the folder cannot be written to.
         """
-        settings = self._settings
-        arguments = ["tracker", "--json", "--port", "0", "--share", str(settings.share)]
-        arguments += ["--grant", settings.grant, *self._common(0)]
-        if settings.block_size is not None:
-            arguments += ["--block-size", str(settings.block_size)]
-        settings.folder.mkdir(parents=True, exist_ok=True)
+        arguments = ["tracker", "--json", "--port", "0", *self._tracker_arguments()]
         self._tracker = self._spawn("tracker", arguments, stdout=subprocess.PIPE)
         pipe = self._tracker.process.stdout
         assert pipe is not None
+        first = asyncio.create_task(asyncio.to_thread(pipe.readline))
+        while not first.done():
+            await asyncio.wait([first], timeout=POLL_SECONDS)
+            if hashing := HASHING.fullmatch(_last_words(self._tracker)):
+                progress(int(hashing[1]), 100)
         try:
-            ready = json.loads(await asyncio.to_thread(pipe.readline))
+            ready = json.loads(first.result())
         except ValueError:
             code = await asyncio.to_thread(self._tracker.process.wait)
             words = _last_words(self._tracker)
             if code == UsageError.exit_code:  # what it was asked for is what we were asked for
                 raise UsageError(words) from None
             raise MinibitError(f"the tracker did not start: {words}") from None
+        progress(100, 100)
+        ports = ["--port", ready["url"].rpartition(":")[2], "--origin-port", str(ready["origin_port"])]
+        self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments()])
         self._client = TrackerClient(ready["url"], name="swarm", bt_id=bytes(20), port=1)
         self._metainfo = await asyncio.to_thread(self._client.torrent)
         self._started = time.monotonic()
@@ -122,12 +130,10 @@ class SwarmProcesses:
             try:
                 view = await asyncio.to_thread(self._client.status)
             except TrackerUnreachableError as error:
-                if time.monotonic() - heard > SILENCE_SECONDS:
-                    raise
-                self._note("tracker", f"{error} Peers go on; waiting for it to come back")
+                self._miss_tracker(error, time.monotonic() - heard)
             else:
                 heard = time.monotonic()
-                self._noted.discard("tracker")
+                self._noted -= {"tracker", "tracker's end"}
                 show(view)
                 self._finished.update(
                     (row.name, row) for row in view.peers if row.figures.completed_after is not None
@@ -184,11 +190,14 @@ class SwarmProcesses:
         assert self._client is not None
         received = sum(row.figures.from_origin for row in self._finished.values())
         for _ in range(LAST_REPORTS):
-            view = await asyncio.to_thread(self._client.status)
+            try:
+                view = await asyncio.to_thread(self._client.status)
+            except TrackerUnreachableError:
+                break
             if view.origin is not None and view.origin.figures.uploaded >= received:
                 return view.origin.figures.uploaded
             await asyncio.sleep(POLL_SECONDS)
-        return received  # this origin is a restarted one, which knows nothing of what went before
+        return received  # this origin is gone, or a restarted one, which knows nothing of what went before
 
     def stop(self) -> None:
         """End every process: ask, insist, kill. Peers first, so that their goodbyes are heard."""
@@ -199,7 +208,11 @@ class SwarmProcesses:
 
     def _spawn(self, name: str, arguments: Sequence[str], stdout: int | None = None) -> Child:
         log = self._settings.folder / f"{name}.log"
-        with log.open("w") as file:
+        try:
+            file = log.open("w")
+        except OSError as error:
+            raise refused(self._settings.folder, error) from error
+        with file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "minibit", *arguments, "--until-eof"],
                 stdin=subprocess.PIPE,
@@ -209,6 +222,13 @@ class SwarmProcesses:
                 start_new_session=True,  # Ctrl-C is for us; we pass it on in our own order
             )
         return Child(name, process, log)
+
+    def _tracker_arguments(self) -> list[str]:
+        settings = self._settings
+        arguments = ["--share", str(settings.share), "--grant", settings.grant, *self._common(0)]
+        if settings.block_size is not None:
+            arguments += ["--block-size", str(settings.block_size)]
+        return arguments
 
     def _peer_arguments(self, name: str, number: int) -> list[str]:
         assert self._client is not None
@@ -223,12 +243,33 @@ class SwarmProcesses:
             arguments += ["--seed", str(settings.seed + number)]
         return arguments
 
+    def _miss_tracker(self, error: TrackerUnreachableError, silent: float) -> None:
+        """Say that the tracker does not answer, and how to bring it back; give up in the end."""
+        assert self._tracker is not None
+        if self._tracker.process.poll() is None:
+            if silent > SILENCE_SECONDS:
+                raise error
+            self._note("tracker", f"{error} Peers go on; waiting for it to come back")
+            return
+        words = _last_words(self._tracker)
+        if silent > RESTART_SECONDS:
+            raise MinibitError(
+                f"the tracker has ended ({words}) and did not come back: see {self._tracker.log}"
+            )
+        self._note(
+            "tracker's end",
+            f"the tracker has ended ({words}), peers go on; "
+            f"within a minute, this starts it again: {self._restart}",
+        )
+
     def _look_after(self, active: Iterable[str]) -> None:
         """Say which peers have ended; give up when one has and nobody has started it again in time."""
         for child in self._peers:
             code = child.process.poll()
             if code is None or child.name in self._finished:
                 continue
+            if code == UsageError.exit_code:
+                raise UsageError(f"{child.name}: {_last_words(child)}")
             if child.name not in active:
                 raise MinibitError(
                     f"{child.name} ended before it was complete ({_last_words(child)}): see {child.log}"

@@ -109,7 +109,7 @@ def create_app(tracker: Tracker) -> Flask:
     @app.post("/desconectar_peer")
     def disconnect() -> Response:
         name, bt_id = goodbye_from_json(_body())
-        tracker.disconnect(name, bt_id)
+        tracker.disconnect(name, bt_id, _remote())
         return _json({"status": "sucesso", "mensagem": f"{plain_text(name)} is disconnected"})
 
     @app.get("/status")

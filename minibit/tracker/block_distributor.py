@@ -76,7 +76,10 @@ class BlockDistributor:
         return self._holders[key].blocks if key in self._holders else 0
 
     def drop(self, key: Key) -> None:
-        """`key` went quiet: its copies are gone, and its grant waits for it in case it returns."""
+        """`key` left: its copies are gone, and its grant waits for it.
+
+        However often a peer says goodbye and comes back, it is dealt blocks once.
+        """
         if key not in self._holders:
             return
         self.hold(key, 0)
@@ -84,11 +87,6 @@ class BlockDistributor:
             self._departed[key] = granted
             while len(self._departed) > self._remembered:
                 self._departed.popitem(last=False)
-
-    def forget(self, key: Key) -> None:
-        """`key` said goodbye: its copies and its grant are gone."""
-        self.drop(key)
-        self._departed.pop(key, None)
 
     def copies(self, block: int) -> int:
         """How many counted peers hold `block`."""

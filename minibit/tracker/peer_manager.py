@@ -2,26 +2,35 @@
 
 It knows nothing of blocks (`block_distributor`) nor of requests and replies. Every operation is O(1), or
 O(answer): peers stand in the order in which they were last heard of, so that expiry looks at the oldest
-only, and in a list, so that drawing some at random does not walk over all. `now` is Unix time.
+only, and in a list, so that drawing some at random does not walk over all. `now` is seconds on a clock
+that nobody sets: a corrected wall clock ends no peer.
 """
 
-from collections import OrderedDict
+import hashlib
+import re
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from minibit.registration import PeerAddress, RequestError
+from minibit.registration import PeerAddress, RequestError, ip_literal, is_loopback, is_near
 from minibit.snapshot import Figures
 
 LIFETIME: Final = 60.0  # DESIGN: a peer unheard of for 60 s is inactive
 FOREIGN_LIFETIME: Final = 660.0  # libtorrent announces every 300 s at most: two of these and a minute
+MAX_PER_SOURCE: Final = 1000  # of them from one address, unless it is near: nobody locks all others out
 MAX_PEERS: Final = 5000  # active at once; at 2,048 blocks they cost about 10 MB, and a full listing 50 MB
+
+_CLIENT = re.compile(rb"-([A-Za-z0-9]{2}[A-Za-z0-9]{4})-")  # BEP 20, Azureus style
 
 
 @dataclass(slots=True)
 class PeerRecord:
-    """One active peer. `figures` is None until it reports some; `foreign`: it came by an announce."""
+    """One active peer. `figures` is None until it reports some; `foreign`: it came by an announce.
+
+    `source` is the socket address that said where it is, which `ip` need not be; `timestamp` is Unix time.
+    """
 
     name: str
     ip: str
@@ -30,13 +39,35 @@ class PeerRecord:
     figures: Figures | None = None
     origin: bool = False
     foreign: bool = False
+    source: str = ""
     timestamp: float = 0.0
+    last_heard: float = field(default=0.0, repr=False)
     place: int = field(default=-1, repr=False)  # in the manager's list
 
     @property
     def key(self) -> str | bytes:
         """What the peer's blocks and grant are filed under: a name lasts longer than a process's id."""
         return self.bt_id if self.foreign and self.bt_id is not None else self.name
+
+    def obeys(self, remote: str) -> bool:
+        """Whether a request from the socket address `remote` may end, move or rename this peer.
+
+        Names and wire ids are public in every list: only its own machine speaks for a peer, and this one.
+        """
+        return is_loopback(remote) or ip_literal(remote) in (self.ip, self.source)
+
+    def guard(self, remote: str) -> None:
+        """Lets nothing pass that this peer does not obey.
+
+        Raises:
+            RequestError: `remote` does not speak for it (403).
+        """
+        if not self.obeys(remote):
+            raise RequestError(
+                f"{self.name} is active at another address: only its own machine may move or end it; "
+                "choose another name, or wait a minute if that peer is gone",
+                status=403,
+            )
 
     @property
     def address(self) -> PeerAddress:
@@ -47,7 +78,7 @@ class PeerManager:
     """The active peers. `len` counts all but the origin, which never expires and is never refused.
 
     Invariant: every record stands in the name index, in the id index exactly when it has a `bt_id`, and,
-    unless it is the origin, in the draw list and in one of the two queues of expiry.
+    unless it is the origin, in the draw list, in one of the two queues of expiry and in its source's count.
     """
 
     def __init__(self, limit: int = MAX_PEERS) -> None:
@@ -55,6 +86,7 @@ class PeerManager:
         self._by_name: dict[str, PeerRecord] = {}
         self._by_id: dict[bytes, PeerRecord] = {}
         self._drawable: list[PeerRecord] = []
+        self._from: Counter[str] = Counter()
         self._heard: dict[bool, OrderedDict[str, PeerRecord]] = {False: OrderedDict(), True: OrderedDict()}
         self.origin: PeerRecord | None = None
 
@@ -77,7 +109,7 @@ class PeerManager:
         """`record` becomes active; nobody active has its name or its id.
 
         Raises:
-            RequestError: as many peers as the limit allows are active (429).
+            RequestError: as many peers as the limit allows are active, in all or from one address (429).
         """
         if record.origin:
             self.origin = record
@@ -87,7 +119,13 @@ class PeerManager:
                 "or start a second tracker",
                 status=429,
             )
+        elif self._from[record.source] >= MAX_PER_SOURCE and not is_near(record.source):
+            raise RequestError(
+                f"{MAX_PER_SOURCE} peers from your address are active: stop some, or try again in a minute",
+                status=429,
+            )
         else:
+            self._from[record.source] += 1
             record.place = len(self._drawable)
             self._drawable.append(record)
         self._by_name[record.name] = record
@@ -97,11 +135,17 @@ class PeerManager:
 
     def heard(self, record: PeerRecord, now: float) -> None:
         """`record` gave a sign of life."""
-        record.timestamp = now
+        record.last_heard = now
         if not record.origin:
             queue = self._heard[record.foreign]
             queue[record.name] = record
             queue.move_to_end(record.name)
+
+    def move(self, record: PeerRecord, ip: str, port: int, source: str) -> None:
+        """`record`, which is not the origin, is from now on at `ip` and `port`, as `source` said."""
+        self._leave(record.source)
+        self._from[source] += 1
+        record.ip, record.port, record.source = ip, port, source
 
     def identify(self, record: PeerRecord, bt_id: bytes | None) -> None:
         """`record` is from now on the process with this wire id, which nobody else active has."""
@@ -119,6 +163,7 @@ class PeerManager:
         if record.origin:
             self.origin = None
             return
+        self._leave(record.source)
         del self._heard[record.foreign][record.name]
         last = self._drawable.pop()
         if last is not record:
@@ -132,7 +177,7 @@ class PeerManager:
             queue = self._heard[foreign]
             while queue:
                 oldest = next(iter(queue.values()))
-                if now - oldest.timestamp < lifetime:
+                if now - oldest.last_heard < lifetime:
                     break
                 self.remove(oldest)
                 gone.append(oldest)
@@ -144,3 +189,22 @@ class PeerManager:
         others = rng.sample(self._drawable, min(count + 1, len(self._drawable)))
         drawn += [record for record in others if record is not without]
         return drawn[:count]
+
+    def name_for(self, peer_id: bytes) -> str:
+        """A name that nobody active has: the client's kind, and as much of a digest as that takes.
+
+        Raises:
+            RequestError: peers took every such name (409).
+        """
+        prefix = _CLIENT.match(peer_id)
+        kind = prefix[1].decode() if prefix else "client"
+        digest = hashlib.sha1(peer_id).hexdigest()
+        for length in range(4, 25, 4):
+            if (name := f"{kind}-{digest[:length]}") not in self._by_name:
+                return name
+        raise RequestError("every name for that peer_id is taken: restart your client", status=409)
+
+    def _leave(self, source: str) -> None:
+        self._from[source] -= 1
+        if not self._from[source]:
+            del self._from[source]

@@ -21,10 +21,14 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 
 from minibit.listener import listen
+from minibit.registration import ip_literal, is_loopback
 from minibit.tracker.app import MAX_BODY, REMEDIES
 
 THREADS: Final = 8
 MAX_CONNECTIONS: Final = 400  # below the 1,024 open files that a process may usually have
+MAX_PER_SOURCE: Final = 100  # of them from one address; idle ones would keep everyone else out
+MAX_FROM_HERE: Final = 300  # from this machine, where a whole swarm may live
+HEADER_DEADLINE: Final = 5.0  # seconds to send a request's header in
 REQUEST_DEADLINE: Final = 30.0  # seconds to send a whole request in, however it drips
 SILENCE: Final = 60  # seconds in which a client takes nothing of its answer
 LINGER: Final = 5.0  # seconds in which a client may finish sending what is no longer read
@@ -62,10 +66,23 @@ class _Channel(HTTPChannel):
     task_class = _OnlyTask
     error_task_class = _JsonErrorTask
     _cut_off = float("inf")  # when lingering ends
+    _begun = float("-inf")  # when it was accepted, on a clock that nobody sets
+
+    def __init__(self, server: Any, *args: Any, **options: Any) -> None:
+        super().__init__(server, *args, **options)
+        self._begun = time.monotonic()
+        address = ip_literal(self.addr[0]) or ""
+        near = sum(ip_literal(other.addr[0]) == address for other in server.active_channels.values())
+        if near > (MAX_FROM_HERE if is_loopback(address) else MAX_PER_SOURCE):
+            self.handle_close()
 
     def readable(self) -> bool:
         idle = not self.requests and not self.total_outbufs_len
-        if idle and time.time() > min(self._cut_off, self.creation_time + REQUEST_DEADLINE):
+        waiting = idle and not self.close_when_flushed
+        header = self.request is None or not self.request.headers_finished
+        deadline = HEADER_DEADLINE if header else REQUEST_DEADLINE
+        now = time.monotonic()
+        if (waiting and now > self._begun + deadline) or (idle and now > self._cut_off):
             self.will_close = True
         return self._lingering or super().readable()
 
@@ -81,7 +98,7 @@ class _Channel(HTTPChannel):
         self.close_when_flushed = True
         done = self.connected and not self.total_outbufs_len and not self._lingering
         if done and self.socket is not None:
-            self._cut_off = time.time() + LINGER
+            self._cut_off = time.monotonic() + LINGER
             try:
                 self.socket.shutdown(socket.SHUT_WR)
             except OSError:

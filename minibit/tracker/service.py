@@ -1,7 +1,7 @@
 """A tracker and its origin in one process: the tracker answers HTTP, the origin holds the whole share.
 
 The tracker's threads and the origin's loop meet in two places only: a grant is handed to the loop, and
-once a second the loop tells the tracker how the origin stands.
+twice a second the loop tells the tracker how the origin stands.
 """
 
 import asyncio
@@ -54,7 +54,8 @@ class TrackerService:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tracker = Tracker(
             share.metainfo,
-            clock=time.time,
+            clock=time.monotonic,
+            unix=time.time,
             rng=Random(settings.seed),
             grant=settings.grant,
             on_grant=self._grant,

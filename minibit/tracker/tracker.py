@@ -5,8 +5,6 @@ values that each dialect encodes. One lock makes every call atomic, and nothing 
 What a request looks like on a wire, and Flask, are unknown here. Rules: DESIGN's two tracker contracts.
 """
 
-import hashlib
-import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +23,9 @@ from minibit.registration import (
     RequestError,
     believed_ip,
     is_loopback,
+    is_near,
     is_nowhere,
+    seen_ip,
 )
 from minibit.snapshot import Figures, State, SwarmRow, SwarmView
 from minibit.tracker.block_distributor import BlockDistributor
@@ -37,8 +37,6 @@ MAX_INTERVAL: Final = 20.0  # three heartbeats before a peer counts as inactive
 HOLDINGS_BUDGET: Final = (
     256 * 1024 * 1024
 )  # bytes for bitfields: blocks, grant and a remembered grant per peer
-
-_CLIENT = re.compile(rb"-([A-Za-z0-9]{2}[A-Za-z0-9]{4})-")  # BEP 20, Azureus style
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,8 @@ def _ignore(*_: object) -> None:
 class Tracker:
     """The swarm of one share. Every method may be called from any thread.
 
-    `clock` gives Unix time. `on_grant(wire id, blocks)` and `on_leave(wire id)` are called in the order of
+    `clock` gives seconds that only grow, by which peers expire; `unix` gives Unix time, which is told to
+    others. `on_grant(wire id, blocks)` and `on_leave(wire id)` are called in the order of
     events, inside the lock: they must neither block nor call back. `remote` is always the address that a
     request's socket shows.
     """
@@ -90,6 +89,7 @@ class Tracker:
         metainfo: Metainfo,
         *,
         clock: Callable[[], float],
+        unix: Callable[[], float],
         rng: Random,
         grant: tuple[float, float] = (0.3, 0.5),
         on_grant: Callable[[bytes, int], None] = _ignore,
@@ -102,6 +102,7 @@ class Tracker:
         self._peers = PeerManager(limit)
         self._blocks = BlockDistributor(self.block_count, *grant, remembered=limit)
         self._clock = clock
+        self._unix = unix
         self._rng = rng
         self._on_grant = on_grant
         self._on_leave = on_leave
@@ -115,7 +116,7 @@ class Tracker:
 
         Raises:
             RequestError: 409 if another process is active under that name, 429 if the tracker is full,
-                403 for the origin's id.
+                403 for the origin's id, or if it would move or end a peer of another machine.
         """
         ip = believed_ip(registration.ip, remote)
         with self._lock:
@@ -124,8 +125,9 @@ class Tracker:
             returning = record is not None
             if record is None:
                 record = PeerRecord(registration.name, ip, registration.port, registration.bt_id)
+                record.source = seen_ip(remote)
                 self._peers.add(record, now)
-            self._peers.heard(record, now)
+            self._hear(record, now)
             if registration.blocks is not None or not returning:
                 self._hold(record, registration.blocks or 0, newcomer=not returning)
             new = self._grant(record)
@@ -146,7 +148,7 @@ class Tracker:
             record = self._peers.get(name) if name else None
             registered = record is not None and heartbeat.bt_id in (None, record.bt_id)
             if record is not None and not record.origin and heartbeat.bt_id == record.bt_id:
-                self._peers.heard(record, now)
+                self._hear(record, now)
                 if heartbeat.blocks is not None:
                     self._hold(record, heartbeat.blocks)
                 record.figures = heartbeat.figures or record.figures
@@ -159,12 +161,12 @@ class Tracker:
             interval = self._interval()
         return Listing(registered, self._as_seen_from(remote, entries), total, interval)
 
-    def disconnect(self, name: str, bt_id: bytes | None) -> None:
+    def disconnect(self, name: str, bt_id: bytes | None, remote: str) -> None:
         """`name` says goodbye.
 
         Raises:
-            RequestError: nobody of that name is active (404), or it is another process than the one
-                that says goodbye (409).
+            RequestError: nobody of that name is active (404), it is another process than the one
+                that says goodbye (409), or somebody else speaks for it (403).
         """
         with self._lock:
             self._begin()
@@ -173,6 +175,10 @@ class Tracker:
                 raise RequestError("no active peer has that name: there is nothing to disconnect", status=404)
             if record.origin or (bt_id is not None and bt_id != record.bt_id):
                 raise RequestError(f"{name} is now another process: it stays active", status=409)
+            if not record.obeys(remote):
+                raise RequestError(
+                    f"{name} stays active: its goodbye must come from its own address", status=403
+                )
             self._leave(record)
 
     def announce(self, announce: Announce, remote: str) -> AnnounceReply:
@@ -195,12 +201,11 @@ class Tracker:
                     "that peer_id is the origin's: restart your client to get its own", status=403
                 )
             if announce.event is Event.STOPPED:
-                # Ids are public in peer lists: only the machine that it came from can end an entry.
-                if record is not None and record.ip == ip:
+                if record is not None and record.obeys(remote):
                     self._leave(record)
                 drawn: list[PeerRecord] = []
             else:
-                record = self._announced(record, announce, ip, now)
+                record = self._announced(record, announce, ip, remote, now)
                 drawn = self._peers.draw(announce.numwant, self._rng, record)
             counts = self._counts()
             entries = _entries(drawn, self._blocks)
@@ -246,7 +251,7 @@ class Tracker:
             elif record.bt_id != bt_id:
                 self._peers.identify(record, bt_id)
             record.ip, record.port, record.figures = ip, port, figures
-            self._peers.heard(record, now)
+            self._hear(record, now)
             self._blocks.hold(record.key, blocks, counted=False)
 
     # Below, the lock is held.
@@ -257,6 +262,10 @@ class Tracker:
             self._blocks.drop(record.key)
             self._gone(record.bt_id)
         return now
+
+    def _hear(self, record: PeerRecord, now: float) -> None:
+        self._peers.heard(record, now)
+        record.timestamp = self._unix()
 
     def _settle(self, registration: Registration, ip: str, remote: str) -> PeerRecord | None:
         """The active record that `registration` refreshes, brought up to date; None if it is a newcomer."""
@@ -274,7 +283,11 @@ class Tracker:
                     status=409,
                     peer=self._as_seen_from(remote, _entries([record], self._blocks))[0],
                 )
+            if ip != record.ip and not (registration.replace and is_near(remote)):
+                record.guard(remote)
         if namesake is not None and namesake is not record:
+            if ip != namesake.ip:
+                namesake.guard(remote)
             self._leave(namesake)  # the same process under a new name
         if record is None or record.foreign:
             if record is not None:
@@ -283,18 +296,24 @@ class Tracker:
         if bt_id != record.bt_id and (bt_id is not None or moved):
             self._gone(record.bt_id)
             self._peers.identify(record, bt_id)
-        record.ip, record.port = address
+        self._peers.move(record, *address, seen_ip(remote))
         return record
 
-    def _announced(self, record: PeerRecord | None, announce: Announce, ip: str, now: float) -> PeerRecord:
+    def _announced(
+        self, record: PeerRecord | None, announce: Announce, ip: str, remote: str, now: float
+    ) -> PeerRecord:
         newcomer = record is None
         if record is None:
-            name = self._name_for(announce.peer_id)
+            name = self._peers.name_for(announce.peer_id)
             record = PeerRecord(name, ip, announce.port, announce.peer_id, foreign=True)
+            record.source = seen_ip(remote)
             self._peers.add(record, now)
-        self._peers.heard(record, now)
+        elif not record.obeys(remote):
+            # No refusal: a client with IPv4 and IPv6 announces itself from both.
+            return record
+        self._hear(record, now)
         if record.foreign:
-            record.ip, record.port = ip, announce.port
+            self._peers.move(record, ip, announce.port, seen_ip(remote))
             complete = announce.left == 0
             state = State.COMPLETE if complete else State.DOWNLOADING
             record.figures = Figures(state, downloaded=announce.downloaded, uploaded=announce.uploaded)
@@ -302,16 +321,6 @@ class Tracker:
             if not complete:
                 self._grant(record)
         return record
-
-    def _name_for(self, peer_id: bytes) -> str:
-        """A name that nobody active has: the client's kind, and as much of a digest as that takes."""
-        prefix = _CLIENT.match(peer_id)
-        kind = prefix[1].decode() if prefix else "client"
-        digest = hashlib.sha1(peer_id).hexdigest()
-        for length in range(4, 25, 4):
-            if self._peers.get(name := f"{kind}-{digest[:length]}") is None:
-                return name
-        raise RequestError("every name for that peer_id is taken: restart your client", status=409)
 
     def _grant(self, record: PeerRecord) -> int:
         new = self._blocks.grant(record.key, self._rng)
@@ -328,7 +337,7 @@ class Tracker:
 
     def _leave(self, record: PeerRecord) -> None:
         self._peers.remove(record)
-        self._blocks.forget(record.key)
+        self._blocks.drop(record.key)
         self._gone(record.bt_id)
 
     def _gone(self, bt_id: bytes | None) -> None:

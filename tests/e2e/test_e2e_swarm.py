@@ -33,6 +33,7 @@ def test_the_sample_as_one_json_document(
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     swarm = minibit("swarm", "--peers", 3, "--upload-limit", 0, "--json", "--seed", 1)
 
     assert swarm.wait() == 0, str(swarm)
@@ -48,9 +49,8 @@ def test_the_sample_as_one_json_document(
         assert peer["downloaded"] >= summary["total_size"]
         assert 0.3 * 192 <= peer["given"] <= 0.5 * 192
     assert summary["origin_uploaded"] >= summary["total_size"]
-    assert [path.name for path in place.iterdir()] == ["minibit-sample"], (
-        "the temporary folder is still there"
-    )
+    assert list(place.iterdir()) == [], "the temporary folder is still there"
+    assert list(contents(tmp_path / "cache")) == ["minibit/minibit-sample.bin"]
 
 
 def test_eight_copies_of_a_folder(minibit: Start, tmp_path: Path) -> None:
@@ -95,3 +95,23 @@ def test_a_peer_killed_in_mid_swarm_is_resumed_as_the_swarm_says(minibit: Start,
     assert any("swarm complete 2/2" in said and "all copies identical" in said for said in swarm.out)
     for name in ("ana", "bia"):
         assert contents(kept / name) == {"film.bin": share.read_bytes()}
+
+
+@pytest.mark.skipif(not PROC.exists(), reason="no /proc to find a process's children in")
+def test_a_tracker_killed_in_mid_swarm_is_started_again_as_the_swarm_says(
+    minibit: Start, tmp_path: Path
+) -> None:
+    share = write_random(tmp_path / "the source" / "film.bin", 1_000_000)
+    swarm = minibit(
+        *("swarm", "--peers", 2, "--share", share, "--dir", tmp_path / "kept"),
+        *("--upload-limit", "300K", "--block-size", "16K"),
+    )
+    await_blocks(swarm.tracker_of_peers(), 5, "ana")
+    (tracker,) = [child for child in swarm.children() if "tracker" in child.words]
+    tracker.kill()
+    line = swarm.says(r"the tracker has ended \(exit code -9\), .* starts it again: minibit (.*)$")[1]
+
+    minibit(*shlex.split(line))
+
+    assert swarm.wait() == 0, str(swarm)
+    assert any("swarm complete 2/2" in said and "all copies identical" in said for said in swarm.out)
