@@ -153,7 +153,7 @@ def test_revealing_shows_the_rest() -> None:
     seen = refill(offers, 1) | offers.grant(1, 0b111 << 10)
     assert offers.reveal(1) == FULL & ~seen
     assert 1 not in offers.neighbours
-    assert 2 in offers
+    assert 2 in offers.neighbours
     offers.sent(1, 0, SIZE)
     offers.received(1, 1)
     offers.withdraw(1)
