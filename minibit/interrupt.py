@@ -1,4 +1,4 @@
-"""How a command ends before its work does: Ctrl-C, SIGTERM, or the end of standard input.
+"""How a command ends before its work does: Ctrl-C, SIGTERM, a closed terminal, or the end of standard input.
 
 The last is how a peer outlives its swarm by no more than a moment, however the swarm ends: the swarm
 holds the other end of a pipe, and the kernel closes it even when the swarm is killed.
@@ -27,13 +27,15 @@ class Interrupt:
         self._task: asyncio.Task[None] | None = None
 
     async def guard(self, work: Coroutine[Any, Any, None], *, until_eof: bool = False) -> int:
-        """Run `work` until it ends or is asked to; returns the exit code: 0, 130 (Ctrl-C) or 143.
+        """Run `work` until it ends or is asked to; returns the exit code: 0, or 128 and the signal's number.
 
         With `until_eof`, the end of standard input ends the work too, with 0.
         """
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(work)
-        signals = (signal.SIGINT, signal.SIGTERM)
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup, which means it
+            signals.append(signal.SIGHUP)
         for number in signals:
             loop.add_signal_handler(number, self._signalled, number, loop.time)
         if until_eof:

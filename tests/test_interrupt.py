@@ -48,6 +48,34 @@ def test_a_signal_ends_the_work_tidily(number: signal.Signals, code: int) -> Non
     assert signal.getsignal(number) == before
 
 
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """SIGHUP's handler is put back, whatever the test makes of it."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
+def test_a_closed_terminal_ends_the_work_tidily() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    work = Work(when_begun=lambda: os.kill(os.getpid(), signal.SIGHUP))
+    assert guarded(Interrupt(), work) == 129
+    assert work.tidied
+
+
+@pytest.mark.usefixtures("hangup")
+def test_under_nohup_a_closed_terminal_ends_nothing() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interrupt = Interrupt()
+
+    def hang_up_then_end() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        asyncio.get_running_loop().call_later(0.05, interrupt.end, 7)
+
+    assert guarded(interrupt, Work(when_begun=hang_up_then_end)) == 7
+
+
 def test_a_second_signal_changes_nothing() -> None:
     interrupt = Interrupt()
     work = Work(when_begun=lambda: (interrupt.end(130), interrupt.end(143)))
