@@ -176,13 +176,12 @@ class Downloads:
     def block_verified(self, block: int, ok: bool) -> None:
         """A block's hash was right or wrong: tell those who need it, or find out who was guilty."""
         senders = self.requests.verified(block, ok)
+        self._loose = True  # the block is to be fetched again, or there is room to open another
         if not ok:
             self.corrupt += 1
             self._accuse(senders, block)
-            self._loose = True
             return
         self.verified += 1
-        self._loose = True
         if len(senders) == 1:
             (sender,) = senders
             self.suspects.pop(sender, None)
@@ -285,26 +284,28 @@ class Downloads:
         return requests
 
     def sweep(self, now: float) -> None:
-        """Ask everyone who has room; notice who has kept us waiting too long, and ask others."""
+        """Notice who has kept us waiting too long, and ask everyone else who has room."""
         for neighbour in self._neighbours.values():
             if now - neighbour.refused_at >= REFUSAL_SECONDS:
                 neighbour.refused = 0
         self._reclaim(now)
-        self.fill_all(now)
+        late: set[int] = set()
         for neighbour in self._neighbours.values():
             if (
                 neighbour.asked_at is not None
                 and now - neighbour.asked_at >= SNUB_SECONDS
                 and self.requests.outstanding(neighbour.key)
             ):
+                late.add(neighbour.key)
                 neighbour.snubbed = True
                 neighbour.window = MIN_WINDOW
-                late = self._let_go(neighbour)
-                self._emit(Send(neighbour.key, tuple(m.Cancel(r.index, r.begin, r.length) for r in late)))
-        # Not those who are snubbed: what was just cancelled would be asked for again, and the rejection
+                owed = self._let_go(neighbour)
+                self._emit(Send(neighbour.key, tuple(m.Cancel(r.index, r.begin, r.length) for r in owed)))
+        # Not those who are snubbed just now: what was cancelled would be asked for again, and the rejection
         # that answers the cancel would count against the new request. The next sweep asks them.
+        self._loose = False
         for neighbour in self._neighbours.values():
-            if not neighbour.snubbed:
+            if neighbour.key not in late:
                 self.fill(neighbour, now)
 
     def _reclaim(self, now: float) -> None:
