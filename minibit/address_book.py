@@ -81,13 +81,6 @@ class AddressBook:
                 chosen.append(address)
         return chosen
 
-    def next_due(self, connected: set[bytes]) -> float:
-        """When the next address may be dialled; infinity if none."""
-        return min(
-            (entry.due for entry in self._entries.values() if self._idle(entry, connected)),
-            default=float("inf"),
-        )
-
     def failed(self, address: Address, now: float) -> None:
         """A dial failed."""
         entry = self._entries.get(address)

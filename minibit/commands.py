@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from minibit.peer_table import peer_table
 from minibit.plain import plain_peer, plain_summary, plain_swarm
 from minibit.registration import is_loopback
 from minibit.share import Share, from_path
+from minibit.sheet import Sheet
 from minibit.snapshot import SwarmView
 from minibit.swarm.place import prepare
 from minibit.swarm.processes import Settings as SwarmSettings
@@ -94,8 +96,10 @@ def run_tracker(
 
         def frame() -> None:
             if listening:
-                view = service.view()
-                display.show(lambda lines: swarm_table(view, max_lines=lines), lambda: plain_swarm(view))
+                display.show(
+                    lambda lines: swarm_table(service.view(), max_lines=lines),
+                    lambda: plain_swarm(service.view()),
+                )
 
         await _framed(service.run(ready), frame)
 
@@ -112,9 +116,11 @@ def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
         peer = Peer(settings, tell=display.tell, progress=progress, interrupt=interrupt)
 
         def frame() -> None:
-            view = peer.view()
-            if view is not None:
-                display.show(lambda lines: peer_table(view, max_lines=lines), lambda: [plain_peer(view)])
+            if peer.trading:
+                display.show(
+                    lambda lines: peer_table(peer.view(), max_lines=lines),
+                    lambda: [plain_peer(peer.view())],
+                )
 
         await _framed(peer.run(), frame)
 
@@ -126,9 +132,6 @@ def run_status(url: str, *, watch: bool, as_json: bool) -> None:
     """Show the swarm once, or until interrupted."""
     interrupt = Interrupt()
 
-    def show(display: Display, view: SwarmView) -> None:
-        display.show(lambda lines: status_table(view, max_lines=lines), lambda: plain_swarm(view))
-
     async def look(display: Display) -> None:
         client = TrackerClient(url, name="status", bt_id=bytes(20), port=1)
         try:
@@ -137,7 +140,7 @@ def run_status(url: str, *, watch: bool, as_json: bool) -> None:
                 display.document(view.to_json())
                 display.final(lambda: status_table(view), lambda: plain_swarm(view))
             while watch:
-                show(display, view)
+                display.show(partial(_status, view), partial(plain_swarm, view))
                 await asyncio.sleep(WATCH_SECONDS)
                 try:
                     view, silent = await asyncio.to_thread(client.status), False
@@ -150,6 +153,10 @@ def run_status(url: str, *, watch: bool, as_json: bool) -> None:
 
     with Display(as_json=as_json) as display:
         _finish(interrupt, look(display))
+
+
+def _status(view: SwarmView, lines: int) -> Sheet:
+    return status_table(view, max_lines=lines)
 
 
 def run_swarm(

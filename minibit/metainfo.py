@@ -51,6 +51,11 @@ class Layout:
         last, length = self._last
         return length if block == last else self.block_size
 
+    def size_of(self, blocks: int) -> int:
+        """Bytes in a set of blocks."""
+        last, length = self._last
+        return blocks.bit_count() * self.block_size - (blocks >> last & 1) * (self.block_size - length)
+
     def chunk_count(self, block: int) -> int:
         """Chunks in `block`, the last one possibly shorter."""
         return -(-self.block_length(block) // CHUNK_SIZE)

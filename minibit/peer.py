@@ -107,10 +107,15 @@ class Peer:
         """Whether every block is here and verified."""
         return self._node is not None and self._node.finished.is_set()
 
-    def view(self) -> PeerView | None:
-        """The picture of this peer now; None before it trades."""
-        if self._node is None or self._metainfo is None:
-            return None
+    @property
+    def trading(self) -> bool:
+        """Whether there is anything to view yet."""
+        return self._node is not None
+
+    def view(self) -> PeerView:
+        """The picture of this peer now, once it is trading."""
+        assert self._node is not None
+        assert self._metainfo is not None
         return portrait(self._node.engine, self._metainfo.name, self._granted, self._node.now)
 
     async def run(self) -> None:

@@ -1,6 +1,6 @@
 """An engine's picture of itself: the frozen figures that displays and heartbeats read."""
 
-from minibit import bitfield, snapshot
+from minibit import snapshot
 from minibit.engine import Engine
 from minibit.neighbour import Neighbour
 from minibit.snapshot import Role, State
@@ -37,7 +37,7 @@ def portrait(engine: Engine, share: str, granted: int, now: float) -> snapshot.P
     layout, requests = engine.layout, engine.requests
     present = [n for n in engine.neighbours.values() if n.greeted]
     rare = rare_blocks(engine.copies, sum(n.known for n in present))
-    missing = layout.total_size - sum(layout.block_length(b) for b in bitfield.indices(requests.have))
+    missing = layout.total_size - layout.size_of(requests.have)
     eta = missing / own.down_rate if own.down_rate > 0 else None
     return snapshot.PeerView(
         name=engine.identity.name,

@@ -313,6 +313,14 @@ def test_contains_is_membership(total: int, block: int, begin: int, length: int)
     assert layout.contains(block, begin, length) == inside
 
 
+@given(st.integers(1, 5000), st.integers(0, 31))
+def test_the_size_of_a_set_is_that_of_its_blocks(total: int, blocks: int) -> None:
+    layout = Layout(total, 1024)
+    blocks &= (1 << layout.block_count) - 1
+    lengths = (layout.block_length(block) for block in range(layout.block_count) if blocks >> block & 1)
+    assert layout.size_of(blocks) == sum(lengths)
+
+
 @given(st.integers(1, 1 << 50))
 def test_block_sizes_are_powers_of_two_that_aim_at_two_thousand_blocks(total: int) -> None:
     size = metainfo.block_size_for(total)

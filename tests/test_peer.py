@@ -91,7 +91,7 @@ def test_a_peer_joins_completes_and_leaves(source: Path, tmp_path: Path) -> None
     async def join() -> Asked:
         async with tracking(source) as (service, url):
             ana = Asked(url, tmp_path / "ana")
-            assert ana.peer.view() is None
+            assert not ana.peer.trading
             await ana.peer.run()
             assert service.view().peers == (), "it said goodbye"
             return ana
@@ -100,7 +100,6 @@ def test_a_peer_joins_completes_and_leaves(source: Path, tmp_path: Path) -> None
     assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
     assert ana.peer.complete
     view = ana.peer.view()
-    assert view is not None
     assert [line.split(" with the tracker at ")[0] for line in ana.told[:1]] == ["registered as ana"]
     assert ana.told[1] == f"listening on port {view.port}"
     assert ana.told[2].startswith(f"granted {view.granted.bit_count()} (")
@@ -150,7 +149,6 @@ def test_a_peer_that_has_everything_fetches_nothing(source: Path) -> None:
     assert ana.said("of 7 blocks; 7 on disk")
     assert ana.told[-1] == "complete: every block was on disk already"
     view = ana.peer.view()
-    assert view is not None
     assert (view.figures.resumed, view.figures.downloaded) == (7, 0)
 
 
@@ -170,7 +168,6 @@ def test_a_damaged_block_is_fetched_again(source: Path, tmp_path: Path) -> None:
     ana = bounded(join)
     assert ana.said("of 7 blocks; 6 on disk")
     view = ana.peer.view()
-    assert view is not None
     assert (view.figures.resumed, view.figures.verified, view.figures.downloaded) == (6, 1, 16384)
     assert copy.read_bytes() == source.read_bytes()
 
@@ -226,7 +223,6 @@ def test_a_peer_that_the_tracker_has_forgotten_registers_again(source: Path, tmp
                 (row,) = service.view().peers
                 assert row.blocks.bit_count() == 7, "and it said what it holds"
                 view = ana.peer.view()
-                assert view is not None
                 assert view.granted.bit_count() == row.given > 0
 
     bounded(be_forgotten)
