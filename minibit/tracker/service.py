@@ -96,13 +96,14 @@ class TrackerService:
                 offering=True,
             )
             self._origin = Node(engine, metainfo, storage, listener)
+            stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)
             self._server.start()
             ready(self._server.port, port)
             tasks = [
                 asyncio.create_task(self._origin.run()),
                 asyncio.create_task(self._report_often(self._origin, ip)),
-                asyncio.create_task(_watch(storage)),
+                asyncio.create_task(_watch(storage, stamps)),
             ]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -141,13 +142,12 @@ class TrackerService:
                 self._loop.call_soon_threadsafe(self._origin.engine.revoked, peer_id)
 
 
-async def _watch(storage: Storage) -> None:
-    """Notice when the share is changed under us: peers would take the origin for a liar, and ban it.
+async def _watch(storage: Storage, stamps: list[tuple[int, int]]) -> None:
+    """Notice when the share's stamps change: peers would take the origin for a liar, and ban it.
 
     Raises:
         StorageError: it was changed, or a file is gone.
     """
-    stamps = await asyncio.to_thread(storage.stamps)
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         if await asyncio.to_thread(storage.stamps) != stamps:
