@@ -1,7 +1,7 @@
 """MiniBit: cooperative file sharing that people can watch, question and re-program.
 
-It is built on floors, and a file imports only from lower ones: README has the floor plan, and
-`tests/test_floors.py` enforces it.
+It is built on floors, and a file imports only from lower ones: each package says what it is and what it
+must never know, and `tests/test_floors.py` enforces the order.
 """
 
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line, and end the process with its exit code."""
     try:
-        from minibit.cli import main as run
+        from minibit.cli.main import main as run
 
         code = run()
     except KeyboardInterrupt:  # as early as this, while modules are still being read

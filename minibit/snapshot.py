@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from minibit import bitfield
 from minibit.errors import MinibitError, RemoteProtocolError
-from minibit.extended import plain_text
+from minibit.text import plain_text
 
 MAX_FIXED_NAMED: Final = 64
 _MAX_NUMBER: Final = float(1 << 62)
@@ -83,7 +83,7 @@ _INTEGERS = ("downloaded", "uploaded", "from_origin", "verified", "resumed", "co
 
 
 @dataclass(frozen=True, slots=True)
-class NeighbourView:
+class NeighbourRow:
     """One neighbour as a peer sees it."""
 
     name: str
@@ -103,7 +103,7 @@ class NeighbourView:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerView:
+class PeerStatus:
     """One peer as it sees itself."""
 
     name: str
@@ -118,7 +118,7 @@ class PeerView:
     rarest_copies: int  # copies of the rarest block among neighbours
     eta: float | None
     figures: Figures
-    neighbours: tuple[NeighbourView, ...]
+    neighbours: tuple[NeighbourRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class SwarmRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SwarmView:
+class SwarmStatus:
     """The whole swarm as the tracker knows it: all that `/status` says and `minibit status` shows."""
 
     share: str
@@ -186,7 +186,7 @@ class SwarmView:
         }
 
     @classmethod
-    def from_json(cls, document: object) -> "SwarmView":
+    def from_json(cls, document: object) -> "SwarmStatus":
         """The swarm that a `/status` body describes.
 
         Raises:

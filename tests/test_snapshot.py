@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 
 from minibit import bitfield, snapshot
 from minibit.errors import MinibitError
-from minibit.snapshot import (
-    MAX_FIXED_NAMED,
-    Figures,
-    State,
-    SwarmRow,
-    SwarmView,
-)
+from minibit.snapshot import MAX_FIXED_NAMED, Figures, State, SwarmRow, SwarmStatus
 
 NAMES = st.text("abcdefghij-0123456789", min_size=1, max_size=20)
 COUNTS = st.integers(0, 2**50)
@@ -40,7 +34,7 @@ FIGURES = st.builds(
 
 
 @st.composite
-def swarms(draw: st.DrawFn) -> SwarmView:
+def swarms(draw: st.DrawFn) -> SwarmStatus:
     count = draw(st.integers(1, 40))
     row = st.builds(
         SwarmRow,
@@ -53,7 +47,7 @@ def swarms(draw: st.DrawFn) -> SwarmView:
         origin=st.booleans(),
         figures=FIGURES,
     )
-    return SwarmView(
+    return SwarmStatus(
         share=draw(NAMES),
         total_size=count * 16384,
         block_size=16384,
@@ -75,8 +69,8 @@ def test_figures_survive_json(figures: Figures) -> None:
 
 
 @given(swarms())
-def test_a_swarm_survives_the_trackers_status(swarm: SwarmView) -> None:
-    assert SwarmView.from_json(through_json(swarm.to_json())) == swarm
+def test_a_swarm_survives_the_trackers_status(swarm: SwarmStatus) -> None:
+    assert SwarmStatus.from_json(through_json(swarm.to_json())) == swarm
 
 
 def test_missing_figures_take_their_defaults() -> None:
@@ -141,7 +135,7 @@ def test_a_strange_status_is_taken_safely_or_refused(data: st.DataObject) -> Non
     else:
         target[key] = data.draw(JSON)
     try:
-        swarm = SwarmView.from_json(document)
+        swarm = SwarmStatus.from_json(document)
     except MinibitError:
         return
     assert all(row.blocks >> swarm.block_count == 0 for row in swarm.rows)
@@ -154,7 +148,7 @@ def test_a_strange_status_is_taken_safely_or_refused(data: st.DataObject) -> Non
 )
 def test_what_is_no_status_is_refused(document: object) -> None:
     with pytest.raises(MinibitError, match="not the status of a MiniBit tracker"):
-        SwarmView.from_json(document)
+        SwarmStatus.from_json(document)
 
 
 def a_row(name: str, *, origin: bool = False) -> SwarmRow:
@@ -163,7 +157,7 @@ def a_row(name: str, *, origin: bool = False) -> SwarmRow:
 
 def test_the_status_begins_with_the_contracts_fields_and_leaves_the_origin_out_of_the_count() -> None:
     rows = (a_row("origin", origin=True), a_row("ana"), a_row("bia"))
-    swarm = SwarmView("s", 30000, 16384, 3, "00" * 20, 9.0, 1, rows)
+    swarm = SwarmStatus("s", 30000, 16384, 3, "00" * 20, 9.0, 1, rows)
     document = swarm.to_json()
     assert list(document)[:3] == ["status", "peers_ativos", "total_blocos"]
     assert (document["status"], document["peers_ativos"], document["total_blocos"]) == ("ativo", 2, 3)

@@ -1,6 +1,6 @@
 import json
 
-from pictures import COUNT, MIB, summary, summary_row
+from fakes.pictures import COUNT, MIB, summary, summary_row
 
 from minibit.snapshot import Summary
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from minibit import bitfield
 from minibit.strategies.choking_manager import FIXED_SLOTS
-from minibit.strategies.view import Choice, Neighbour, Pick, Slots, SwarmView
+from minibit.strategies.view import Choice, NeighbourView, Pick, Slots, SwarmView
 
 OPTIMISTIC_SECONDS: Final = 30.0  # BEP 3: the optimistic unchoke rotates every 30 s
 
@@ -92,5 +92,5 @@ def _moves(before: Slots, after: Slots) -> tuple[tuple[int, str], ...]:
     return tuple(moves)
 
 
-def _served_since(neighbour: Neighbour, now: float) -> float:
+def _served_since(neighbour: NeighbourView, now: float) -> float:
     return now if neighbour.unchoked_since is None else neighbour.unchoked_since

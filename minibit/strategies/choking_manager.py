@@ -17,12 +17,12 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from minibit.strategies.view import Choice, Neighbour, Slots, SwarmView
+from minibit.strategies.view import Choice, NeighbourView, Slots, SwarmView
 
 FIXED_SLOTS: Final = 4
 ROUND_SECONDS: Final = 10.0
 
-Score = Callable[[Neighbour], float]
+Score = Callable[[NeighbourView], float]
 
 
 def manage(view: SwarmView, rng: Random, score: Score) -> Choice:

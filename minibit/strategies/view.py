@@ -18,7 +18,7 @@ from minibit import bitfield
 from minibit.copies import Copies
 
 
-class Neighbour(Protocol):
+class NeighbourView(Protocol):
     """What a strategy may know of a neighbour."""
 
     @property
@@ -71,7 +71,7 @@ class SwarmView:
     have: int  # our own blocks
     wanted: int  # blocks that we miss and that are neither in flight nor being verified
     copies: Copies
-    neighbours: Mapping[int, Neighbour]
+    neighbours: Mapping[int, NeighbourView]
     slots: Slots
     candidates: int = 0  # when picking: the wanted blocks that the neighbour to be asked can give
     round_due: bool = False  # when choking: whether this is a round, not just a slot to be filled

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from minibit.registration import PeerAddress, RequestError, ip_literal, is_loopback, is_near
+from minibit.address import PeerAddress, ip_literal, is_loopback, is_near
+from minibit.dialects.json_calls import RequestError
 from minibit.snapshot import Figures
 
 LIFETIME: Final = 60.0  # DESIGN: a peer unheard of for 60 s is inactive

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running import Command, Tracker
+from e2e.running import Command, Tracker
 
 Start = Callable[..., Command]
 Track = Callable[..., Tracker]

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
-from minibit import bitfield, messages
-from minibit.connection import Connection
+from minibit import bitfield
 from minibit.errors import RemoteProtocolError
-from minibit.metainfo import Metainfo
-from minibit.tracker_client import TrackerClient
+from minibit.peer.tracker_client import TrackerClient
+from minibit.torrent.metainfo import Metainfo
+from minibit.wire import messages
+from minibit.wire.connection import Connection
 
 RECEIVE = 256 * 1024
 

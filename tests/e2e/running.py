@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import IO, Any, TypeVar
 
-from minibit.snapshot import SwarmRow, SwarmView
+from minibit.snapshot import SwarmRow, SwarmStatus
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ class Tracker:
         self.url: str = self.document["url"]
         self.port = int(self.url.rpartition(":")[2])
 
-    def view(self) -> SwarmView:
+    def view(self) -> SwarmStatus:
         """What `/status` says now."""
         return status(self.url)
 
@@ -204,9 +204,9 @@ class Tracker:
         return eventually(complete, f"{names} complete", patience)
 
 
-def status(url: str) -> SwarmView:
+def status(url: str) -> SwarmStatus:
     with urllib.request.urlopen(url + "/status", timeout=10) as reply:
-        return SwarmView.from_json(json.loads(reply.read()))
+        return SwarmStatus.from_json(json.loads(reply.read()))
 
 
 def torrent(url: str) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Start, Track
-from running import Command, write_random
+from e2e.running import Command, write_random
 
 
 def refused(command: Command, pattern: str, code: int = 2) -> None:

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from conftest import Start, Track
-from running import Tracker, contents, eventually, write_random
+from e2e.running import Tracker, contents, eventually, write_random
 
 from minibit.snapshot import SwarmRow
 

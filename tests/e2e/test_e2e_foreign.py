@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Start, Track
-from running import Tracker, contents, eventually, torrent, write_random
+from e2e.running import Tracker, contents, eventually, torrent, write_random
 
 if os.environ.get("MINIBIT_REQUIRE_FOREIGN"):
     import libtorrent

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from conftest import Start, Track
-from liar import Liar
-from running import PATIENCE, PROC, Tracker, contents, eventually, write_random
+from e2e.liar import Liar
+from e2e.running import PATIENCE, PROC, Tracker, contents, eventually, write_random
 
-from minibit import messages
-from minibit.engine import HANDSHAKE_SECONDS, MAX_NEIGHBOURS
+from minibit.engine.engine import HANDSHAKE_SECONDS, MAX_NEIGHBOURS
 from minibit.snapshot import SwarmRow
+from minibit.wire import messages
 
 MIB = 1 << 20
 IDLE = 200

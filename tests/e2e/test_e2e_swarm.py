@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Start
-from running import PROC, await_blocks, contents, write_random
+from e2e.running import PROC, await_blocks, contents, write_random
 
 
 def test_five_peers_in_a_pipe(minibit: Start, tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""Where a peer is: addresses as values, what they say of a machine, and which claims about them count."""
+
+import ipaddress
+from dataclasses import dataclass
+
+Address = tuple[str, int]
+"""(IP address as text, port)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """Where to dial a peer, and who should answer: `bt_id` is its 20-byte wire id, if it told one."""
+
+    name: str
+    ip: str
+    port: int
+    bt_id: bytes | None = None
+    origin: bool = False
+
+
+def ip_literal(text: object) -> str | None:
+    """`text` as a canonical IP literal, or None if it is none.
+
+    A scope is dropped, and an IPv4-mapped IPv6 address (what a dual-stack socket shows) is IPv4.
+    """
+    try:
+        address = ipaddress.ip_address(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or ipaddress.IPv6Address(address.packed)
+    return None if address is None else str(address)
+
+
+def is_loopback(ip: str) -> bool:
+    literal = ip_literal(ip)
+    return literal is not None and ipaddress.ip_address(literal).is_loopback
+
+
+def is_nowhere(ip: str) -> bool:
+    """Whether `ip` cannot be dialled from another machine: loopback, or the wildcard 0.0.0.0 / `::`."""
+    address = ipaddress.ip_address(ip)
+    return address.is_loopback or address.is_unspecified
+
+
+def is_near(ip: str) -> bool:
+    """Whether `ip` is this machine's or on a private network, whose machines are trusted a little."""
+    literal = ip_literal(ip)
+    if literal is None:
+        return False
+    address = ipaddress.ip_address(literal)
+    return address.is_private or address.is_link_local
+
+
+def believed_ip(claimed: str | None, seen: str) -> str:
+    """The address that counts for a client that claims `claimed` and whose socket shows `seen`, a literal.
+
+    A claim is believed only from loopback or a private network, where the tracker may see a different
+    address than other peers do; from the open internet it would let anyone aim the swarm at a victim.
+    A host name, or an address that means "here" somewhere else, claims nothing.
+    """
+    said = ip_literal(claimed)
+    if said is None:
+        return seen
+    source, claim = ipaddress.ip_address(seen), ipaddress.ip_address(said)
+    dialable = not (claim.is_unspecified or claim.is_multicast) and (
+        source.is_loopback or not claim.is_loopback
+    )
+    return said if is_near(seen) and dialable else seen

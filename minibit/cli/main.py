@@ -1,0 +1,213 @@
+"""The command line. Each command is thin: it reads options, calls one room, and shows what that says.
+
+Heavy imports happen inside the commands, so that `minibit --help` answers at once. `main` is the one
+place where errors become exit codes: 0 what was asked for happened, 1 it did not, 2 it could not be
+asked for like that, 130 Ctrl-C.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from minibit import __version__
+from minibit.cli import options
+from minibit.errors import MinibitError, UsageError
+
+SAMPLE_UPLOAD_LIMIT: Final = "1M"
+MAX_PEERS: Final = 100
+
+app = typer.Typer(
+    name="minibit",
+    help="Share a file among many machines, and watch how the swarm does it.",
+    epilog="Start with: minibit swarm --peers 5",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+def tracker(
+    share: options.Share = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines join.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The tracker's port; 0 for any.")] = 5000,
+    origin_port: Annotated[int, typer.Option(help="The origin's port; 0 for any.")] = 0,
+    grant: options.Grant = "30-50",
+    block_size: options.BlockSize = None,
+    upload_limit: options.UploadLimit = None,
+    choking: options.Choking = "tit-for-tat",
+    seed: options.Seed = None,
+    json: options.Json = False,
+    until_eof: options.UntilEof = False,
+) -> None:
+    """Share a file or folder: run the tracker and the origin, the peer that holds everything.
+
+    Without --share, a small bundled sample is shared. With --json, the document says where it listens.
+    """
+    from minibit.cli.tracker import run_tracker
+
+    run_tracker(
+        share=share,
+        host=host,
+        port=options.port_number(port, "--port"),
+        origin_port=options.port_number(origin_port, "--origin-port"),
+        grant=options.grant_parts(grant),
+        block_size=options.block_bytes(block_size),
+        upload_limit=options.upload_rate(upload_limit or "0"),
+        choking=options.strategy_name(choking),
+        seed=seed,
+        as_json=json,
+        until_eof=until_eof,
+    )
+
+
+@app.command()
+def peer(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What this peer is called; each active peer needs its own.")
+    ],
+    port: Annotated[int, typer.Argument(metavar="PORT", help="The port to listen on; 0 for any.")],
+    tracker: options.Tracker = options.DEFAULT_TRACKER,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
+    ] = None,
+    leave_when_done: Annotated[
+        bool, typer.Option("--leave-when-done", help="End when complete instead of helping others.")
+    ] = False,
+    upload_limit: options.UploadLimit = None,
+    picking: options.Picking = "rarest-first",
+    choking: options.Choking = "tit-for-tat",
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds to look for the tracker before giving up.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Where to listen.  [default: as far as the tracker can be reached]")
+    ] = None,
+    seed: options.Seed = None,
+    until_eof: options.UntilEof = False,
+) -> None:
+    """Join a swarm: fetch what the tracker shares, and help others to it.
+
+    What is already in the folder is checked and kept, so a peer that was stopped goes on where it was.
+    """
+    from minibit.cli.peer import run_peer
+    from minibit.peer.peer import PeerSettings
+
+    run_peer(
+        PeerSettings(
+            name=options.peer_name(name),
+            port=options.port_number(port, "PORT"),
+            tracker=tracker,
+            folder=directory or Path(name),
+            upload_limit=options.upload_rate(upload_limit or "0"),
+            picking=options.strategy_name(picking),
+            choking=options.strategy_name(choking),
+            timeout=timeout,
+            leave_when_done=leave_when_done,
+            seed=seed,
+            host=host,
+        ),
+        until_eof=until_eof,
+    )
+
+
+@app.command()
+def status(
+    tracker: options.Tracker = options.DEFAULT_TRACKER,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Show the swarm of a tracker: who holds which blocks, and who uploads to whom."""
+    from minibit.cli.status import run_status
+
+    if watch and json:
+        raise UsageError("--json is one document and --watch has no end: leave one of them out")
+    run_status(tracker, watch=watch, as_json=json)
+
+
+@app.command()
+def swarm(
+    peers: Annotated[int, typer.Option(min=1, max=MAX_PEERS, help="How many peers, besides the origin.")] = 5,
+    share: options.Share = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Keep each peer's files and log here.")
+    ] = None,
+    upload_limit: options.UploadLimit = None,
+    picking: options.Picking = "rarest-first",
+    choking: options.Choking = "tit-for-tat",
+    grant: options.Grant = "30-50",
+    block_size: options.BlockSize = None,
+    seed: options.Seed = None,
+    json: options.Json = False,
+) -> None:
+    """Run a whole swarm on this machine, watch it, and verify every copy.
+
+    Without --share, a small bundled sample is shared, slowly enough to watch. What --share names goes
+    as fast as it can.
+    """
+    from minibit.cli.swarm import run_swarm
+
+    limit = upload_limit if upload_limit is not None else ("0" if share else SAMPLE_UPLOAD_LIMIT)
+    options.grant_parts(grant)
+    run_swarm(
+        peers=peers,
+        share=share,
+        directory=directory,
+        upload_limit=options.upload_rate(limit),
+        picking=options.strategy_name(picking),
+        choking=options.strategy_name(choking),
+        grant=grant,
+        block_size=options.block_bytes(block_size),
+        seed=seed,
+        as_json=json,
+    )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"minibit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
+        result: Any = app(args=arguments, standalone_mode=False)
+    except MinibitError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left (as `head` does): that is no error of anybody's.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        hint = getattr(error, "format_message", None)
+        if hint is None:
+            raise
+        return _fail(f"{hint()} (minibit --help explains)", getattr(error, "exit_code", 2))
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"minibit: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,97 @@
+"""Options that several commands share, and what their values may be.
+
+Nothing heavy is imported here: `minibit --help` reads every command's options.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from minibit.errors import UsageError
+from minibit.text import MAX_NAME, plain_text
+from minibit.units import parse_size
+
+DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
+
+Tracker = Annotated[str, typer.Option(help="The tracker's address.", envvar="MINIBIT_TRACKER")]
+UploadLimit = Annotated[
+    str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
+]
+Picking = Annotated[
+    str, typer.Option(metavar="NAME", help="rarest-first, random, sequential, or your own as module:Class.")
+]
+Choking = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class."),
+]
+Seed = Annotated[int | None, typer.Option(help="Makes every random choice repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+UntilEof = Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.", hidden=True)]
+Share = Annotated[Path | None, typer.Option(metavar="PATH", help="The file or folder to share.")]
+BlockSize = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="Like 256K; chosen by the size of the share.")
+]
+Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help="Percent of all blocks dealt to each new peer.")]
+
+
+def peer_name(name: str) -> str:
+    """NAME, which is also the name of a folder.
+
+    Raises:
+        UsageError: no peer may be called that.
+    """
+    if not name or plain_text(name) != name or name in (".", "..") or "/" in name:
+        raise UsageError(f"NAME: {name!r} is not a peer's name; choose 1–{MAX_NAME} letters and digits")
+    return name
+
+
+def port_number(port: int, where: str) -> int:
+    """A port, or 0 for any; `where` names the option.
+
+    Raises:
+        UsageError: out of range.
+    """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"{where}: {port} is not a port; choose 1024–65535, or 0 for any free one")
+    return port
+
+
+def upload_rate(text: str) -> float:
+    """Bytes per second.
+
+    Raises:
+        UsageError: not a size.
+    """
+    return float(parse_size(text.removesuffix("/s"), "--upload-limit"))
+
+
+def block_bytes(text: str | None) -> int | None:
+    """A block's size in bytes; None if it is to follow from the share's.
+
+    Raises:
+        UsageError: not a size.
+    """
+    return None if text is None else parse_size(text, "--block-size")
+
+
+def strategy_name(name: str) -> str:
+    """`name`, with the current folder importable if it is `module:Class`."""
+    # Last on the path, that folder shadows nothing.
+    if ":" in name and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    return name
+
+
+def grant_parts(text: str) -> tuple[float, float]:
+    """The smallest and the largest part of all blocks, 0–1.
+
+    Raises:
+        UsageError: not LOW-HIGH in percent.
+    """
+    low, dash, high = text.partition("-")
+    if not dash or not (low + high).isdecimal() or not 0 <= int(low) <= int(high) <= 100:
+        raise UsageError(f"--grant: {text!r} is not LOW-HIGH in percent; the default is 30-50")
+    return int(low) / 100, int(high) / 100

@@ -1,0 +1,29 @@
+"""`minibit peer`: join a swarm, fetch what it shares, help the others."""
+
+from minibit.cli.running import finish, framed
+from minibit.peer.ending import Interrupt
+from minibit.peer.peer import Peer, PeerSettings
+from minibit.screen.display import Display
+from minibit.screen.lines import plain_peer
+from minibit.screen.peer_table import peer_table
+
+
+def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
+    """Trade until interrupted, or until complete if the settings say so."""
+    interrupt = Interrupt()
+
+    async def trade(display: Display) -> None:
+        progress = display.progress("checking what is on disk")
+        peer = Peer(settings, tell=display.tell, progress=progress, interrupt=interrupt)
+
+        def frame() -> None:
+            if peer.trading:
+                display.show(
+                    lambda lines: peer_table(peer.view(), max_lines=lines),
+                    lambda: [plain_peer(peer.view())],
+                )
+
+        await framed(peer.run(), frame)
+
+    with Display() as display:
+        finish(interrupt, trade(display), until_eof=until_eof)

@@ -1,0 +1,102 @@
+"""`minibit tracker`: hash what is shared, then serve it, with its origin."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from minibit.address import is_loopback
+from minibit.cli.running import finish, framed
+from minibit.disk import sample
+from minibit.disk.share import Share, from_path
+from minibit.errors import MinibitError
+from minibit.peer.ending import Interrupt
+from minibit.screen.display import Display
+from minibit.screen.lines import plain_swarm
+from minibit.screen.swarm_table import swarm_table
+from minibit.serve.service import TrackerService, TrackerSettings
+from minibit.tracker.swarm import own_address_towards
+from minibit.units import size
+
+ELSEWHERE: Final = "192.0.2.1"  # RFC 5737: no machine's address, so its route is the one to anywhere
+
+
+def run_tracker(
+    *,
+    share: Path | None,
+    host: str,
+    port: int,
+    origin_port: int,
+    grant: tuple[float, float],
+    block_size: int | None,
+    upload_limit: float,
+    choking: str,
+    seed: int | None,
+    as_json: bool,
+    until_eof: bool,
+) -> None:
+    """Hash the share, then serve it until interrupted."""
+    interrupt = Interrupt()
+    settings = TrackerSettings(host, port, origin_port, grant, upload_limit, choking, seed)
+
+    async def serve(display: Display) -> None:
+        shared = await asyncio.to_thread(_hashed, share, block_size, display, interrupt)
+        layout, name = shared.metainfo.layout, shared.metainfo.name
+        for path in shared.skipped:
+            display.tell(f"left out {path}: only regular files are shared")
+        service = TrackerService(shared, settings)
+        listening = False
+
+        def ready(tracker_port: int, origin: int) -> None:
+            nonlocal listening
+            listening = True
+            everywhere = host in ("0.0.0.0", "::", "")
+            place = (own_address_towards(ELSEWHERE) if everywhere else host) or "127.0.0.1"
+            url = f"http://[{place}]:{tracker_port}" if ":" in place else f"http://{place}:{tracker_port}"
+            display.tell(f"tracker on {url}, origin on port {origin}")
+            display.tell(
+                f"sharing {name}: {size(layout.total_size)}, {layout.block_count} blocks of "
+                f"{size(layout.block_size)}, info hash {shared.metainfo.info_hash.hex()}"
+            )
+            option = "" if url == "http://127.0.0.1:5000" else f" --tracker {url}"
+            display.tell(f"to join: minibit peer NAME PORT{option}")
+            display.tell(f"   like: minibit peer ana 5001{option}")
+            if host == "localhost" or is_loopback(host):
+                display.tell("only this machine can join; --host 0.0.0.0 lets others in")
+            display.document(
+                {
+                    "url": url,
+                    "origin_port": origin,
+                    "share": name,
+                    "total_size": layout.total_size,
+                    "block_size": layout.block_size,
+                    "block_count": layout.block_count,
+                    "info_hash": shared.metainfo.info_hash.hex(),
+                }
+            )
+
+        def frame() -> None:
+            if listening:
+                display.show(
+                    lambda lines: swarm_table(service.view(), max_lines=lines),
+                    lambda: plain_swarm(service.view()),
+                )
+
+        await framed(service.run(ready), frame)
+
+    with Display(as_json=as_json) as display:
+        finish(interrupt, serve(display), until_eof=until_eof)
+
+
+def _hashed(share: Path | None, block_size: int | None, display: Display, interrupt: Interrupt) -> Share:
+    shown = display.progress("hashing")
+
+    def progress(done: int, total: int) -> None:
+        if interrupt.event.is_set():  # a thread cannot be cancelled, and the process waits for it
+            raise MinibitError("interrupted while hashing")
+        shown(done, total)
+
+    if share is None and block_size is None:
+        block_size = sample.SAMPLE_BLOCK_SIZE
+    return from_path(
+        sample.cached_sample() if share is None else share, block_size=block_size, progress=progress
+    )

@@ -1,0 +1,129 @@
+"""From a file or a folder on this machine to the metainfo that describes it (BEP 3, *info*).
+
+This is the user's own data, so a link inside a folder is skipped and said so rather than followed, and
+a name that some peer would have to refuse is refused here, before an hour of hashing. What the
+metainfo looks like is `metainfo.py`'s matter.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from minibit.disk.check import digests
+from minibit.disk.storage import Storage
+from minibit.errors import StorageError, UsageError
+from minibit.torrent.layout import MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, Layout, block_size_for
+from minibit.torrent.metainfo import MAX_FILES, MAX_PATH_DEPTH, Metainfo, build
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What is shared, where it lies (`Storage`'s folder), and the links and special files left out."""
+
+    metainfo: Metainfo
+    folder: Path
+    skipped: tuple[Path, ...]
+
+
+def size_of(path: Path) -> int:
+    """How many bytes the file or folder at `path` has to share.
+
+    Raises:
+        UsageError: nothing there, or unreadable.
+    """
+    return sum(length for _, length in _survey(Path(os.path.realpath(path)))[0])
+
+
+def from_path(
+    path: Path,
+    *,
+    block_size: int | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Share:
+    """Hash the file or folder at `path`; `progress(bytes done, bytes in all)` is called in this thread.
+
+    Raises:
+        UsageError: nothing there, nothing in it, unreadable, a name that peers would refuse, a block
+            size that is not a power of two from 16 KiB to 16 MiB, or it changed while it was read.
+    """
+    root = Path(os.path.realpath(path))
+    if not root.name:
+        raise UsageError(f"{str(root)!r} has no name to share it by: choose something inside it")
+    files, skipped = _survey(root)
+    total_size = sum(length for _, length in files)
+    if not total_size:
+        raise UsageError(f"{str(path)!r} has no bytes to share: choose a file or folder that is not empty")
+    block_size = _checked(block_size) if block_size is not None else block_size_for(total_size)
+    layout = Layout(total_size, block_size)
+    folder = files[0][0] != ()
+
+    found = bytearray(20 * layout.block_count)
+    try:
+        draft = build(root.name, files, block_size, bytes(found), folder=folder)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the name {error.object!r} is not UTF-8: rename that file") from None
+    storage = Storage(draft, root.parent, writable=False)
+    try:
+        progress(0, total_size)
+        for block, digest in digests(storage, layout, range(layout.block_count)):
+            if isinstance(digest, StorageError):
+                raise digest
+            found[20 * block : 20 * block + 20] = digest
+            progress(min(total_size, (block + 1) * block_size), total_size)
+        storage.check_present()
+    except StorageError as error:
+        raise UsageError(f"cannot share {error}") from error
+    finally:
+        storage.close()
+    return Share(build(root.name, files, block_size, bytes(found), folder=folder), root.parent, skipped)
+
+
+def _checked(block_size: int) -> int:
+    if not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE or block_size & (block_size - 1):
+        raise UsageError(
+            f"a block size of {block_size} bytes is not supported: choose a power of two from "
+            f"{MIN_BLOCK_SIZE} (16 KiB) to {MAX_BLOCK_SIZE} (16 MiB)"
+        )
+    return block_size
+
+
+def _survey(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple[Path, ...]]:
+    """The regular files at or below `root`, sorted (path below it, length), and what else is there."""
+    try:
+        status = root.stat()
+        if stat.S_ISREG(status.st_mode):
+            return [((), status.st_size)], ()
+        if not stat.S_ISDIR(status.st_mode):
+            raise UsageError(f"{str(root)!r} is neither a file nor a folder: choose one that is")
+        return _survey_folder(root)
+    except OSError as error:
+        remedy = "check its permissions" if isinstance(error, PermissionError) else "check the path"
+        raise UsageError(f"cannot share {error.filename!r}: {error.strerror}; {remedy}") from error
+
+
+def _survey_folder(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple[Path, ...]]:
+    files: list[tuple[tuple[str, ...], int]] = []
+    skipped: list[Path] = []
+    unvisited: list[tuple[str, ...]] = [()]
+    while unvisited:
+        parent = unvisited.pop()
+        if len(parent) > MAX_PATH_DEPTH:
+            raise UsageError(
+                f"{str(root)!r} has folders nested deeper than {MAX_PATH_DEPTH}: share an archive"
+            )
+        with os.scandir(root.joinpath(*parent)) as entries:
+            for entry in entries:
+                below = (*parent, entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    unvisited.append(below)
+                elif entry.is_file(follow_symlinks=False):
+                    files.append((below, entry.stat(follow_symlinks=False).st_size))
+                else:
+                    skipped.append(Path(entry.path))
+        if len(files) > MAX_FILES:
+            raise UsageError(
+                f"{str(root)!r} has more than {MAX_FILES} files: share an archive of them instead"
+            )
+    return sorted(files), tuple(sorted(skipped))

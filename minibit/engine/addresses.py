@@ -1,0 +1,148 @@
+"""The addresses we know: whom to dial when, and whom never again.
+
+Bounded: strangers may tell us of any number of peers. A failed dial waits 2 s, then 4 s, up to
+32 s, and after 6 failures in a row an address is forgotten until somebody tells us of it anew. A
+connection that did not last counts as a failure.
+"""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from minibit.address import Address, PeerAddress
+
+MAX_ADDRESSES: Final = 1000
+MAX_DIALLING: Final = 16
+MAX_BANS: Final = 1000
+MAX_FAILURES: Final = 6
+FIRST_RETRY: Final = 2.0
+LASTING: Final = 60.0  # s; a connection that held so long was a success
+
+
+@dataclass(slots=True)
+class Entry:
+    """What we know of one address; `due` is when it may be dialled."""
+
+    due: float
+    peer_id: bytes | None = None
+    failures: int = 0  # dials in a row that led to no lasting connection
+    dialling: bool = False
+    connected_at: float | None = None
+
+
+class AddressBook:
+    """Whom to dial. `own_id` is our own wire id: an address that turns out to be ours is dropped."""
+
+    def __init__(self, own_id: bytes) -> None:
+        self._own_id = own_id
+        self._entries: dict[Address, Entry] = {}
+        self._banned: dict[bytes | str, None] = {}
+        self._mine: dict[Address, None] = {}
+        self._who: dict[bytes, PeerAddress] = {}
+
+    @property
+    def bans(self) -> int:
+        return len(self._banned)
+
+    def learn(self, peer: PeerAddress, now: float) -> None:
+        """Somebody told us of this peer."""
+        address = (peer.ip, peer.port)
+        ours = peer.bt_id == self._own_id or address in self._mine
+        if ours or self.banned(address, peer.bt_id):
+            return
+        if peer.bt_id is not None:
+            self._who.pop(peer.bt_id, None)
+            self._who[peer.bt_id] = peer
+            if len(self._who) > MAX_ADDRESSES:
+                del self._who[next(iter(self._who))]
+        entry = self._entries.get(address)
+        if entry is None:
+            if len(self._entries) >= MAX_ADDRESSES:
+                return
+            entry = self._entries[address] = Entry(due=now)
+        if peer.bt_id is not None and peer.bt_id != entry.peer_id:
+            # Somebody new at an old address, a restarted peer say, deserves a fresh start.
+            entry.peer_id, entry.failures, entry.due = peer.bt_id, 0, min(entry.due, now)
+
+    def who(self, peer_id: bytes | None) -> PeerAddress | None:
+        """What we were last told of the peer with this wire id."""
+        return None if peer_id is None else self._who.get(peer_id)
+
+    def due(self, room: int, connected: set[bytes], now: float) -> list[Address]:
+        """Up to `room` addresses to dial now, noted as dialling; never a peer in `connected`."""
+        room = min(room, MAX_DIALLING - sum(entry.dialling for entry in self._entries.values()))
+        chosen: list[Address] = []
+        for address, entry in self._entries.items():
+            if len(chosen) >= room:
+                break
+            if entry.due <= now and self._idle(entry, connected):
+                entry.dialling = True
+                chosen.append(address)
+        return chosen
+
+    def failed(self, address: Address, now: float) -> None:
+        """A dial failed."""
+        entry = self._entries.get(address)
+        if entry is None:
+            return
+        entry.dialling = False
+        entry.connected_at = None
+        entry.failures += 1
+        entry.due = now + FIRST_RETRY * 2 ** (entry.failures - 1)
+        if entry.failures >= MAX_FAILURES:
+            del self._entries[address]
+
+    def connected(self, address: Address, now: float) -> None:
+        """A dial succeeded."""
+        entry = self._entries.get(address)
+        if entry is not None:
+            entry.dialling, entry.connected_at = False, now
+
+    def identified(self, address: Address, peer_id: bytes) -> None:
+        """The peer at this address turned out to be `peer_id`."""
+        if peer_id == self._own_id:
+            self._mine[address] = None
+            if len(self._mine) > MAX_ADDRESSES:
+                del self._mine[next(iter(self._mine))]
+            self._entries.pop(address, None)
+            return
+        entry = self._entries.get(address)
+        if entry is not None:
+            entry.peer_id = peer_id
+
+    def disconnected(self, address: Address, now: float) -> None:
+        """A connection that we dialled is over."""
+        entry = self._entries.get(address)
+        if entry is not None and entry.connected_at is not None:
+            # Whoever answers only to hang up, because it is full or has another share, is no success.
+            if now - entry.connected_at >= LASTING:
+                entry.failures = 0
+            self.failed(address, now)
+
+    def ban(self, address: Address, peer_id: bytes) -> None:
+        """Never deal with this peer again.
+
+        By IP where that names one machine on the internet; behind a private or loopback address there
+        may be many honest peers, so there it is the peer's id that is banned.
+        """
+        self._banned[address[0] if _is_global(address[0]) else peer_id] = None
+        while len(self._banned) > MAX_BANS:
+            del self._banned[next(iter(self._banned))]
+        for known in [a for a, e in self._entries.items() if self.banned(a, e.peer_id)]:
+            del self._entries[known]
+        self._entries.pop(address, None)
+
+    def banned(self, address: Address, peer_id: bytes | None) -> bool:
+        """Whether we deal with this peer no more."""
+        return address[0] in self._banned or (peer_id is not None and peer_id in self._banned)
+
+    @staticmethod
+    def _idle(entry: Entry, connected: set[bytes]) -> bool:
+        return not (entry.dialling or entry.connected_at is not None or entry.peer_id in connected)
+
+
+def _is_global(ip: str) -> bool:
+    try:
+        return ip_address(ip).is_global
+    except ValueError:
+        return False

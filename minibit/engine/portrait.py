@@ -1,0 +1,82 @@
+"""An engine's picture of itself: the frozen figures that displays and heartbeats read."""
+
+from minibit import snapshot
+from minibit.engine.engine import Engine
+from minibit.engine.neighbour import Neighbour
+from minibit.snapshot import Role, State
+from minibit.strategies.tit_for_tat import rare_blocks
+
+ETA_HORIZON = 99 * 3600.0  # s; beyond that an estimate says nothing
+
+
+def figures(engine: Engine, now: float) -> snapshot.Figures:
+    """What this peer reports of itself."""
+    slots = engine.uploads.slots
+    labels = {key: neighbour.label for key, neighbour in engine.neighbours.items()}
+    downloads = engine.downloads
+    return snapshot.Figures(
+        state=State.COMPLETE if engine.requests.complete else State.DOWNLOADING,
+        down_rate=sum(n.down.rate(now) for n in engine.neighbours.values()),
+        up_rate=sum(n.up.rate(now) for n in engine.neighbours.values()),
+        downloaded=downloads.total,
+        uploaded=engine.uploads.total,
+        from_origin=downloads.from_origin,
+        verified=downloads.verified,
+        resumed=engine.resumed,
+        corrupt=downloads.corrupt,
+        banned=engine.addresses.bans,
+        completed_after=None if engine.completed_at is None else engine.completed_at - engine.started,
+        fixed=tuple(labels[key] for key in slots.fixed if key in labels)[: snapshot.MAX_FIXED_NAMED],
+        optimistic=labels.get(slots.optimistic) if slots.optimistic is not None else None,
+    )
+
+
+def portrait(engine: Engine, share: str, granted: int, now: float) -> snapshot.PeerStatus:
+    """The whole picture: this peer and a row per neighbour. `granted` are the blocks it was dealt."""
+    own = figures(engine, now)
+    layout, requests = engine.layout, engine.requests
+    present = [n for n in engine.neighbours.values() if n.greeted]
+    rare = rare_blocks(engine.copies, sum(n.known for n in present))
+    missing = layout.total_size - layout.size_of(requests.have)
+    eta = missing / own.down_rate if own.down_rate > 0 else None
+    return snapshot.PeerStatus(
+        name=engine.identity.name,
+        port=engine.identity.port,
+        share=share,
+        total_size=layout.total_size,
+        block_size=layout.block_size,
+        block_count=layout.block_count,
+        blocks=requests.have,
+        in_flight=requests.in_flight | requests.verifying,
+        granted=granted,
+        rarest_copies=engine.copies.rarest(requests.full)[0],
+        eta=eta if missing and eta is not None and eta < ETA_HORIZON else None,
+        figures=own,
+        neighbours=tuple(_neighbour(engine, n, rare, now) for n in present),
+    )
+
+
+def _neighbour(engine: Engine, neighbour: Neighbour, rare: int, now: float) -> snapshot.NeighbourRow:
+    slots = engine.uploads.slots
+    if neighbour.key in slots.fixed:
+        role = Role.FIXED
+    elif neighbour.key == slots.optimistic:
+        role = Role.OPTIMISTIC
+    else:
+        role = Role.CHOKED
+    return snapshot.NeighbourRow(
+        name=neighbour.name,
+        address=f"{neighbour.address[0]}:{neighbour.address[1]}",
+        client=neighbour.client,
+        blocks=neighbour.blocks,
+        role=role,
+        interested=neighbour.interested,
+        choking=neighbour.choking,
+        snubbed=neighbour.snubbed,
+        origin=neighbour.origin,
+        rare=(neighbour.blocks & rare).bit_count(),
+        down_rate=neighbour.down.rate(now),
+        up_rate=neighbour.up.rate(now),
+        downloaded=neighbour.down.total,
+        uploaded=neighbour.up.total,
+    )

@@ -1,0 +1,318 @@
+"""A swarm of real processes on this machine: a tracker with its origin, and N peers.
+
+Each process is a plain `minibit` command whose standard input is a pipe held here. Closing the pipe
+asks it to end; the kernel closes it if this process is killed, so none survives its swarm. All that is
+shown of the swarm comes from the tracker's `/status`, as `minibit status` would show it.
+"""
+
+import asyncio
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from minibit.disk.check import check
+from minibit.disk.storage import Storage
+from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
+from minibit.lab.place import refused
+from minibit.peer.tracker_client import TrackerClient
+from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus
+from minibit.torrent.metainfo import Metainfo
+
+NAMES: Final = ("ana", "bia", "caio", "duda", "eva", "fabio", "gabi", "hugo", "iris", "joana", "lia", "nina")
+POLL_SECONDS: Final = 0.25
+LAST_REPORTS: Final = 8  # how many times to look for the origin's last report
+SILENCE_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up…
+RESTART_SECONDS: Final = 60.0  # …and when its process has ended
+HASHING: Final = re.compile(r"hashing: (\d+)%")  # what a tracker says while it is not ready
+ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
+INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmSettings:
+    """What the user chose; `folder` holds a folder per peer, and the logs."""
+
+    peers: int
+    share: Path
+    folder: Path
+    block_size: int | None = None
+    upload_limit: float = 0.0
+    picking: str = "rarest-first"
+    choking: str = "tit-for-tat"
+    grant: str = "30-50"
+    seed: int | None = None
+
+
+@dataclass(slots=True)
+class Child:
+    """One process; `log` is where everything it says goes, unless we read it."""
+
+    name: str
+    process: "subprocess.Popen[str]"
+    log: Path
+
+
+class SwarmProcesses:
+    """Starts, watches, verifies and ends a swarm.
+
+    Args:
+        tell: called with a line about each thing that a user wants to know.
+    """
+
+    def __init__(self, settings: SwarmSettings, *, tell: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._tracker: Child | None = None
+        self._restart = ""  # the command that brings the tracker back to where it was
+        self._peers: list[Child] = []
+        self._noted: set[str] = set()
+        self._client: TrackerClient | None = None
+        self._metainfo: Metainfo | None = None
+        self._finished: dict[str, SwarmRow] = {}
+        self._started = time.monotonic()
+        self.names = [NAMES[i] if i < len(NAMES) else f"peer{i + 1}" for i in range(settings.peers)]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the peers were started."""
+        return time.monotonic() - self._started
+
+    async def start(self, progress: Callable[[int, int], None]) -> None:
+        """Start the tracker, and, when it is ready, the peers; `progress(percent, 100)` while it hashes.
+
+        Raises:
+            MinibitError: the tracker could not be started, with its own words; a UsageError if it
+                says that the user is to ask for something else, or if the folder cannot be written to.
+        """
+        arguments = ["tracker", "--json", "--port", "0", *self._tracker_arguments()]
+        self._tracker = self._spawn("tracker", arguments, stdout=subprocess.PIPE)
+        pipe = self._tracker.process.stdout
+        assert pipe is not None
+        first = asyncio.create_task(asyncio.to_thread(pipe.readline))
+        while not first.done():
+            await asyncio.wait([first], timeout=POLL_SECONDS)
+            if hashing := HASHING.fullmatch(_last_words(self._tracker)):
+                progress(int(hashing[1]), 100)
+        try:
+            ready = json.loads(first.result())
+        except ValueError:
+            code = await asyncio.to_thread(self._tracker.process.wait)
+            words = _last_words(self._tracker)
+            if code == UsageError.exit_code:  # what it was asked for is what we were asked for
+                raise UsageError(words) from None
+            raise MinibitError(f"the tracker did not start: {words}") from None
+        progress(100, 100)
+        ports = ["--port", ready["url"].rpartition(":")[2], "--origin-port", str(ready["origin_port"])]
+        self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments()])
+        self._client = TrackerClient(ready["url"], name="swarm", bt_id=bytes(20), port=1)
+        self._metainfo = await asyncio.to_thread(self._client.torrent)
+        self._started = time.monotonic()
+        for number, name in enumerate(self.names, start=1):
+            self._peers.append(self._spawn(name, self._peer_arguments(name, number)))
+
+    async def watch(self, show: Callable[[SwarmStatus], None]) -> None:
+        """Show the swarm until every peer is complete.
+
+        Raises:
+            MinibitError: a peer ended for good before it was complete, or the tracker is gone.
+        """
+        assert self._client is not None
+        heard = time.monotonic()
+        while True:
+            try:
+                view = await asyncio.to_thread(self._client.status)
+            except TrackerUnreachableError as error:
+                self._miss_tracker(error, time.monotonic() - heard)
+            else:
+                heard = time.monotonic()
+                self._noted -= {"tracker", "tracker's end"}
+                show(view)
+                self._finished.update(
+                    (row.name, row) for row in view.peers if row.figures.completed_after is not None
+                )
+                if all(name in self._finished for name in self.names):
+                    return
+                self._look_after({row.name for row in view.peers})
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def verify(self, progress: Callable[[int, int], None], stop: Callable[[], bool]) -> Summary:
+        """Hash every copy again, from the disk, whatever the peers said; `progress(blocks, in all)`."""
+        assert self._client is not None
+        assert self._metainfo is not None
+        metainfo = self._metainfo
+        elapsed = max((row.figures.completed_after or 0.0 for row in self._finished.values()), default=0.0)
+        count = metainfo.layout.block_count
+        rows: list[SummaryRow] = []
+        for name in self.names:
+            before = len(rows) * count
+
+            def checked(done: int, _: int, before: int = before) -> None:
+                progress(before + done, count * len(self.names))
+
+            storage = Storage(metainfo, self._settings.folder / name, writable=False)
+            try:
+                good = await asyncio.to_thread(check, storage, metainfo, checked, stop)
+            finally:
+                storage.close()
+            row = self._finished[name]
+            rows.append(
+                SummaryRow(
+                    name=name,
+                    completed_after=row.figures.completed_after,
+                    downloaded=row.figures.downloaded,
+                    from_origin=row.figures.from_origin,
+                    given=row.given,
+                    verified=good.bit_count(),
+                )
+            )
+        return Summary(
+            share=metainfo.name,
+            total_size=metainfo.layout.total_size,
+            block_size=metainfo.layout.block_size,
+            block_count=count,
+            info_hash=metainfo.info_hash.hex(),
+            elapsed=elapsed,
+            origin_uploaded=await self._origin_uploaded(),
+            rows=tuple(rows),
+        )
+
+    async def _origin_uploaded(self) -> int:
+        """What the origin has sent. It reports twice a second, so its last report is waited for: one that
+        accounts for what the peers received."""
+        assert self._client is not None
+        received = sum(row.figures.from_origin for row in self._finished.values())
+        for _ in range(LAST_REPORTS):
+            try:
+                view = await asyncio.to_thread(self._client.status)
+            except TrackerUnreachableError:
+                break
+            if view.origin is not None and view.origin.figures.uploaded >= received:
+                return view.origin.figures.uploaded
+            await asyncio.sleep(POLL_SECONDS)
+        return received  # this origin is gone, or a restarted one, which knows nothing of what went before
+
+    def stop(self) -> None:
+        """End every process: ask, insist, kill. Peers first, so that their goodbyes are heard."""
+        for children in (self._peers, [self._tracker] if self._tracker else []):
+            _end(children)
+        if self._client is not None:
+            self._client.close()
+
+    def _spawn(self, name: str, arguments: Sequence[str], stdout: int | None = None) -> Child:
+        log = self._settings.folder / f"{name}.log"
+        try:
+            file = log.open("w")
+        except OSError as error:
+            raise refused(self._settings.folder, error) from error
+        with file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "minibit", *arguments, "--until-eof"],
+                stdin=subprocess.PIPE,
+                stdout=file if stdout is None else stdout,
+                stderr=file,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for us; we pass it on in our own order
+            )
+        return Child(name, process, log)
+
+    def _tracker_arguments(self) -> list[str]:
+        settings = self._settings
+        arguments = ["--share", str(settings.share), "--grant", settings.grant, *self._common(0)]
+        if settings.block_size is not None:
+            arguments += ["--block-size", str(settings.block_size)]
+        return arguments
+
+    def _peer_arguments(self, name: str, number: int) -> list[str]:
+        assert self._client is not None
+        settings = self._settings
+        arguments = ["peer", name, "0", "--tracker", self._client.url, "--dir", str(settings.folder / name)]
+        return [*arguments, "--picking", settings.picking, *self._common(number)]
+
+    def _common(self, number: int) -> list[str]:
+        settings = self._settings
+        arguments = ["--choking", settings.choking, "--upload-limit", f"{settings.upload_limit:.0f}"]
+        if settings.seed is not None:
+            arguments += ["--seed", str(settings.seed + number)]
+        return arguments
+
+    def _miss_tracker(self, error: TrackerUnreachableError, silent: float) -> None:
+        """Say that the tracker does not answer, and how to bring it back; give up in the end."""
+        assert self._tracker is not None
+        if self._tracker.process.poll() is None:
+            if silent > SILENCE_SECONDS:
+                raise error
+            self._note("tracker", f"{error} Peers go on; waiting for it to come back")
+            return
+        words = _last_words(self._tracker)
+        if silent > RESTART_SECONDS:
+            raise MinibitError(
+                f"the tracker has ended ({words}) and did not come back: see {self._tracker.log}"
+            )
+        self._note(
+            "tracker's end",
+            f"the tracker has ended ({words}), peers go on; "
+            f"within a minute, this starts it again: {self._restart}",
+        )
+
+    def _look_after(self, active: Iterable[str]) -> None:
+        """Say which peers have ended; give up when one has and nobody has started it again in time."""
+        for child in self._peers:
+            code = child.process.poll()
+            if code is None or child.name in self._finished:
+                continue
+            if code == UsageError.exit_code:
+                raise UsageError(f"{child.name}: {_last_words(child)}")
+            if child.name not in active:
+                raise MinibitError(
+                    f"{child.name} ended before it was complete ({_last_words(child)}): see {child.log}"
+                )
+            again = shlex.join(self._peer_arguments(child.name, 0))
+            self._note(
+                child.name, f"{child.name} has ended; within a minute, this resumes it: minibit {again}"
+            )
+
+    def _note(self, about: str, line: str) -> None:
+        if about not in self._noted:
+            self._noted.add(about)
+            self._tell(line)
+
+
+def _end(children: Sequence[Child]) -> None:
+    running = [child.process for child in children]
+    for process in running:
+        _close(process.stdin)
+    for number, patience in ((0, ASK_SECONDS), (signal.SIGTERM, INSIST_SECONDS), (signal.SIGKILL, None)):
+        for process in running:
+            process.send_signal(number)  # 0 only asks whether it is there
+        deadline = None if patience is None else time.monotonic() + patience
+        left = []
+        for process in running:
+            try:
+                process.wait(None if deadline is None else max(0.01, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                left.append(process)
+        running = left
+    for child in children:
+        _close(child.process.stdout)  # not before it has ended: a thread may still be reading it
+
+
+def _close(pipe: IO[str] | None) -> None:
+    if pipe is not None:
+        pipe.close()
+
+
+def _last_words(child: Child) -> str:
+    """The last line a process wrote, or how it ended."""
+    try:
+        lines = child.log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1].removeprefix("minibit: ") if lines else f"exit code {child.process.poll()}"

@@ -1,0 +1,328 @@
+"""One peer as a user runs it: find the tracker, see what is on disk, register, trade, say goodbye.
+
+It ties a `Node` to a `TrackerClient`. The tracker is asked in worker threads, so that a slow one never
+stops the trade; a tracker that is gone is asked again and again, and one that has forgotten us, because
+it restarted say, is told anew what we hold.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from minibit import bitfield, registry
+from minibit.address import PeerAddress, is_loopback
+from minibit.disk.check import check
+from minibit.disk.storage import Storage
+from minibit.engine.engine import Engine, Identity
+from minibit.engine.portrait import figures, portrait
+from minibit.errors import (
+    MinibitError,
+    StorageError,
+    TrackerRefusedError,
+    TrackerUnreachableError,
+    UsageError,
+)
+from minibit.net.listener import listen
+from minibit.net.node import Node
+from minibit.peer.ending import Interrupt
+from minibit.peer.tracker_client import NameTakenError, Registered, TrackerClient, normalised, retrying
+from minibit.snapshot import Figures, PeerStatus
+from minibit.text import name_fault
+from minibit.torrent.metainfo import Metainfo
+from minibit.units import duration
+
+T = TypeVar("T")
+
+PEER_ID_PREFIX: Final = b"-MB0100-"  # BEP 20: client and version
+LOOPBACK: Final = "127.0.0.1"
+RUNS_NAMED: Final = 8  # runs of granted blocks that one line names
+PROBE_SECONDS: Final = 2.0
+GOODBYE_SECONDS: Final = 3.0
+MAX_PAUSE: Final = 8.0  # s between heartbeats while the tracker does not answer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSettings:
+    """What the user chose. `timeout` is how many seconds to look for the tracker, None for ever."""
+
+    name: str
+    port: int
+    tracker: str
+    folder: Path
+    upload_limit: float = 0.0
+    picking: str = "rarest-first"
+    choking: str = "tit-for-tat"
+    timeout: float | None = None
+    leave_when_done: bool = False
+    seed: int | None = None
+    host: str | None = None
+
+
+def new_peer_id() -> bytes:
+    """A wire id of 20 bytes; no seed decides it, for two peers with one seed must still differ."""
+    return PEER_ID_PREFIX + os.urandom(12)
+
+
+class Peer:
+    """A peer of the share that one tracker offers.
+
+    Args:
+        tell: called with a line about each thing that a user wants to know.
+        progress: called with (blocks checked, blocks in all) while data on disk is checked, from a thread.
+        interrupt: asks us to end.
+    """
+
+    def __init__(
+        self,
+        settings: PeerSettings,
+        *,
+        tell: Callable[[str], None],
+        progress: Callable[[int, int], None],
+        interrupt: Interrupt,
+    ) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._progress = progress
+        self._interrupt = interrupt
+        self._metainfo: Metainfo | None = None
+        self._node: Node | None = None
+        self._granted = 0
+        self._hurry = asyncio.Event()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every block is here and verified."""
+        return self._node is not None and self._node.finished.is_set()
+
+    @property
+    def trading(self) -> bool:
+        """Whether there is anything to view yet."""
+        return self._node is not None
+
+    def view(self) -> PeerStatus:
+        """The picture of this peer now, once it is trading."""
+        assert self._node is not None
+        assert self._metainfo is not None
+        return portrait(self._node.engine, self._metainfo.name, self._granted, self._node.now)
+
+    async def run(self) -> None:
+        """Trade until interrupted, or until complete if the settings say so.
+
+        Raises:
+            UsageError: something the user asked for cannot be.
+            TrackerUnreachableError: no tracker within the time allowed.
+            StorageError: the disk refused.
+        """
+        settings = self._settings
+        if fault := name_fault(settings.name):
+            raise UsageError(fault)
+        picking, choking = registry.picking(settings.picking), registry.choking(settings.choking)
+        listener = listen(settings.host or default_host(settings.tracker), settings.port)
+        port = listener.getsockname()[1]
+        peer_id = new_peer_id()
+        client = TrackerClient(settings.tracker, name=settings.name, bt_id=peer_id, port=port)
+        storage: Storage | None = None
+        try:
+            metainfo = await self._patiently(client, client.torrent)
+            storage = Storage(metainfo, settings.folder, writable=True)
+            if settings.folder.exists():
+                have = await self._prepare(storage, metainfo)
+                welcome = await self._register(client, have)
+            else:  # nothing to look at, and a name that is taken should leave no folder behind
+                have, welcome = 0, await self._register(client, 0)
+                try:
+                    await asyncio.to_thread(storage.prepare)
+                except StorageError:
+                    with suppress(MinibitError):
+                        await asyncio.to_thread(client.disconnect)
+                    raise
+            self._metainfo, self._granted = metainfo, welcome.granted
+            count = metainfo.layout.block_count
+            self._tell(f"registered as {settings.name} with the tracker at {client.url}")
+            self._tell(f"listening on port {port}")
+            self._tell(f"granted {_listed(welcome.granted)} of {count} blocks; {have.bit_count()} on disk")
+            loop = asyncio.get_running_loop()
+            engine = Engine(
+                Identity(settings.name, peer_id, port),
+                metainfo.info_hash,
+                metainfo.layout,
+                have=have,
+                picking=picking,
+                choking=choking,
+                rng=Random(settings.seed),
+                now=loop.time(),
+                upload_limit=settings.upload_limit,
+            )
+            self._node = Node(
+                engine,
+                metainfo,
+                storage,
+                listener,
+                on_announce=lambda _: self._hurry.set(),
+                on_event=self._tell,
+            )
+            self._node.peers_found(welcome.peers)
+            await self._trade(self._node, client, welcome.interval)
+        finally:
+            listener.close()
+            if storage is not None:
+                storage.close()
+            client.close()
+
+    async def _prepare(self, storage: Storage, metainfo: Metainfo) -> int:
+        """Make room on the disk; returns which blocks are there already."""
+        await asyncio.to_thread(storage.prepare)
+        return await asyncio.to_thread(check, storage, metainfo, self._progress, self._interrupt.event.is_set)
+
+    async def _trade(self, node: Node, client: TrackerClient, interval: float) -> None:
+        tasks = {
+            asyncio.create_task(node.run()),
+            asyncio.create_task(self._heartbeats(node, client, interval)),
+        }
+        done_task = asyncio.create_task(self._await_completion(node))
+        if self._settings.leave_when_done:
+            tasks.add(done_task)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*tasks, done_task):
+                task.cancel()
+            await asyncio.gather(*tasks, done_task, return_exceptions=True)
+            await self._say_goodbye(node, client)
+
+    async def _await_completion(self, node: Node) -> None:
+        await node.finished.wait()
+        own = self._figures(node)
+        if own.verified:
+            self._tell(
+                f"complete: all {node.engine.layout.block_count} blocks verified "
+                f"after {duration(own.completed_after, tenths=True)}"
+            )
+        else:
+            self._tell("complete: every block was on disk already")
+
+    # --- the tracker
+
+    async def _patiently(self, client: TrackerClient, call: Callable[[], T]) -> T:
+        """`call`, repeated while no tracker answers, in a thread that ends when we are interrupted."""
+
+        def waiting(error: TrackerUnreachableError, pause: float) -> None:
+            self._tell(f"{error} Trying again in {pause:.1f} s")
+
+        stop = self._interrupt.event
+
+        def patiently() -> T:
+            client.allow(self._settings.timeout, stop.is_set)
+            return retrying(
+                call,
+                timeout=self._settings.timeout,
+                sleep=stop.wait,
+                clock=time.monotonic,
+                on_retry=waiting,
+            )
+
+        return await asyncio.to_thread(patiently)
+
+    async def _register(self, client: TrackerClient, have: int) -> Registered:
+        try:
+            return await self._patiently(client, lambda: client.register(have))
+        except NameTakenError as error:
+            if await asyncio.to_thread(_answers, error.peer):
+                raise
+        # Its holder is gone without a goodbye: we are that peer come back, or its heir.
+        return await self._patiently(client, lambda: client.register(have, replace=True))
+
+    async def _heartbeats(self, node: Node, client: TrackerClient, interval: float) -> None:
+        client.allow(None, self._interrupt.event.is_set)
+        pause, silent = interval, False
+        while True:
+            with suppress(TimeoutError):
+                # Not `wait_for`: on Python 3.11 it forgets to be cancelled if it is done at the same time.
+                async with asyncio.timeout(pause):
+                    await self._hurry.wait()
+            self._hurry.clear()
+            have, own = node.engine.requests.have, self._figures(node)
+            try:
+                listing = await asyncio.to_thread(client.heartbeat, have, own)
+                peers: Iterable[PeerAddress] = listing.peers
+                if not listing.registered:
+                    welcome = await asyncio.to_thread(self._return, client, have)
+                    peers, self._granted = welcome.peers, welcome.granted
+                    self._tell("the tracker had forgotten us: registered again")
+            except (TrackerUnreachableError, TrackerRefusedError) as error:
+                if not silent:
+                    self._tell(f"{error} Trading goes on without it")
+                silent, pause = True, min(max(2 * pause, 1.0), MAX_PAUSE)
+                continue
+            if silent:
+                self._tell("the tracker answers again")
+            silent, pause = False, listing.interval
+            node.peers_found(peers)
+
+    def _return(self, client: TrackerClient, have: int) -> Registered:
+        """Register again with a tracker that has forgotten us, if it still shares what we trade.
+
+        Raises:
+            UsageError: it shares something else now.
+        """
+        assert self._metainfo is not None
+        if client.torrent().info_hash != self._metainfo.info_hash:
+            raise UsageError(
+                f"the tracker at {client.url} shares something else now: start again, with another --dir"
+            )
+        return client.register(have)
+
+    async def _say_goodbye(self, node: Node, client: TrackerClient) -> None:
+        have, own = node.engine.requests.have, self._figures(node)
+        client.allow(GOODBYE_SECONDS)
+
+        def goodbye() -> None:
+            client.heartbeat(have, own)  # who leaves when done leaves as complete
+            client.disconnect()
+
+        with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await asyncio.to_thread(goodbye)
+
+    def _figures(self, node: Node) -> Figures:
+        return figures(node.engine, node.now)
+
+
+def default_host(tracker: str) -> str:
+    """Where to listen: on this machine only if the tracker is on it and nowhere else, else everywhere."""
+    host = urlsplit(normalised(tracker)).hostname or ""
+    if is_loopback(host):
+        return "::1" if ":" in host else LOOPBACK
+    return LOOPBACK if host == "localhost" else "0.0.0.0"
+
+
+def _answers(peer: PeerAddress) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection((peer.ip, peer.port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _listed(blocks: int) -> str:
+    """How many blocks and which, as far as a line has room: "12 (0–3, 7, 9–15)"."""
+    runs: list[list[int]] = []
+    for block in bitfield.indices(blocks):
+        if runs and runs[-1][1] == block - 1:
+            runs[-1][1] = block
+        else:
+            runs.append([block, block])
+    named = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in runs[:RUNS_NAMED])
+    more = ", …" if len(runs) > RUNS_NAMED else ""
+    return f"{blocks.bit_count()} ({named}{more})" if runs else "none"

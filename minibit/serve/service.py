@@ -1,0 +1,156 @@
+"""A tracker and its origin in one process: the tracker answers HTTP, the origin holds the whole share.
+
+The tracker's threads and the origin's loop meet in two places only: a grant is handed to the loop, and
+twice a second the loop tells the tracker how the origin stands.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from minibit import bitfield, registry
+from minibit.disk.share import Share
+from minibit.disk.storage import Storage
+from minibit.engine.engine import Engine, Identity
+from minibit.engine.portrait import figures
+from minibit.errors import StorageError
+from minibit.net.listener import listen
+from minibit.net.node import Node
+from minibit.peer.peer import new_peer_id
+from minibit.serve.app import create_app
+from minibit.serve.server import TrackerServer
+from minibit.snapshot import SwarmStatus
+from minibit.text import ORIGIN
+from minibit.tracker.swarm import Tracker
+
+WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
+REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """What the user chose. `grant` is the smallest and largest part of all blocks dealt to a new peer."""
+
+    host: str = "127.0.0.1"
+    port: int = 5000
+    origin_port: int = 0
+    grant: tuple[float, float] = (0.3, 0.5)
+    upload_limit: float = 0.0
+    choking: str = "tit-for-tat"
+    seed: int | None = None
+
+
+class TrackerService:
+    """Serves one share until cancelled."""
+
+    def __init__(self, share: Share, settings: TrackerSettings) -> None:
+        self._share = share
+        self._settings = settings
+        self._origin: Node | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tracker = Tracker(
+            share.metainfo,
+            clock=time.monotonic,
+            unix=time.time,
+            rng=Random(settings.seed),
+            grant=settings.grant,
+            on_grant=self._grant,
+            on_leave=self._leave,
+        )
+        self._server = TrackerServer(create_app(self._tracker), settings.host, settings.port)
+
+    def view(self) -> SwarmStatus:
+        """The swarm as it stands."""
+        return self._tracker.status()
+
+    async def run(self, ready: Callable[[int, int], None]) -> None:
+        """Serve until cancelled; `ready(tracker's port, origin's port)` is called once both listen.
+
+        Raises:
+            UsageError: a port is taken, or a strategy does not exist.
+            StorageError: the shared file cannot be read any more.
+        """
+        settings, metainfo = self._settings, self._share.metainfo
+        self._loop = asyncio.get_running_loop()
+        choking = registry.choking(settings.choking)
+        listener = listen(settings.host, settings.origin_port)
+        ip, port = listener.getsockname()[:2]
+        # The tracker tells everyone where "here" is for them; everywhere is nowhere to dial.
+        ip = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)
+        storage = Storage(metainfo, self._share.folder, writable=False)
+        try:
+            engine = Engine(
+                Identity(ORIGIN, new_peer_id(), port),
+                metainfo.info_hash,
+                metainfo.layout,
+                have=bitfield.full(metainfo.layout.block_count),
+                picking=registry.picking("rarest-first"),
+                choking=choking,
+                rng=Random(settings.seed),
+                now=self._loop.time(),
+                upload_limit=settings.upload_limit,
+                offering=True,
+            )
+            self._origin = Node(engine, metainfo, storage, listener)
+            stamps = await asyncio.to_thread(storage.stamps)
+            self._report(self._origin, ip)
+            self._server.start()
+            ready(self._server.port, port)
+            tasks = [
+                asyncio.create_task(self._origin.run()),
+                asyncio.create_task(self._report_often(self._origin, ip)),
+                asyncio.create_task(_watch(storage, stamps)),
+            ]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            await asyncio.to_thread(self._server.close)
+            listener.close()
+            storage.close()
+
+    async def _report_often(self, origin: Node, ip: str) -> None:
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            self._report(origin, ip)
+
+    def _report(self, origin: Node, ip: str) -> None:
+        engine = origin.engine
+        identity = engine.identity
+        self._tracker.report_origin(
+            identity.port, engine.requests.have, figures(engine, origin.now), identity.peer_id, ip
+        )
+
+    def _grant(self, peer_id: bytes, blocks: int) -> None:
+        # Called on the tracker's threads, which may outlive the loop by a moment.
+        if self._loop is not None and self._origin is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._origin.granted, peer_id, blocks)
+
+    def _leave(self, peer_id: bytes) -> None:
+        if self._loop is not None and self._origin is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._origin.engine.revoked, peer_id)
+
+
+async def _watch(storage: Storage, stamps: list[tuple[int, int]]) -> None:
+    """Notice when the share's stamps change: peers would take the origin for a liar, and ban it.
+
+    Raises:
+        StorageError: it was changed, or a file is gone.
+    """
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if await asyncio.to_thread(storage.stamps) != stamps:
+            raise StorageError(
+                f"{storage.path} was changed while it is shared: start again to share it as it is now"
+            )

@@ -1,0 +1,65 @@
+"""How a share is cut: blocks, each with a hash of its own, and the chunks that requests ask for (BEP 3).
+
+Pure arithmetic: what the blocks hold, and where they lie on a disk, is unknown here.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+CHUNK_SIZE: Final = 16 * 1024  # bytes one request asks for; every client serves 16 KiB (BEP 3)
+MIN_BLOCK_SIZE: Final = 16 * 1024
+MAX_BLOCK_SIZE: Final = 16 * 1024 * 1024
+BLOCKS_AIMED_AT: Final = 2048
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How `total_size` bytes are cut: blocks of `block_size` bytes, the last one shorter."""
+
+    total_size: int
+    block_size: int
+
+    @cached_property
+    def block_count(self) -> int:
+        return -(-self.total_size // self.block_size)
+
+    @cached_property
+    def _last(self) -> tuple[int, int]:
+        """(the last block, its length)"""
+        last = self.block_count - 1
+        return last, self.total_size - last * self.block_size
+
+    def block_length(self, block: int) -> int:
+        """Bytes in `block`."""
+        last, length = self._last
+        return length if block == last else self.block_size
+
+    def size_of(self, blocks: int) -> int:
+        """Bytes in a set of blocks."""
+        last, length = self._last
+        return blocks.bit_count() * self.block_size - (blocks >> last & 1) * (self.block_size - length)
+
+    def chunk_count(self, block: int) -> int:
+        """Chunks in `block`, the last one possibly shorter."""
+        return -(-self.block_length(block) // CHUNK_SIZE)
+
+    def chunk_length(self, block: int, chunk: int) -> int:
+        """Bytes in chunk number `chunk` of `block`."""
+        left = self.block_length(block) - chunk * CHUNK_SIZE
+        return CHUNK_SIZE if left > CHUNK_SIZE else left
+
+    def contains(self, block: int, begin: int, length: int) -> bool:
+        """Whether `length` bytes from `begin` in `block` exist."""
+        last, last_length = self._last
+        if not 0 <= block <= last or begin < 0 or length <= 0:
+            return False
+        return begin + length <= (last_length if block == last else self.block_size)
+
+
+def block_size_for(total_size: int) -> int:
+    """A power of two, 16 KiB–16 MiB, that cuts `total_size` bytes into about 1,024–2,048 blocks."""
+    size = MIN_BLOCK_SIZE
+    while size < MAX_BLOCK_SIZE and total_size > size * BLOCKS_AIMED_AT:
+        size *= 2
+    return size

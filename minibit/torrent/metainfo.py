@@ -1,0 +1,190 @@
+"""v1 metainfo (BEP 3): what is shared, how it is cut into blocks, and which hash each block has.
+
+Everything in a `.torrent` comes from a stranger, so `parse` refuses whatever could hurt before a byte
+is written: sizes that are absurd, names that leave the download folder or that some file system
+treats specially, two files under one path. Reading a folder to *make* metainfo is `share.py`'s work.
+"""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final
+
+from minibit.errors import BencodeError, MetainfoError
+from minibit.torrent import bencode
+from minibit.torrent.layout import Layout
+
+MAX_FOREIGN_BLOCK_SIZE: Final = 32 * 1024 * 1024  # a block is held in memory until it is verified
+MAX_BLOCKS: Final = 1 << 21
+MAX_FILES: Final = 100_000
+MAX_TOTAL_SIZE: Final = 1 << 50
+MAX_PATH_DEPTH: Final = 64
+MAX_NAME_BYTES: Final = 255  # the limit of one path element on every common file system
+
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One shared file: its path below the download folder, its length and its offset in the share."""
+
+    path: tuple[str, ...]
+    length: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Metainfo:
+    """A share. `files` are in order and adjacent; `digests` holds 20 bytes of SHA-1 per block.
+
+    A single file has one entry whose path is `(name,)`; in a folder every path begins with `name`.
+    `info` is the bencoded info dictionary, the bytes that `info_hash` is taken of.
+    """
+
+    name: str
+    files: tuple[FileEntry, ...]
+    layout: Layout
+    digests: bytes
+    info: bytes
+
+    @cached_property
+    def info_hash(self) -> bytes:
+        """20 bytes of SHA-1 over `info`: the name of this share on every wire."""
+        return hashlib.sha1(self.info).digest()
+
+    def digest(self, block: int) -> bytes:
+        """The 20 bytes that SHA-1 of `block` must give."""
+        return self.digests[20 * block : 20 * block + 20]
+
+
+def build(
+    name: str, files: list[tuple[tuple[str, ...], int]], block_size: int, digests: bytes, *, folder: bool
+) -> Metainfo:
+    """Metainfo of `files` (path below the share's own root, length), hashed block by block.
+
+    For a single file (`folder=False`), `files` has one entry with the empty path.
+
+    Raises:
+        MetainfoError: a name that peers would refuse.
+    """
+    info: dict[str, Any] = {"name": name, "piece length": block_size, "pieces": digests}
+    if folder:
+        info["files"] = [{"length": length, "path": list(path)} for path, length in files]
+    else:
+        info["length"] = files[0][1]
+    return parse(bencode.encode({"info": info}))
+
+
+def encode(metainfo: Metainfo, announce_url: str | None = None) -> bytes:
+    """The `.torrent` file: the info dictionary, and the tracker to announce to."""
+    document: dict[str, Any] = {"info": bencode.decode(metainfo.info), "created by": "MiniBit"}
+    if announce_url is not None:
+        document["announce"] = announce_url
+    return bencode.encode(document)
+
+
+def parse(data: bytes) -> Metainfo:
+    """The share that a `.torrent` file describes.
+
+    Raises:
+        MetainfoError: malformed, absurd or unsafe; the message says which part.
+    """
+    try:
+        document = bencode.decode(data)
+    except BencodeError as error:
+        raise MetainfoError(f"this is not a .torrent file: {error}") from None
+    info = _field(document, b"info", dict, "the torrent")
+    name = _safe_name(_field(info, b"name", bytes, "info"))
+    block_size = _field(info, b"piece length", int, "info")
+    if not 1024 <= block_size <= MAX_FOREIGN_BLOCK_SIZE:
+        raise MetainfoError(f"info: a piece length of {block_size} bytes is not supported (1 KiB–32 MiB)")
+    digests = _field(info, b"pieces", bytes, "info")
+
+    if b"files" in info:
+        if b"length" in info:
+            raise MetainfoError("info: has both 'length' and 'files'")
+        files = _parse_files(name, _field(info, b"files", list, "info"))
+    else:
+        files = (FileEntry((name,), _length(info, "info"), 0),)
+
+    total_size = files[-1].offset + files[-1].length
+    if not 0 < total_size <= MAX_TOTAL_SIZE:
+        raise MetainfoError(f"info: a total size of {total_size} bytes is not supported")
+    layout = Layout(total_size, block_size)
+    if layout.block_count > MAX_BLOCKS:
+        raise MetainfoError(f"info: {layout.block_count} blocks exceed the limit of {MAX_BLOCKS}")
+    if len(digests) != 20 * layout.block_count:
+        raise MetainfoError(
+            f"info: {len(digests)} bytes of block hashes where {layout.block_count} blocks need "
+            f"{20 * layout.block_count}"
+        )
+    return Metainfo(name, files, layout, digests, bencode.encode(info))
+
+
+def _parse_files(name: str, entries: list[Any]) -> tuple[FileEntry, ...]:
+    if not 0 < len(entries) <= MAX_FILES:
+        raise MetainfoError(f"info: {len(entries)} files (1–{MAX_FILES} are supported)")
+    files: list[FileEntry] = []
+    offset = 0
+    for entry in entries:
+        elements = _field(entry, b"path", list, "a file")
+        if not 0 < len(elements) <= MAX_PATH_DEPTH:
+            raise MetainfoError(f"a file's path has {len(elements)} parts (1–{MAX_PATH_DEPTH})")
+        path = (name, *(_safe_name(element) for element in elements))
+        length = _length(entry, f"file {'/'.join(path)!r}")
+        files.append(FileEntry(path, length, offset))
+        offset += length
+    _refuse_clashes(files)
+    return tuple(files)
+
+
+def _refuse_clashes(files: list[FileEntry]) -> None:
+    # NUL is in no name and sorts below all: a path that another one repeats or passes through stands
+    # right before it, so that 100,000 deep paths cost one sort and no memory per folder.
+    folded = sorted((_fold("\0".join(entry.path)), place) for place, entry in enumerate(files))
+    for (path, _), (following, place) in pairwise(folded):
+        if path == following:
+            raise MetainfoError(f"the path {'/'.join(files[place].path)!r} appears twice")
+        if following.startswith(path + "\0"):
+            raise MetainfoError(f"the path {'/'.join(files[place].path)!r} passes through another file")
+
+
+def _fold(path: str) -> str:
+    # Two names that differ only in case or in Unicode form are one file on macOS and Windows.
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def _safe_name(raw: Any) -> str:
+    """One path element that means the same plain file on every system (webtorrent #3012)."""
+    if not isinstance(raw, bytes):
+        raise MetainfoError("a path element is not a string")
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MetainfoError(f"the name {raw!r} is not UTF-8") from None
+    if not name or len(raw) > MAX_NAME_BYTES:
+        raise MetainfoError(f"a name of {len(raw)} bytes is not supported (1–{MAX_NAME_BYTES})")
+    if name in (".", "..") or any(c in "/\\" or unicodedata.category(c) == "Cc" for c in name):
+        raise MetainfoError(f"the name {name!r} could leave the download folder: refused")
+    if name.split(".")[0].rstrip(" ").lower() in _DEVICES or name[-1] in " .":
+        raise MetainfoError(f"the name {name!r} is reserved on some systems: rename that file")
+    return name
+
+
+def _length(entry: dict[bytes, Any], where: str) -> int:
+    length: int = _field(entry, b"length", int, where)
+    if not 0 <= length <= MAX_TOTAL_SIZE:
+        raise MetainfoError(f"{where}: a length of {length} bytes is not supported")
+    return length
+
+
+def _field(container: Any, key: bytes, kind: type, where: str) -> Any:
+    value = container.get(key) if isinstance(container, dict) else None
+    if not isinstance(value, kind):
+        raise MetainfoError(f"{where}: {key.decode()!r} is missing or not {_KINDS[kind]}")
+    return value
+
+
+_KINDS = {dict: "a dictionary", list: "a list", int: "a number", bytes: "a string"}

@@ -1,0 +1,236 @@
+"""One peer connection as a sans-I/O state machine: bytes in, legal messages out, and the reverse.
+
+It knows frames, the order in which messages may come, and which blocks exist; it knows neither
+sockets nor clocks nor what a message is good for. Both directions obey one table. A remote that
+leaves the table, or names bytes that do not exist, raises `RemoteProtocolError` and is to be
+disconnected; our own misuse raises `LocalProtocolError`, which is a bug.
+
+Sources: BEP 3 (framing), BEP 6 (with the Fast Extension the first message must be *bitfield*, *have all*
+or *have none*), BEP 10 (*extended* needs its reserved bit). In one thing the table is kinder than BEP 3,
+which wants a *bitfield* as the first message only: aria2 sends another one where that is shorter than
+many *haves*, and nothing is lost by reading it.
+"""
+
+import struct
+from enum import IntEnum, auto
+from typing import Final
+
+from minibit import bitfield
+from minibit.errors import LocalProtocolError, RemoteProtocolError
+from minibit.torrent.layout import Layout
+from minibit.wire import messages as m
+
+MAX_REQUEST: Final = 128 * 1024  # the most that any common client asks for at once; BEP 3 speaks of 2**17
+MIN_FRAME_LIMIT: Final = MAX_REQUEST + 64  # one piece of that size, and any extended message
+
+_LENGTH = struct.Struct(">I")
+_TWO = struct.Struct(">II")
+_THREE = struct.Struct(">III")
+
+
+class Stage(IntEnum):
+    """How far one side of the connection has come."""
+
+    SILENT = auto()  # its handshake is still to come
+    GREETED = auto()  # it has sent its handshake and may not go on before it has seen the other's
+    FIRST = auto()  # its first message may tell its blocks
+    FIRST_FAST = auto()  # its first message must tell its blocks (BEP 6)
+    OPEN = auto()
+    OPEN_FAST = auto()
+
+
+class Kind(IntEnum):
+    """What the table needs to know of a message."""
+
+    HANDSHAKE = auto()
+    NEUTRAL = auto()
+    BITFIELD = auto()
+    ALL_OR_NONE = auto()
+    FAST = auto()
+    ORDINARY = auto()
+
+
+TABLE: Final[dict[Stage, dict[Kind, Stage]]] = {
+    Stage.SILENT: {Kind.HANDSHAKE: Stage.GREETED},
+    Stage.GREETED: {},
+    Stage.FIRST: {
+        Kind.NEUTRAL: Stage.FIRST,
+        Kind.BITFIELD: Stage.OPEN,
+        Kind.ORDINARY: Stage.OPEN,
+    },
+    Stage.FIRST_FAST: {
+        Kind.NEUTRAL: Stage.FIRST_FAST,
+        Kind.BITFIELD: Stage.OPEN_FAST,
+        Kind.ALL_OR_NONE: Stage.OPEN_FAST,
+    },
+    Stage.OPEN: {
+        Kind.NEUTRAL: Stage.OPEN,
+        Kind.BITFIELD: Stage.OPEN,
+        Kind.ORDINARY: Stage.OPEN,
+    },
+    Stage.OPEN_FAST: {
+        Kind.NEUTRAL: Stage.OPEN_FAST,
+        Kind.BITFIELD: Stage.OPEN_FAST,
+        Kind.ALL_OR_NONE: Stage.OPEN_FAST,
+        Kind.ORDINARY: Stage.OPEN_FAST,
+        Kind.FAST: Stage.OPEN_FAST,
+    },
+}
+
+_NEUTRAL = (m.KeepAlive, m.Port, m.Extended, m.Unknown)  # libtorrent greets by *extended* before its bitfield
+KINDS: Final[dict[type, Kind]] = {
+    m.Handshake: Kind.HANDSHAKE,
+    m.Bitfield: Kind.BITFIELD,
+    m.HaveAll: Kind.ALL_OR_NONE,
+    m.HaveNone: Kind.ALL_OR_NONE,
+    **dict.fromkeys((m.SuggestPiece, m.AllowedFast, m.RejectRequest), Kind.FAST),
+    **dict.fromkeys(_NEUTRAL, Kind.NEUTRAL),
+    **dict.fromkeys(
+        (m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Have, m.Request, m.Piece, m.Cancel),
+        Kind.ORDINARY,
+    ),
+}
+
+_KEEP_ALIVE = m.KeepAlive()
+_OPENED = (Stage.OPEN, Stage.OPEN_FAST)
+
+
+class Connection:
+    """Both directions of one connection about one share.
+
+    Feed what arrives to `receive`, send what `send` returns. `remote` is the other side's handshake
+    once it has come.
+    """
+
+    __slots__ = ("_layout", "_local", "_remote", "frame_limit", "remote")
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.frame_limit = max(MIN_FRAME_LIMIT, layout.block_count // 8 + 2)
+        self._local = Stage.SILENT
+        self._remote = Stage.SILENT
+        self.remote: m.Handshake | None = None
+
+    def receive(self, data: memoryview) -> tuple[list[m.Handshake | m.Message], int]:
+        """The messages at the start of `data`, and how many bytes they took; the rest is for next time.
+
+        The rest is always shorter than one frame, so a caller's buffer is bounded. The data of a *piece*
+        is a view into `data`.
+
+        Raises:
+            RemoteProtocolError: the other side broke the protocol; the connection is of no more use.
+        """
+        found: list[m.Handshake | m.Message] = []
+        position, end = 0, len(data)
+        if self._remote is Stage.SILENT:
+            if end < m.HANDSHAKE_LENGTH:
+                self._refuse_strangers_early(data)
+                return found, 0
+            found.append(self._greeted(m.Handshake.decode(data)))
+            position = m.HANDSHAKE_LENGTH
+        length_of = _LENGTH.unpack_from
+        while end - position >= 4:
+            (length,) = length_of(data, position)
+            if length > self.frame_limit:
+                raise RemoteProtocolError(f"a message of {length} bytes exceeds {self.frame_limit}")
+            stop = position + 4 + length
+            if stop > end:
+                break
+            if length == 0:
+                found.append(_KEEP_ALIVE)
+            elif (message := self._hot(data, position + 4, stop)) is not None:
+                found.append(message)
+            else:
+                message = m.decode(data[position + 4], data[position + 5 : stop])
+                self._remote = self._step(self._remote, message, RemoteProtocolError)
+                self._check(message)
+                found.append(message)
+            position = stop
+        return found, position
+
+    def _hot(self, data: memoryview, start: int, stop: int) -> m.Message | None:
+        """A *piece* or *request*, by far the most frequent messages: the same checks as for all, but
+        without the walk through the table and the copies of the payload."""
+        if self._remote not in _OPENED:
+            return None
+        if data[start] == m.Piece.ID and stop - start > 9:
+            index, begin = _TWO.unpack_from(data, start + 1)
+            if not self._layout.contains(index, begin, stop - start - 9):
+                raise RemoteProtocolError(f"piece {index}+{begin} does not exist")
+            return m.Piece(index, begin, data[start + 9 : stop])
+        if data[start] == m.Request.ID and stop - start == 13:
+            index, begin, length = _THREE.unpack_from(data, start + 1)
+            if length > MAX_REQUEST or not self._layout.contains(index, begin, length):
+                raise RemoteProtocolError(f"a request for {index}+{begin}:{length} makes no sense")
+            return m.Request(index, begin, length)
+        return None
+
+    def send(self, message: m.Handshake | m.Message) -> bytes:
+        """The bytes of `message`, which it must be legal to send now.
+
+        Raises:
+            LocalProtocolError: it is not.
+        """
+        if type(message) is m.Request and self._local in _OPENED:
+            return message.encode()  # the table would say the same, 2 µs later
+        self._local = self._step(self._local, message, LocalProtocolError)
+        if self._local is Stage.GREETED and self.remote is not None:
+            self._local = self._first()
+        return message.encode()
+
+    def send_piece(self, index: int, begin: int, length: int) -> bytes:
+        """The bytes that go before `length` bytes of data, so that the data itself is never copied.
+
+        Raises:
+            LocalProtocolError: not legal now.
+        """
+        if self._local not in _OPENED:
+            raise LocalProtocolError(f"Piece is not legal in {self._local.name}")
+        return m.piece_header(index, begin, length)
+
+    def _greeted(self, handshake: m.Handshake) -> m.Handshake:
+        self.remote = handshake
+        self._remote = self._first()
+        if self._local is Stage.GREETED:
+            self._local = self._first()
+        return handshake
+
+    def _first(self) -> Stage:
+        # We always offer both extensions, so what holds is what the remote offers.
+        assert self.remote is not None
+        return Stage.FIRST_FAST if self.remote.fast else Stage.FIRST
+
+    def _step(self, state: Stage, message: m.Handshake | m.Message, error: type[Exception]) -> Stage:
+        following = TABLE[state].get(KINDS[type(message)])
+        if following is None:
+            raise error(f"{type(message).__name__} is not legal in {state.name}")
+        if type(message) is m.Extended and not (self.remote and self.remote.extended):
+            raise error("Extended without its reserved bit (BEP 10)")
+        return following
+
+    def _check(self, message: m.Message) -> None:
+        layout = self._layout
+        match message:
+            case m.Have(index) | m.SuggestPiece(index) | m.AllowedFast(index):
+                if index >= layout.block_count:
+                    raise RemoteProtocolError(f"block {index} of {layout.block_count} does not exist")
+            case m.Request(index, begin, length) | m.Cancel(index, begin, length):
+                if length > MAX_REQUEST or not layout.contains(index, begin, length):
+                    raise RemoteProtocolError(f"a request for {index}+{begin}:{length} makes no sense")
+            case m.RejectRequest(index, begin, length):
+                if not layout.contains(index, begin, length):
+                    raise RemoteProtocolError(f"a rejection of {index}+{begin}:{length} makes no sense")
+            case m.Piece(index, begin, data):
+                if not layout.contains(index, begin, len(data)):
+                    raise RemoteProtocolError(f"piece {index}+{begin} does not exist")
+            case m.Bitfield(data):
+                bitfield.from_wire(data, layout.block_count)
+            case _:
+                pass
+
+    @staticmethod
+    def _refuse_strangers_early(data: memoryview) -> None:
+        # A browser or a port scan is turned away at its first bytes, not after 68 of them.
+        expected = bytes([len(m.PROTOCOL)]) + m.PROTOCOL
+        if bytes(data[: len(expected)]) != expected[: len(data)]:
+            raise RemoteProtocolError("the other side does not speak BitTorrent")

@@ -1,0 +1,73 @@
+"""The extended handshake (BEP 10): which extensions a side speaks, and who it is.
+
+MiniBit adds one key of its own, `minibit`, a dictionary with `name`: the name that people gave the
+peer, so that a table can say "bia" where the wire only knows 20 bytes. Foreign clients ignore it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from minibit.errors import BencodeError, RemoteProtocolError
+from minibit.text import plain_text
+from minibit.torrent import bencode
+
+MAX_BODY: Final = 16 * 1024
+MAX_REQQ: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedHandshake:
+    """What a side says of itself; every part is optional.
+
+    `extensions` maps an extension's name to the id to use when sending it to this side; `queue` is how
+    many requests this side accepts at once (`reqq`); `name` is a MiniBit peer's name, or None.
+    """
+
+    extensions: dict[str, int] = field(default_factory=dict)
+    client: str = ""
+    port: int | None = None
+    queue: int | None = None
+    name: str | None = None
+
+    def encode(self) -> bytes:
+        body: dict[str, Any] = {"m": self.extensions, "v": self.client}
+        if self.port is not None:
+            body["p"] = self.port
+        if self.queue is not None:
+            body["reqq"] = self.queue
+        if self.name is not None:
+            body["minibit"] = {"name": self.name}
+        return bencode.encode(body)
+
+    @classmethod
+    def decode(cls, body: bytes) -> "ExtendedHandshake":
+        """The handshake in `body`; keys of a wrong type are passed over, as BEP 10 asks for unknown ones.
+
+        Raises:
+            RemoteProtocolError: not a bencoded dictionary, or larger than `MAX_BODY`.
+        """
+        try:
+            fields = bencode.decode(body, max_bytes=MAX_BODY)
+        except BencodeError as error:
+            raise RemoteProtocolError(f"extended handshake: {error}") from None
+        if not isinstance(fields, dict):
+            raise RemoteProtocolError("extended handshake is not a dictionary")
+        offered = fields.get(b"m")
+        extensions = {
+            plain_text(name): number
+            for name, number in (offered.items() if isinstance(offered, dict) else ())
+            if isinstance(number, int) and 0 < number < 256
+        }
+        own = fields.get(b"minibit")
+        name = plain_text(own.get(b"name")) if isinstance(own, dict) else ""
+        return cls(
+            extensions=extensions,
+            client=plain_text(fields.get(b"v")),
+            port=_bounded(fields.get(b"p"), 65535),
+            queue=_bounded(fields.get(b"reqq"), MAX_REQQ),
+            name=name or None,
+        )
+
+
+def _bounded(value: object, limit: int) -> int | None:
+    return value if isinstance(value, int) and 0 < value <= limit else None

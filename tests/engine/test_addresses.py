@@ -1,0 +1,224 @@
+"""Whom to dial when, whom never again, and that strangers cannot make the book grow."""
+
+import pytest
+
+from minibit.address import Address, PeerAddress
+from minibit.engine.addresses import LASTING, MAX_ADDRESSES, MAX_BANS, MAX_DIALLING, MAX_FAILURES, AddressBook
+
+OWN = b"o" * 20
+ANA = PeerAddress("ana", "10.0.0.1", 5001, b"a" * 20)
+BIA = PeerAddress("bia", "10.0.0.2", 5002, b"b" * 20)
+FOREIGN = PeerAddress("", "10.0.0.3", 5003)
+
+
+def at(peer: PeerAddress) -> Address:
+    return peer.ip, peer.port
+
+
+def somebody(number: int) -> PeerAddress:
+    return PeerAddress("", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 6881)
+
+
+def book_of(*peers: PeerAddress) -> AddressBook:
+    book = AddressBook(OWN)
+    for peer in peers:
+        book.learn(peer, 0.0)
+    return book
+
+
+def due(
+    book: AddressBook, now: float = 0.0, room: int = 50, connected: frozenset[bytes] = frozenset()
+) -> list[Address]:
+    return book.due(room, set(connected), now)
+
+
+def test_everybody_we_hear_of_is_dialled_once() -> None:
+    book = book_of(ANA, BIA, FOREIGN, ANA)
+    assert due(book) == [at(ANA), at(BIA), at(FOREIGN)]
+    assert due(book) == []
+    assert due(book, float("inf")) == []
+
+
+def test_no_more_than_there_is_room_for() -> None:
+    book = book_of(ANA, BIA, FOREIGN)
+    assert due(book, room=-3) == due(book, room=0) == []
+    assert due(book, room=2) == [at(ANA), at(BIA)]
+
+
+def test_a_few_dials_at_a_time() -> None:
+    book = book_of(*(somebody(n) for n in range(50)))
+    assert len(due(book)) == MAX_DIALLING
+    assert due(book) == []
+    book.failed(at(somebody(0)), 0.0)
+    book.connected(at(somebody(1)), 0.0)
+    assert len(due(book)) == 2
+
+
+def test_who_is_connected_is_not_dialled() -> None:
+    book = book_of(ANA, FOREIGN)
+    assert due(book, connected=frozenset({b"a" * 20})) == [at(FOREIGN)]
+    book.connected(at(FOREIGN), 0.0)
+    assert due(book, now=1e6, connected=frozenset({b"a" * 20})) == []
+
+
+def test_a_foreign_peer_is_known_by_the_id_that_it_showed() -> None:
+    book = book_of(FOREIGN)
+    due(book)
+    book.connected(at(FOREIGN), 0.0)
+    book.identified(at(FOREIGN), b"f" * 20)
+    book.disconnected(at(FOREIGN), 1e3)
+    assert due(book, now=1e6, connected=frozenset({b"f" * 20})) == []
+    assert due(book, now=1e6) == [at(FOREIGN)]
+
+
+def test_failures_wait_longer_each_time_until_the_address_is_forgotten() -> None:
+    book = book_of(ANA)
+    now = 0.0
+    for wait in (2.0, 4.0, 8.0, 16.0, 32.0):
+        assert due(book, now) == [at(ANA)]
+        book.failed(at(ANA), now)
+        assert due(book, now + wait - 0.01) == []
+        now += wait
+    assert due(book, now) == [at(ANA)]
+    book.failed(at(ANA), now)
+    assert due(book, now + 1e6) == []
+    book.learn(ANA, now)
+    assert due(book, now) == [at(ANA)], "somebody told us of it anew"
+
+
+def test_who_answers_only_to_hang_up_is_not_dialled_for_ever() -> None:
+    book = book_of(FOREIGN)
+    dials, now = 0, 0.0
+    while now < 3600.0:
+        for address in due(book, now):
+            dials += 1
+            book.connected(address, now)
+            book.identified(address, b"f" * 20)
+            book.disconnected(address, now)
+        now += 1.0
+    assert dials == MAX_FAILURES
+
+
+def test_a_connection_that_lasted_is_dialled_again_soon() -> None:
+    book = book_of(ANA)
+    for attempt in range(4):
+        now = 100.0 * attempt
+        due(book, now)
+        book.failed(at(ANA), now)
+    due(book, 1000.0)
+    book.connected(at(ANA), 1000.0)
+    book.disconnected(at(ANA), 1000.0 + LASTING)
+    assert due(book, 1000.0 + LASTING + 1.99) == []
+    assert due(book, 1000.0 + LASTING + 2.0) == [at(ANA)]
+
+
+def test_somebody_new_at_an_old_address_gets_a_fresh_start() -> None:
+    book = book_of(ANA)
+    due(book)
+    book.failed(at(ANA), 0.0)
+    assert due(book, 1.0) == []
+    book.learn(PeerAddress("ana", ANA.ip, ANA.port, b"A" * 20), 1.0)
+    assert due(book, 1.0) == [at(ANA)]
+
+
+def test_what_is_heard_of_an_address_again_does_not_hurry_a_retry() -> None:
+    book = book_of(ANA)
+    due(book)
+    book.failed(at(ANA), 0.0)
+    book.learn(ANA, 0.1)
+    book.learn(PeerAddress("", ANA.ip, ANA.port), 0.2)
+    assert due(book, 1.0) == []
+
+
+def test_our_own_address_is_dropped_for_good() -> None:
+    ours = PeerAddress("", "10.0.0.9", 5009)
+    book = book_of(PeerAddress("me", "10.0.0.8", 5008, OWN), ours)
+    assert due(book) == [at(ours)]
+    book.connected(at(ours), 0.0)
+    book.identified(at(ours), OWN)
+    book.disconnected(at(ours), 0.0)
+    book.learn(ours, 1.0)
+    assert due(book, 1e6) == []
+
+
+def test_who_somebody_is() -> None:
+    book = book_of(ANA, FOREIGN)
+    assert book.who(ANA.bt_id) == ANA
+    assert book.who(None) is None
+    assert book.who(b"?" * 20) is None
+    renamed = PeerAddress("anna", ANA.ip, ANA.port, ANA.bt_id, origin=True)
+    book.learn(renamed, 1.0)
+    assert book.who(ANA.bt_id) == renamed
+
+
+def test_the_unheard_of_do_no_harm() -> None:
+    book = AddressBook(OWN)
+    book.failed(at(ANA), 0.0)
+    book.connected(at(ANA), 0.0)
+    book.identified(at(ANA), b"a" * 20)
+    book.disconnected(at(ANA), 0.0)
+    assert due(book) == []
+
+
+# --- bans
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "10.1.2.3", "192.168.0.9", "fe80::1", "::1", "not an address"])
+def test_behind_a_private_address_it_is_the_peer_that_is_banned(ip: str) -> None:
+    guilty, honest = PeerAddress("x", ip, 1, b"x" * 20), PeerAddress("y", ip, 2, b"y" * 20)
+    book = book_of(guilty, honest)
+    book.ban((ip, 1), b"x" * 20)
+    assert book.banned((ip, 99), b"x" * 20)
+    assert not book.banned((ip, 1), b"y" * 20)
+    assert not book.banned((ip, 1), None)
+    book.learn(guilty, 1.0)
+    assert due(book, 1.0) == [at(honest)]
+    assert book.bans == 1
+
+
+@pytest.mark.parametrize("ip", ["8.8.8.8", "2001:4860:4860::8888"])
+def test_on_the_internet_it_is_the_address_that_is_banned(ip: str) -> None:
+    book = book_of(PeerAddress("x", ip, 1, b"x" * 20), PeerAddress("y", ip, 2, b"y" * 20), ANA)
+    book.ban((ip, 1), b"x" * 20)
+    assert book.banned((ip, 2), b"z" * 20)
+    assert book.banned((ip, 3), None)
+    assert due(book) == [at(ANA)]
+
+
+def test_somebody_gone_already_is_banned_by_id() -> None:
+    book = book_of(ANA)
+    book.ban(("", 0), ANA.bt_id or b"")
+    assert due(book) == []
+    assert book.bans == 1
+
+
+# --- bounds
+
+
+def test_strangers_cannot_make_the_book_grow() -> None:
+    book = AddressBook(OWN)
+    for number in range(3 * MAX_ADDRESSES):
+        peer = somebody(number)
+        book.learn(PeerAddress("n", peer.ip, peer.port, number.to_bytes(20, "big")), 0.0)
+        book.identified(at(peer), OWN if number % 2 else b"q" * 20)
+    assert len(book._entries) <= MAX_ADDRESSES
+    assert len(book._who) <= MAX_ADDRESSES
+    assert len(book._mine) <= MAX_ADDRESSES
+
+
+def test_who_was_heard_of_last_is_remembered_longest() -> None:
+    book = book_of(ANA, BIA, ANA)
+    for number in range(MAX_ADDRESSES - 1):
+        peer = somebody(number)
+        book.learn(PeerAddress("n", peer.ip, peer.port, number.to_bytes(20, "big")), 0.0)
+    assert book.who(ANA.bt_id) == ANA
+    assert book.who(BIA.bt_id) is None
+
+
+def test_bans_are_bounded_and_the_oldest_goes_first() -> None:
+    book = AddressBook(OWN)
+    for number in range(MAX_BANS + 1):
+        book.ban(("10.0.0.1", 1), number.to_bytes(20, "big"))
+    assert book.bans == MAX_BANS
+    assert not book.banned(("10.0.0.1", 1), (0).to_bytes(20, "big"))
+    assert book.banned(("10.0.0.1", 1), MAX_BANS.to_bytes(20, "big"))

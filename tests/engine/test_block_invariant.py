@@ -1,0 +1,207 @@
+"""The invariant of blocks and chunks, under whatever neighbours do: each is always exactly one thing."""
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from minibit import bitfield
+from minibit.engine.blocks import MAX_ASKED, Requests
+from minibit.strategies.view import Pick
+from minibit.torrent.layout import CHUNK_SIZE, Layout
+from minibit.wire.messages import Request
+
+LAYOUT = Layout(6 * 3 * CHUNK_SIZE - CHUNK_SIZE - 100, 3 * CHUNK_SIZE)  # the last block has two chunks
+FULL = bitfield.full(LAYOUT.block_count)
+KEYS = st.integers(1, 4)
+BLOCKS = st.integers(0, FULL)
+BLOCK = st.integers(0, LAYOUT.block_count - 1)
+
+
+def first(candidates: int) -> Pick:
+    """The lowest candidate."""
+    lowest = candidates & -candidates
+    return Pick(lowest.bit_length() - 1, candidates, lowest, "first")
+
+
+def last(candidates: int) -> Pick:
+    """The highest candidate."""
+    return Pick(candidates.bit_length() - 1, candidates, candidates, "last")
+
+
+def never(candidates: int) -> None:
+    """No candidate."""
+
+
+def chunk_of(request: Request) -> tuple[int, int]:
+    return request.index, request.begin // CHUNK_SIZE
+
+
+class Ledger(RuleBasedStateMachine):
+    """Neighbours are asked, deliver, reject, stray and leave; beside it, a plain ledger of who owes what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = Requests(LAYOUT, 0)
+        self.owed: dict[int, set[tuple[int, int]]] = {key: set() for key in range(1, 5)}
+        self.now = 0.0
+
+    @initialize(have=st.sampled_from([0, 0b111100, FULL ^ 1]), max_open=st.integers(2, 6))
+    def begin(self, have: int, max_open: int) -> None:
+        """With much to do, or hardly anything, so that endgame comes soon."""
+        self.requests = Requests(LAYOUT, have)
+        self.requests.max_open = max_open
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 60.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(key=KEYS, blocks=BLOCKS, room=st.integers(1, 9), pick=st.sampled_from([first, last, never]))
+    def ask(self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None]) -> None:
+        self.asks(key, blocks, room, pick, alone=False)
+
+    @rule(key=KEYS, blocks=BLOCKS, room=st.integers(1, 9), pick=st.sampled_from([first, last, never]))
+    def ask_alone(self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None]) -> None:
+        self.asks(key, blocks, room, pick, alone=True)
+
+    def asks(
+        self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None], *, alone: bool
+    ) -> None:
+        asked = self.requests.ask(key, blocks, room, pick, self.now, alone=alone)
+        chunks = {chunk_of(request) for request in asked}
+        assert len(chunks) == len(asked) <= room
+        assert all(blocks >> block & 1 for block, _ in chunks), "asked for what it cannot give"
+        assert not chunks & self.owed[key], "asked twice"
+        self.owed[key] |= chunks
+
+    @rule(key=KEYS, block=BLOCK, chunks=st.integers(1, 7), alone=st.booleans())
+    def arrive(self, key: int, block: int, chunks: int, alone: bool) -> None:
+        """Any chunks of a block come, asked for or not."""
+        chunks &= bitfield.full(LAYOUT.chunk_count(block))
+        come = {(block, chunk) for chunk in bitfield.indices(chunks)}
+        arrival = self.requests.arrived(key, bytes([key]), block, chunks, self.now, alone=alone)
+        accepted = {(block, chunk) for chunk in bitfield.indices(arrival.accepted)}
+        assert accepted <= come
+        assert come & self.owed[key] <= accepted, "what we asked for and still wanted is taken"
+        assert arrival.owed == len(come & self.owed[key])
+        if alone:
+            assert accepted <= self.owed[key], "on parole, nothing is taken unasked"
+        self.owed[key] -= come
+        cancelled = {
+            (other, (block, chunk)) for other, which in arrival.cancel for chunk in bitfield.indices(which)
+        }
+        assert cancelled == {
+            (other, chunk) for other, theirs in self.owed.items() for chunk in theirs & accepted
+        }
+        for other, chunk in cancelled:
+            self.owed[other].remove(chunk)
+        assert arrival.complete == bool(arrival.accepted and self.requests.verifying >> block & 1)
+
+    @precondition(lambda self: any(self.owed.values()))
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
+        """Somebody delivers what it owes: the usual case, which chance alone would rarely try."""
+        key = data.draw(st.sampled_from([key for key, theirs in self.owed.items() if theirs]))
+        block = data.draw(st.sampled_from(sorted({block for block, _ in self.owed[key]})))
+        self.arrive(key, block, sum(1 << chunk for b, chunk in self.owed[key] if b == block), False)
+
+    @rule(key=KEYS, block=BLOCK, chunk=st.integers(0, 2), odd=st.sampled_from([0, 0, 0, 1]))
+    def reject(self, key: int, block: int, chunk: int, odd: int) -> None:
+        request = Request(block, chunk * CHUNK_SIZE + odd, CHUNK_SIZE)
+        owed = not odd and (block, chunk) in self.owed[key]
+        assert self.requests.rejected(key, request) == owed
+        if owed:
+            self.owed[key].remove((block, chunk))
+            self.disowns(key, 1 << block)
+
+    @rule(key=KEYS, blocks=BLOCKS)
+    def disowns(self, key: int, blocks: int) -> None:
+        for block in self.requests.disown(key, blocks):
+            assert blocks >> block & 1
+            self.owed[key] = {owed for owed in self.owed[key] if owed[0] != block}
+
+    @rule(key=KEYS)
+    def release(self, key: int) -> None:
+        requests, abandoned = self.requests.release(key)
+        assert {chunk_of(request) for request in requests} == self.owed[key]
+        assert not any(self.requests.in_flight >> block & 1 for block in abandoned)
+        self.owed[key] = set()
+
+    @rule(blocks=BLOCKS)
+    def make_room(self, blocks: int) -> None:
+        before = self.requests.in_flight
+        block = self.requests.make_room(blocks)
+        assert before ^ self.requests.in_flight == (0 if block is None else 1 << block)
+        assert block is None or not blocks >> block & 1
+
+    @precondition(lambda self: self.requests.verifying)
+    @rule(data=st.data(), ok=st.booleans())
+    def verified(self, data: st.DataObject, ok: bool) -> None:
+        block = data.draw(st.sampled_from(list(bitfield.indices(self.requests.verifying))))
+        senders = self.requests.verified(block, ok)
+        assert senders
+        assert senders <= {bytes([key]) for key in range(5)}
+        assert self.requests.have >> block & 1 == ok
+        if not ok and len(senders) > 1:
+            assert self.requests.suspect >> block & 1
+
+    @invariant()
+    def a_block_is_exactly_one_of_four(self) -> None:
+        r = self.requests
+        sets = (r.wanted, r.in_flight, r.verifying, r.have)
+        assert sum(blocks.bit_count() for blocks in sets) == LAYOUT.block_count
+        assert sets[0] | sets[1] | sets[2] | sets[3] == FULL
+        assert (r.in_flight | r.verifying).bit_count() <= r.max_open
+        assert set(bitfield.indices(r.in_flight)) == set(r._open)
+        assert set(bitfield.indices(r.verifying)) == set(r._senders)
+
+    @invariant()
+    def a_chunk_is_exactly_one_of_three(self) -> None:
+        for block, opened in self.requests._open.items():
+            asked = 0
+            for theirs in opened.asked.values():
+                assert theirs, "an empty debt"
+                asked |= theirs
+            assert opened.todo | asked | opened.here == bitfield.full(LAYOUT.chunk_count(block))
+            assert not opened.todo & asked
+            assert not opened.here & (opened.todo | asked)
+            assert opened.todo or asked, "a block with all its chunks is no longer open"
+            assert len(opened.asked) <= MAX_ASKED + 1
+        spare = {block for block, opened in self.requests._open.items() if opened.todo}
+        assert spare == set(self.requests._spare)
+
+    @invariant()
+    def what_is_asked_is_what_is_owed(self) -> None:
+        for key, theirs in self.owed.items():
+            asked = {
+                (block, chunk)
+                for block, opened in self.requests._open.items()
+                for chunk in bitfield.indices(opened.asked.get(key, 0))
+            }
+            assert asked == theirs
+            assert self.requests.outstanding(key) == len(theirs)
+
+    @invariant()
+    def what_is_exclusive_is_its_owners(self) -> None:
+        for opened in self.requests._open.values():
+            if opened.exclusive:
+                assert opened.owner is not None, "nobody could ever go on with it"
+                assert set(opened.asked) <= {opened.owner}
+                assert opened.senders <= {bytes([opened.owner])}
+
+    def teardown(self) -> None:
+        """Whatever happened: when the others let go, one neighbour that holds all can finish it alone."""
+        for key in self.owed:
+            self.release(key)
+        for block in bitfield.indices(self.requests.verifying):
+            self.requests.verified(block, False)
+        for _ in range(3 * LAYOUT.block_count):
+            for block, chunk in sorted(self.owed[1]):
+                self.arrive(1, block, 1 << chunk, True)
+            for block in bitfield.indices(self.requests.verifying):
+                assert len(self.requests.verified(block, True)) >= 1
+            self.asks(1, FULL, 5, first, alone=True)
+        assert self.requests.complete
+
+
+TestLedger = Ledger.TestCase

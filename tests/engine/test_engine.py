@@ -1,0 +1,346 @@
+"""One engine's comings and goings: greetings, twins, dials, silence, timers. Fetching and serving have
+tests of their own (`test_downloads`, `test_uploads`)."""
+
+from itertools import pairwise, permutations
+
+import pytest
+from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, both, piece, request
+
+from minibit.address import PeerAddress
+from minibit.engine.effects import Announce, Dial, Finished, HangUp, Send
+from minibit.engine.engine import (
+    CLIENT,
+    HANDSHAKE_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    MAX_NEIGHBOURS,
+    REANNOUNCE_SECONDS,
+    SILENCE_SECONDS,
+)
+from minibit.engine.uploads import MAX_QUEUE
+from minibit.wire import messages as m
+from minibit.wire.extended import ExtendedHandshake
+
+HELLO = m.Extended(0, ExtendedHandshake(client=CLIENT, port=5000, queue=MAX_QUEUE, name="me").encode())
+GREETING = m.Handshake(INFO_HASH, OWN_ID)
+LOW, HIGH = b"a" * 20, b"z" * 20  # peer ids below and above our own
+
+
+def told(*peers: tuple[str, int, bytes | None]) -> list[PeerAddress]:
+    return [PeerAddress(f"peer{port}", ip, port, peer_id) for ip, port, peer_id in peers]
+
+
+# --- greetings
+
+
+def test_we_greet_first_whom_we_dialled() -> None:
+    stage = Stage()
+    assert stage.connect(1, outgoing=True) == [Send(1, (GREETING,))]
+    assert stage.greet(1) == [Send(1, (m.HaveNone(),)), Send(1, (HELLO,))]
+
+
+def test_who_dialled_us_greets_first() -> None:
+    stage = Stage()
+    assert stage.connect(1) == []
+    assert stage.greet(1) == [Send(1, (GREETING,)), Send(1, (m.HaveNone(),)), Send(1, (HELLO,))]
+
+
+@pytest.mark.parametrize(
+    ("have", "fast", "said"),
+    [
+        (0, True, [m.HaveNone()]),
+        (FULL, True, [m.HaveAll()]),
+        (0b1, True, [m.Bitfield(b"\x80")]),
+        (0, False, []),
+        (FULL, False, [m.Bitfield(b"\xff")]),
+        (0b1, False, [m.Bitfield(b"\x80")]),
+    ],
+)
+def test_we_tell_our_blocks_first(have: int, fast: bool, said: list[m.Message]) -> None:
+    stage = Stage(have=have)
+    stage.connect(1)
+    stage.greet(1, fast=fast)
+    assert stage.heard(1) == [GREETING, *said, *([HELLO] if fast else [])]
+
+
+def test_who_a_neighbour_is() -> None:
+    stage = Stage()
+    stage.connect(1)
+    stage.greet(1)
+    assert stage.neighbour(1).label == "10.0.0.1:6881"
+    said = ExtendedHandshake(client="Other 1.0", queue=50, name="bia")
+    stage.says(1, m.Extended(0, said.encode()))
+    them = stage.neighbour(1)
+    assert (them.label, them.client, them.queue_limit, them.minibit) == ("bia", "Other 1.0", 50, True)
+    stage.note(
+        stage.engine.peers_found([PeerAddress("bianca", "10.0.0.1", 6881, them.peer_id, True)], stage.now)
+    )
+    assert (them.label, them.origin) == ("bianca", True)
+
+
+def test_a_malformed_hello_costs_the_connection() -> None:
+    stage = Stage()
+    stage.puppet(1)
+    assert stage.says(1, m.Extended(0, b"i1e")) == [HangUp(1, "extended handshake is not a dictionary")]
+
+
+def test_small_talk_needs_no_answer() -> None:
+    stage = Stage()
+    stage.puppet(1)
+    assert stage.says(1, m.KeepAlive(), m.Port(6881), m.SuggestPiece(0), m.Extended(7, b"anything")) == []
+
+
+def test_another_share_is_another_matter() -> None:
+    stage = Stage()
+    stage.connect(1)
+    assert stage.greet(1, info_hash=b"?" * 20) == [HangUp(1, "asks for another share")]
+    assert stage.engine.neighbours == {}
+
+
+def test_after_a_hang_up_nothing_of_the_same_read_counts() -> None:
+    stage = Stage()
+    stage.connect(1)
+    effects = stage.says(1, m.Handshake(b"?" * 20, b"x" * 20), m.HaveAll(), m.Unchoke(), piece(0))
+    assert effects == [HangUp(1, "asks for another share")]
+    assert stage.engine.received(1, [m.Interested()], stage.now) == []
+    assert stage.engine.flushed(1, 5, stage.now) == []
+    assert stage.engine.disconnected(1, stage.now) == []
+
+
+# --- ourselves
+
+
+def test_we_learn_our_own_address_by_dialling_it() -> None:
+    stage = Stage()
+    (dial,) = stage.note(stage.engine.peers_found(told(("10.0.0.9", 5000, None)), stage.now))
+    assert dial == Dial(("10.0.0.9", 5000))
+    stage.connect(1, outgoing=True, address=("10.0.0.9", 5000))
+    stage.connect(2)
+    # The end that accepted answers the greeting, so that the end that dialled learns whom it reached.
+    assert stage.greet(2, peer_id=OWN_ID) == [Send(2, (GREETING,))]
+    assert stage.greet(1, peer_id=OWN_ID) == [HangUp(1, "that is ourselves")]
+    stage.leaves(2)
+    assert stage.engine.neighbours == {}
+    assert not any(isinstance(effect, Dial) for effect in stage.wait(300.0))
+    assert stage.engine.peers_found(told(("10.0.0.9", 5000, None)), stage.now) == []
+
+
+def test_a_stranger_that_claims_to_be_us_gets_nowhere() -> None:
+    stage = Stage(have=FULL)
+    stage.connect(1)
+    stage.greet(1, peer_id=OWN_ID)
+    assert stage.says(1, m.HaveAll(), m.Interested(), request(0)) == [HangUp(1, "that is ourselves")]
+    stage.connect(2)
+    stage.greet(2, peer_id=OWN_ID)
+    assert HangUp(2, "no handshake") in stage.wait(HANDSHAKE_SECONDS + 2)
+
+
+# --- twins
+
+
+@pytest.mark.parametrize(
+    ("peer_id", "first_outgoing", "kept"),
+    [(HIGH, True, 1), (HIGH, False, 2), (LOW, True, 2), (LOW, False, 1)],
+)
+def test_of_two_connections_the_one_that_the_lower_id_dialled_stays(
+    peer_id: bytes, first_outgoing: bool, kept: int
+) -> None:
+    stage = Stage()
+    stage.connect(1, outgoing=first_outgoing)
+    stage.connect(2, outgoing=not first_outgoing)
+    stage.greet(1, peer_id=peer_id)
+    stage.greet(2, peer_id=peer_id)
+    assert list(stage.engine.neighbours) == [kept]
+    assert stage.hung_up == {3 - kept: "a second connection to the same peer"}
+
+
+@pytest.mark.parametrize("outgoing", [True, False])
+def test_a_second_connection_the_same_way_is_refused(outgoing: bool) -> None:
+    stage = Stage()
+    for key in (1, 2):
+        stage.connect(key, outgoing=outgoing)
+        stage.greet(key, peer_id=HIGH)
+    assert list(stage.engine.neighbours) == [1]
+
+
+MEETING = [("accept", 1), ("answer", 1), ("accept", 2), ("answer", 2)]
+ORDERS = [
+    order
+    for order in permutations(MEETING)
+    if all(order.index(("accept", wire)) < order.index(("answer", wire)) for wire in (1, 2))
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_both_sides_keep_the_same_one_whatever_comes_first(order: list[tuple[str, int]]) -> None:
+    dialler, accepter = {1: LOW, 2: HIGH}, {1: HIGH, 2: LOW}
+    sides = {who: Stage(peer_id=who) for who in (LOW, HIGH)}
+    for who, stage in sides.items():
+        for wire in (1, 2):
+            stage.connect(wire, outgoing=dialler[wire] == who)
+    answered: set[int] = set()
+    for event, wire in order:
+        far, near = sides[accepter[wire]], sides[dialler[wire]]
+        if event == "accept":
+            far.greet(wire, peer_id=dialler[wire])
+            answered |= {wire} & set(far.engine.neighbours)
+        elif wire in answered:
+            near.greet(wire, peer_id=accepter[wire])
+        else:
+            near.leaves(wire)
+    for here, there in ((sides[LOW], sides[HIGH]), (sides[HIGH], sides[LOW])):
+        for wire in here.hung_up:
+            there.leaves(wire)
+    assert [list(stage.engine.neighbours) for stage in sides.values()] == [[1], [1]]
+
+
+# --- dials
+
+
+def test_a_dial_leads_to_a_neighbour() -> None:
+    stage = Stage()
+    found = told(("10.0.0.1", 6881, HIGH), ("10.0.0.2", 6881, None))
+    dials = [Dial(("10.0.0.1", 6881)), Dial(("10.0.0.2", 6881))]
+    assert stage.note(stage.engine.peers_found(found, stage.now)) == dials
+    assert stage.engine.dial_failed(("10.0.0.2", 6881), stage.now) == []
+    stage.puppet(1, outgoing=True, peer_id=HIGH)
+    assert stage.neighbour(1).label == "peer6881"
+    assert [e for e in stage.wait(3.0) if isinstance(e, Dial)] == [Dial(("10.0.0.2", 6881))]
+
+
+def test_whoever_is_connected_already_is_not_dialled() -> None:
+    stage = Stage()
+    stage.puppet(1, peer_id=HIGH)
+    assert stage.engine.peers_found(told(("10.0.0.7", 7000, HIGH)), stage.now) == []
+
+
+def test_a_lost_neighbour_is_dialled_again() -> None:
+    stage = Stage()
+    stage.engine.peers_found(told(("10.0.0.1", 6881, HIGH)), stage.now)
+    stage.puppet(1, outgoing=True, peer_id=HIGH)
+    stage.leaves(1)
+    assert [e for e in stage.wait(5.0) if isinstance(e, Dial)] == [Dial(("10.0.0.1", 6881))]
+
+
+def test_who_hangs_up_at_once_is_not_dialled_for_ever() -> None:
+    stage = Stage()
+    stage.note(stage.engine.peers_found(told(("10.0.0.1", 6881, None)), stage.now))
+    dials = 1
+    for key in range(1, 200):
+        stage.connect(key, outgoing=True)
+        stage.greet(key, info_hash=b"?" * 20)
+        dials += sum(isinstance(effect, Dial) for effect in stage.wait(60.0))
+        if dials == key:
+            break
+    assert dials < 10
+
+
+def test_idle_strangers_yield_to_newcomers() -> None:
+    stage = Stage()
+    stage.puppet(1, have=1)
+    stage.puppet(2)
+    for key in range(3, MAX_NEIGHBOURS + 1):
+        stage.connect(key)  # and says nothing
+    stage.wait(2.0)
+    assert stage.connect(61) == [HangUp(3, "we are full")]
+    stage.wait(60.0)
+    while len(stage.engine.neighbours) < MAX_NEIGHBOURS:
+        stage.connect(100 + len(stage.engine.neighbours))
+    assert stage.connect(62) == [HangUp(2, "we are full")], "who is of no use yields, who has wares stays"
+    assert 1 in stage.engine.neighbours
+
+
+def test_neighbours_are_bounded() -> None:
+    stage = Stage()
+    for key in range(1, MAX_NEIGHBOURS + 1):
+        stage.puppet(key)
+    assert stage.connect(60, outgoing=True)[-1] == HangUp(60, "we are full")
+    assert stage.connect(61) == [HangUp(61, "we are full")]
+    assert stage.engine.peers_found(told(("10.9.9.9", 1, None)), stage.now) == []
+    stage.leaves(1)
+    assert [e for e in stage.wait(1.0) if isinstance(e, Dial)] == [Dial(("10.9.9.9", 1))]
+
+
+def test_alone_it_asks_the_tracker_for_company() -> None:
+    stage = Stage()
+    asked = [e for e in stage.wait(4 * REANNOUNCE_SECONDS) if isinstance(e, Announce)]
+    assert asked == [Announce("no neighbours")] * 4
+    stage.puppet(1)
+    assert not any(isinstance(e, Announce) for e in stage.wait(60.0))
+
+
+# --- silence
+
+
+def test_who_does_not_greet_is_not_waited_for() -> None:
+    stage = Stage()
+    stage.connect(1)
+    stage.connect(2, outgoing=True)
+    assert HangUp(1, "no handshake") not in stage.wait(HANDSHAKE_SECONDS)
+    late = stage.wait(2.0)
+    assert HangUp(1, "no handshake") in late
+    assert HangUp(2, "no handshake") in late
+
+
+def test_keep_alives_when_we_have_nothing_to_say() -> None:
+    stage = Stage()
+    stage.puppet(1)
+    said = [stage.now]
+    for _ in range(60):
+        stage.says(1, m.KeepAlive())
+        said += [stage.now for effect in stage.wait(10.0) if effect == Send(1, (m.KeepAlive(),))]
+    gaps = [later - earlier for earlier, later in pairwise(said)]
+    assert len(gaps) == 5
+    assert all(abs(gap - KEEP_ALIVE_SECONDS) <= 10 for gap in gaps)  # told apart in steps of 10 s
+
+
+def test_what_is_flushed_keeps_alive_too() -> None:
+    stage = Stage(have=FULL)
+    stage.puppet(1, interested=True)
+    stage.says(1, request(0))
+    for _ in range(10):
+        stage.flushed(1, 100)
+        stage.says(1, m.KeepAlive())
+        assert stage.wait(KEEP_ALIVE_SECONDS / 2) == []
+
+
+def test_who_says_nothing_for_three_minutes_is_gone() -> None:
+    stage = Stage()
+    stage.puppet(1)
+    stage.puppet(2)
+    stage.wait(SILENCE_SECONDS - 1)
+    stage.says(2, m.KeepAlive())
+    stage.wait(3.0)
+    assert list(stage.engine.neighbours) == [2]
+    assert stage.hung_up == {1: "silent for 181 s"}
+
+
+# --- completion
+
+
+def test_the_last_block_finishes_the_download_once() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=0b1, unchokes=True)
+    stage.says(1, *both(0))
+    stage.wait(2.0)
+    effects = stage.verified(0)
+    assert [e for e in effects if not isinstance(e, Send)] == [Finished(), Announce("complete")]
+    assert stage.engine.completed_at == stage.now
+    assert sum(isinstance(effect, Finished) for effect in stage.effects) == 1
+
+
+def test_a_seed_is_complete_from_the_start() -> None:
+    stage = Stage(have=FULL)
+    assert stage.engine.completed_at == stage.now
+    assert Finished() not in stage.wait(20.0)
+
+
+# --- always
+
+
+def test_the_next_deadline_moves_on() -> None:
+    stage = Stage(have=FULL, upload_limit=20_000.0)
+    for key in range(1, 8):
+        stage.puppet(key, interested=True)
+        stage.says(key, *(request(block, chunk) for block in range(8) for chunk in range(2)))
+    stage.wait(30.0)  # asserts that every waking is later than the one before
+    assert stage.engine.next_deadline(stage.now) > stage.now

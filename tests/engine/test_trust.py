@@ -1,0 +1,190 @@
+"""Whom a download trusts, through the engine: unasked data, corrupt blocks, strikes, bans and parole."""
+
+import pytest
+from fakes.puppets import FULL, Stage, both, piece, reject, request
+
+from minibit.engine.blocks import ENDGAME_AGE
+from minibit.engine.downloads import EXCLUSIVE_SECONDS, MAX_STRIKES, MAX_UNASKED, SNUB_SECONDS
+from minibit.engine.effects import Discard, Effect, HangUp, Send, Store
+from minibit.torrent.layout import CHUNK_SIZE
+from minibit.wire import messages as m
+
+# --- unasked
+
+
+def test_who_sends_what_nobody_asked_for_is_hung_up_on() -> None:
+    stage = Stage(have=0b1)
+    stage.puppet(1, have=FULL)
+    for count in range(MAX_UNASKED):
+        assert stage.says(1, piece(count % 8)) == []
+    assert stage.says(1, piece(1)) == [HangUp(1, "sends what nobody asked for")]
+
+
+def test_nobody_slips_a_chunk_into_what_others_supply() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=FULL, unchokes=True)
+    stage.puppet(2, have=FULL)
+    assert stage.says(2, piece(0, 1)) == []
+    assert stage.neighbour(2).unasked == 1
+
+
+def test_what_was_on_its_way_when_its_sender_choked_us_is_welcome() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=FULL, unchokes=True, fast=False)
+    stage.says(1, m.Choke())
+    assert stage.says(1, piece(0, 1)) == [Store(0, [piece(0, 1)])]
+
+
+@pytest.mark.parametrize("begin", [5, 1, 2 * CHUNK_SIZE - 100])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_stray_piece_does_not_spoil_what_is_there(begin: int, first: bool) -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=FULL, unchokes=True)
+    stray = m.Piece(0, begin, b"!" * 100)
+    run = [stray, piece(0, 0)] if first else [piece(0, 0), stray]
+    effects = stage.says(1, *run)
+    assert [e for e in effects if isinstance(e, Store)] == [Store(0, [piece(0, 0)])]
+    assert stage.neighbour(1).unasked == 1
+
+
+def test_a_long_piece_does_not_pass_for_a_chunk() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=FULL, unchokes=True)
+    effects = stage.says(1, piece(0, 0, 2 * CHUNK_SIZE), piece(0, 0))
+    assert [e for e in effects if isinstance(e, Store)] == [Store(0, [piece(0, 0)])]
+
+
+# --- corrupt blocks
+
+
+def spoil(stage: Stage, block: int, *keys: int) -> list[Effect]:
+    """These puppets supply a block, a chunk each or both, that turns out wrong."""
+    for chunk in range(2):
+        stage.says(keys[chunk % len(keys)], piece(block, chunk))
+    return stage.verified(block, False)
+
+
+def test_a_corrupt_block_is_fetched_again() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=FULL, unchokes=True)
+    stage.heard(1)
+    assert spoil(stage, 0, 1) == [Send(1, (request(0, 0), request(0, 1)))]
+    assert stage.engine.downloads.corrupt == 1
+    assert stage.engine.requests.have == FULL ^ 0b1
+
+
+def test_two_corrupt_blocks_of_its_own_get_a_neighbour_banned() -> None:
+    stage = Stage()
+    stage.puppet(1, have=FULL, unchokes=True)
+    assert MAX_STRIKES == 2
+    spoil(stage, 0, 1)
+    assert stage.hung_up == {}
+    spoil(stage, 1, 1)
+    assert stage.hung_up == {1: "sent 2 corrupt blocks, the last one block 1"}
+    assert stage.engine.addresses.bans == 1
+    stage.connect(2)
+    stage.greet(2, peer_id=b"\1" * 20)
+    assert stage.hung_up[2] == "banned"
+
+
+def test_strikes_outlive_the_connection() -> None:
+    stage = Stage()
+    for key in (1, 2):
+        stage.puppet(key, have=FULL, unchokes=True, peer_id=b"L" * 20)
+        stage.says(key, *both(key))
+        stage.leaves(key)
+        stage.verified(key, False)
+    assert stage.engine.addresses.bans == 1
+    stage.connect(3)
+    stage.greet(3, peer_id=b"L" * 20)
+    assert stage.hung_up == {3: "banned"}
+
+
+def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_found_guilty() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.puppet(1, have=FULL, unchokes=True)
+    stage.puppet(2, have=FULL, unchokes=True)
+    stage.wait(ENDGAME_AGE + 1)  # in endgame both are asked for both chunks
+    spoil(stage, 0, 1, 2)
+    assert set(stage.engine.downloads.suspects) == {stage.neighbour(1).peer_id, stage.neighbour(2).peer_id}
+    assert stage.engine.addresses.bans == 0
+    stage.heard(2)
+    # The block is now fetched from one alone. Neighbour 1, the liar, is asked first, and lies.
+    assert stage.engine.requests.outstanding(1) == 2
+    assert stage.asked(2) == []
+    spoil(stage, 0, 1)
+    spoil(stage, 0, 1)
+    assert stage.hung_up == {1: "sent 2 corrupt blocks, the last one block 0"}
+    assert stage.asked(2) == [(0, 0), (0, 1)]
+    stage.says(2, *both(0))
+    stage.verified(0)
+    assert stage.neighbour(2).peer_id not in stage.engine.downloads.suspects
+    assert stage.engine.requests.complete
+
+
+def test_on_parole_nothing_is_taken_unasked() -> None:
+    stage = Stage()
+    stage.puppet(1, have=FULL, unchokes=True)
+    stage.puppet(2, have=FULL)
+    stage.engine.downloads.suspects[stage.neighbour(2).peer_id or b""] = None
+    assert stage.says(2, piece(0, 0)) == []
+    assert stage.neighbour(2).unasked == 1
+
+
+@pytest.mark.parametrize("how", ["chokes", "rejects", "chokes plainly", "falls silent", "leaves"])
+def test_a_block_under_suspicion_is_not_lost_with_who_was_to_supply_it(how: str) -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    stage.engine.requests.suspect = 0b1
+    stage.puppet(1, have=FULL, fast=how != "chokes plainly", unchokes=True)
+    stage.puppet(2, have=FULL, unchokes=True)
+    stage.says(1, piece(0, 0))
+    stage.heard(2)
+    match how:
+        case "chokes" | "chokes plainly":
+            effects = stage.says(1, m.Choke())
+        case "rejects":
+            effects = stage.says(1, reject(0, 1))
+        case "falls silent":
+            effects = stage.wait(SNUB_SECONDS + 1)
+        case _:
+            effects = stage.leaves(1)
+    assert Discard(0) in effects
+    assert stage.asked(2) == [(0, 0), (0, 1)]
+
+
+def test_when_everybody_is_on_parole_what_was_left_half_done_is_begun_anew() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    for key in (1, 2):
+        stage.puppet(key, have=FULL, unchokes=True)
+        stage.engine.downloads.suspects[stage.neighbour(key).peer_id or b""] = None
+    assert stage.engine.requests.outstanding(1) == 2
+    stage.says(1, piece(0, 0))
+    stage.leaves(1)
+    assert stage.asked(2) == [(0, 0), (0, 1)]
+
+
+def test_suspicion_outlives_the_connection() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    liar = b"-XX0000-" + b"l" * 12
+    stage.puppet(1, have=FULL, unchokes=True, peer_id=liar)
+    stage.puppet(2, have=FULL, unchokes=True)
+    stage.wait(ENDGAME_AGE + 1)
+    stage.says(1, piece(0, 0))
+    stage.says(2, piece(0, 1))
+    stage.leaves(1)
+    stage.verified(0, ok=False)
+    assert liar in stage.engine.downloads.suspects
+
+
+def test_an_exclusive_block_is_taken_from_who_drips_it() -> None:
+    stage = Stage(have=FULL ^ 0b1)
+    suspect = b"-XX0000-" + b"s" * 12
+    stage.engine.downloads.suspects[suspect] = None
+    stage.puppet(1, have=FULL, unchokes=True, peer_id=suspect)
+    stage.says(1, piece(0, 0))
+    stage.puppet(3, have=FULL, unchokes=True)
+    assert stage.asked(3) == []
+    effects = stage.wait(EXCLUSIVE_SECONDS + 1)
+    assert Discard(0) in effects
+    assert Send(1, (m.Cancel(0, CHUNK_SIZE, CHUNK_SIZE),)) in effects
+    assert stage.asked(3) == [(0, 0), (0, 1)]

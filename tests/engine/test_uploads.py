@@ -1,0 +1,374 @@
+"""Serving, through the engine: slots, queues, limits, fairness, and what an origin shows."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+from fakes.puppets import BLOCKS, FULL, Stage, cancel, reject, request
+
+from minibit import bitfield
+from minibit.engine.effects import HangUp, Send, Upload
+from minibit.engine.offers import Offers
+from minibit.engine.uploads import BATCH, BURST_SECONDS, MAX_QUEUE, MAX_REFUSALS, MAX_UNSENT
+from minibit.strategies.choking_manager import FIXED_SLOTS, ROUND_SECONDS
+from minibit.torrent.layout import CHUNK_SIZE, Layout
+from minibit.wire import messages as m
+
+LONG = Layout(2000 * CHUNK_SIZE, 50 * CHUNK_SIZE)
+LONG_FULL = (1 << LONG.block_count) - 1
+EVERYTHING = [request(block, chunk) for block in range(8) for chunk in range(2)]
+
+
+def long_requests(count: int) -> list[m.Request]:
+    return [request(place // 50 % 40, place % 50) for place in range(count)]
+
+
+def seed(**options: float) -> Stage:
+    return Stage(have=FULL, **options)
+
+
+# --- slots
+
+
+def test_the_interested_are_unchoked_at_once() -> None:
+    stage = seed()
+    stage.puppet(1)
+    assert stage.says(1, m.Interested()) == [Send(1, (m.Unchoke(),))]
+    assert stage.neighbour(1).unchoked_since == stage.now
+    assert stage.says(1, m.Interested()) == [], "saying so again changes nothing"
+    assert stage.says(1, m.NotInterested()) == [Send(1, (m.Choke(),))]
+    assert stage.says(1, m.NotInterested()) == []
+
+
+def test_slots_are_few_and_never_empty_while_somebody_waits() -> None:
+    stage = seed()
+    for key in range(1, 9):
+        stage.puppet(key, interested=True)
+    holders = [key for key, neighbour in stage.engine.neighbours.items() if neighbour.unchoked]
+    assert len(holders) == FIXED_SLOTS + 1
+    stage.leaves(holders[0])
+    now_held = [key for key, neighbour in stage.engine.neighbours.items() if neighbour.unchoked]
+    assert len(now_held) == FIXED_SLOTS + 1
+    assert set(holders[1:]) < set(now_held)
+
+
+def test_a_round_every_ten_seconds_passes_the_optimistic_slot_on() -> None:
+    stage = seed()
+    for key in range(1, 10):
+        stage.puppet(key, interested=True)
+    held = stage.engine.uploads.slots
+    seen = {held.optimistic}
+    for _ in range(30):
+        stage.wait(ROUND_SECONDS)
+        for key in range(1, 10):
+            stage.says(key, m.KeepAlive())
+        slots = stage.engine.uploads.slots
+        assert slots.optimistic != held.optimistic
+        held = slots
+        seen.add(slots.optimistic)
+        assert {k for k, n in stage.engine.neighbours.items() if n.unchoked} == {
+            *slots.fixed,
+            slots.optimistic,
+        }
+    assert len(seen) > 3
+
+
+def test_a_neighbour_that_never_told_its_blocks_is_known_once_it_wants_ours() -> None:
+    stage = seed()
+    stage.puppet(1, fast=False)
+    assert not stage.neighbour(1).known
+    assert stage.says(1, m.Interested()) == [Send(1, (m.Unchoke(),))]
+
+
+# --- queues
+
+
+def test_what_is_asked_is_sent_in_order() -> None:
+    stage = seed()
+    stage.puppet(1, interested=True)
+    asked = [request(3, 1), request(3, 0), request(0, 0)]
+    assert stage.says(1, *asked) == [Upload(1, tuple(asked))]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_choked_are_refused(fast: bool) -> None:
+    stage = seed()
+    stage.puppet(1, fast=fast)
+    answer = [Send(1, (reject(0), reject(1)))] if fast else []
+    assert stage.says(1, request(0), request(1)) == answer
+
+
+def test_what_we_do_not_have_is_refused() -> None:
+    stage = Stage(have=0b1)
+    stage.puppet(1, interested=True)
+    assert stage.says(1, request(0), request(1)) == [Send(1, (reject(1),)), Upload(1, (request(0),))]
+
+
+def test_a_choke_drops_what_waits_and_says_so() -> None:
+    stage = seed(upload_limit=CHUNK_SIZE)
+    stage.puppet(1, interested=True)
+    stage.says(1, *EVERYTHING[:4])
+    dropped = (reject(0, 1), reject(1), reject(1, 1))
+    assert stage.says(1, m.NotInterested()) == [Send(1, (m.Choke(),)), Send(1, dropped)]
+    stage.wait(10.0)
+    assert stage.served(1) == EVERYTHING[:1], "nothing leaves but what had left before"
+
+
+def test_a_choke_of_a_plain_neighbour_drops_in_silence() -> None:
+    stage = seed(upload_limit=1.0)
+    stage.puppet(1, interested=True, fast=False)
+    stage.says(1, *EVERYTHING[:4])
+    assert stage.says(1, m.NotInterested()) == [Send(1, (m.Choke(),))]
+
+
+def test_a_cancelled_request_is_rejected_and_not_sent() -> None:
+    stage = seed(upload_limit=CHUNK_SIZE)
+    stage.puppet(1, interested=True)
+    stage.says(1, *EVERYTHING[:3])
+    assert stage.says(1, cancel(0, 1)) == [Send(1, (reject(0, 1),))]
+    assert stage.says(1, cancel(0, 0)) == [], "on its way already"
+    assert stage.says(1, cancel(5, 0)) == [], "never asked for"
+    stage.wait(10.0)
+    assert stage.served(1) == [request(0), request(1)]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_flood_of_requests_is_bounded(fast: bool) -> None:
+    stage = Stage(have=LONG_FULL, layout=LONG, upload_limit=1.0)
+    stage.puppet(1, interested=True, fast=fast)
+    stage.says(1, *long_requests(MAX_QUEUE))
+    waiting = len(stage.neighbour(1).queue)
+    effects = stage.says(1, *long_requests(100))
+    if fast:
+        assert len(stage.neighbour(1).queue) == MAX_QUEUE
+        assert sum(len(e.messages) for e in effects if isinstance(e, Send)) == waiting + 100 - MAX_QUEUE
+    else:
+        assert effects == [HangUp(1, f"asks for more than {MAX_QUEUE} chunks at once")]
+
+
+def test_who_asks_on_for_what_it_is_refused_is_hung_up_on() -> None:
+    stage = seed()
+    stage.puppet(1)
+    answers = 0
+    while 1 in stage.engine.neighbours:
+        effects = stage.says(1, *EVERYTHING)
+        answers += sum(len(effect.messages) for effect in effects if isinstance(effect, Send))
+        assert answers <= MAX_REFUSALS + len(EVERYTHING), "answers pile up if it does not read them"
+    assert stage.hung_up == {1: "asks on for what it is refused"}
+
+
+def test_refusals_count_only_in_a_row() -> None:
+    stage = seed()
+    stage.puppet(1)
+    for _ in range(MAX_REFUSALS // 50):
+        stage.says(1, m.NotInterested(), *EVERYTHING * 6)
+        stage.says(1, m.Interested(), request(0))
+        stage.flushed(1, CHUNK_SIZE)
+    assert stage.hung_up == {}
+
+
+# --- grants
+
+
+def test_a_grant_is_served_while_choking() -> None:
+    stage = seed()
+    stage.puppet(1)
+    effects = stage.note(stage.engine.granted(b"\1" * 20, 0b101, stage.now))
+    assert effects == [Send(1, (m.AllowedFast(0), m.AllowedFast(2)))]
+    assert stage.says(1, request(0), request(1), request(2)) == [
+        Send(1, (reject(1),)),
+        Upload(1, (request(0), request(2))),
+    ]
+
+
+def test_a_grant_may_come_before_its_peer() -> None:
+    stage = seed()
+    stage.engine.granted(b"\1" * 20, 0b10, stage.now)
+    stage.connect(1)
+    stage.greet(1)
+    assert stage.heard(1)[-1] == m.AllowedFast(1)
+    stage.engine.revoked(b"\1" * 20)
+    stage.connect(2)
+    stage.leaves(1)
+    stage.greet(2, peer_id=b"\1" * 20)
+    assert not any(isinstance(message, m.AllowedFast) for message in stage.heard(2))
+
+
+def test_a_grant_survives_a_choke() -> None:
+    stage = seed(upload_limit=1.0)
+    stage.puppet(1, interested=True)
+    stage.note(stage.engine.granted(b"\1" * 20, 0b1, stage.now))
+    stage.says(1, request(7), request(0), request(1), request(0, 1))
+    effects = stage.says(1, m.NotInterested())
+    assert effects == [Send(1, (m.Choke(),)), Send(1, (reject(1),))]
+    assert list(stage.neighbour(1).queue) == [request(0), request(0, 1)]
+
+
+def test_a_plain_neighbour_is_not_told_of_its_grant() -> None:
+    stage = seed()
+    stage.puppet(1, fast=False)
+    assert stage.engine.granted(b"\1" * 20, 0b1, stage.now) == []
+
+
+# --- the shell's share
+
+
+def test_the_shell_never_holds_much() -> None:
+    stage = Stage(have=LONG_FULL, layout=LONG)
+    stage.puppet(1, interested=True)
+    effects = stage.says(1, *long_requests(500))
+    sizes = [sum(c.length for c in e.chunks) for e in effects if isinstance(e, Upload)]
+    assert sizes == [BATCH] * (MAX_UNSENT // BATCH)
+    assert stage.wait(30.0) == []
+    assert stage.flushed(1, BATCH) == [Upload(1, tuple(long_requests(500)[64:96]))]
+    assert stage.engine.uploads.total == BATCH
+
+
+def test_neighbours_take_turns() -> None:
+    stage = Stage(have=LONG_FULL, layout=LONG, upload_limit=10 * CHUNK_SIZE)
+    for key in (1, 2, 3):
+        stage.puppet(key, interested=True)
+        stage.says(key, *long_requests(200))
+    stage.wait(30.0)
+    served = Counter(effect.key for effect in stage.effects if isinstance(effect, Upload))
+    assert max(served.values()) - min(served.values()) <= 2
+
+
+def test_turns_are_kept_without_a_limit_too() -> None:
+    stage = Stage(have=LONG_FULL, layout=LONG)
+    for key in (1, 2, 3):
+        stage.puppet(key, interested=True)
+    for key in (1, 2, 3):
+        stage.says(key, *long_requests(300))
+    rng = Random(1)
+    for _ in range(60):
+        stage.flushed(rng.choice([1, 2, 3]), BATCH)
+    assert [len(stage.served(key)) for key in (1, 2, 3)] == [300, 300, 300]
+
+
+@pytest.mark.parametrize("limit", [10_000.0, 100_000.0, 3_000_000.0])
+def test_the_limit_is_honest_at_every_moment(limit: float) -> None:
+    stage = Stage(have=LONG_FULL, layout=LONG, upload_limit=limit)
+    began = stage.now
+    for key in (1, 2):
+        stage.puppet(key, interested=True)
+    burst = max(CHUNK_SIZE, limit * BURST_SECONDS) + CHUNK_SIZE
+    sent = 0
+    for _ in range(150):
+        for key in (1, 2):
+            if len(stage.neighbour(key).queue) < 200:
+                stage.says(key, *long_requests(300))
+        stage.wait(0.1)
+        for key in (1, 2):
+            count = sum(chunk.length for chunk in stage.served(key))
+            sent += count
+            stage.flushed(key, count)
+        assert sent <= limit * (stage.now - began) + burst
+    assert sent >= 0.95 * limit * (stage.now - began) - burst, "nor is it wasted"
+
+
+# --- what an origin shows
+
+
+def origin(**options: float) -> Stage:
+    return seed(offering=True, **options)
+
+
+def offers_of(stage: Stage) -> Offers:
+    offers = stage.engine.uploads.offers
+    assert offers is not None
+    return offers
+
+
+def shown(stage: Stage, key: int) -> list[int]:
+    """The blocks that the puppet was told of since."""
+    return [message.index for message in stage.heard(key) if isinstance(message, m.Have)]
+
+
+def test_an_origin_shows_a_newcomer_one_block_to_want() -> None:
+    stage = origin()
+    stage.connect(1)
+    stage.greet(1)
+    told = stage.heard(1)
+    assert m.HaveNone() in told
+    assert sum(isinstance(message, m.Have) for message in told) == 1
+
+
+def test_an_origin_offers_each_block_to_one_neighbour() -> None:
+    stage = origin()
+    for key in (1, 2, 3):
+        stage.puppet(key)
+    offered = []
+    for key in (1, 2, 3):
+        stage.says(key, m.Interested())
+        offered += bitfield.indices(offers_of(stage)._open[key].pending)
+    assert len(offered) == len(set(offered)) == 6
+
+
+def test_when_nothing_is_lacking_everybody_sees_everything() -> None:
+    stage = origin()
+    stage.connect(1)
+    stage.greet(1)
+    stage.connect(2)
+    stage.greet(2)
+    before = {key: shown(stage, key) for key in (1, 2)}
+    stage.says(1, m.Bitfield(bitfield.to_wire(0b0000_1111, BLOCKS)))
+    stage.says(2, m.Bitfield(bitfield.to_wire(0b1111_0000, BLOCKS)))
+    for key, holds in ((1, range(4)), (2, range(4, 8))):
+        assert set(before[key]) | set(shown(stage, key)) | set(holds) == set(range(8))
+    stage.connect(3)
+    stage.greet(3)
+    assert m.HaveAll() in stage.heard(3)
+
+
+def test_a_granted_block_is_shown_and_allowed() -> None:
+    stage = origin()
+    stage.puppet(1)
+    (effect,) = stage.note(stage.engine.granted(b"\1" * 20, 0b11, stage.now))
+    assert isinstance(effect, Send)
+    assert set(effect.messages) >= {m.AllowedFast(0), m.AllowedFast(1)}
+
+
+def test_a_choked_neighbours_offers_go_to_others() -> None:
+    stage = origin()
+    for key in (1, 2):
+        stage.puppet(key, interested=True)
+    offers = offers_of(stage)
+    before = offers._open[1].pending
+    assert before
+    stage.says(1, m.NotInterested())
+    assert offers._open[1].pending == 0
+    assert before & offers.lacking(0) == before
+
+
+def test_what_was_offered_to_who_leaves_is_lacking_again() -> None:
+    stage = origin()
+    stage.puppet(1, interested=True)
+    assert offers_of(stage).lacking(0) != FULL
+    stage.leaves(1)
+    assert offers_of(stage).lacking(0) == FULL
+
+
+@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("fast", [True, False])
+def test_an_origin_feeds_a_lone_neighbour_everything(tells: bool, fast: bool) -> None:
+    # Many clients do not tell those who have a block that they have it too.
+    stage = origin()
+    stage.connect(1)
+    stage.greet(1, fast=fast)
+    if fast:
+        stage.says(1, m.HaveNone())
+    seen: set[int] = set()
+    got: set[int] = set()
+    for _ in range(60):
+        stage.wait(1.0)
+        seen.update(shown(stage, 1))
+        wanted = sorted(seen - got)
+        stage.says(1, m.Interested() if wanted else m.NotInterested())
+        if wanted and stage.neighbour(1).unchoked:
+            stage.says(1, request(wanted[0], 0), request(wanted[0], 1))
+            stage.flushed(1, sum(chunk.length for chunk in stage.served(1)))
+            got.add(wanted[0])
+            if tells:
+                stage.says(1, m.Have(wanted[0]))
+    assert got == set(range(8))

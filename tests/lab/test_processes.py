@@ -1,0 +1,204 @@
+"""Starting and ending processes, with programs of a few lines in the place of `minibit`."""
+
+import asyncio
+import json
+import shlex
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from minibit.errors import MinibitError, UsageError
+from minibit.lab import processes
+from minibit.lab.processes import SwarmProcesses, SwarmSettings
+from minibit.peer.tracker_client import TrackerClient
+
+PATIENCE = 20.0
+
+T = TypeVar("T")
+
+
+def bounded(work: Callable[[], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with asyncio.timeout(PATIENCE):
+            return await work()
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def impostor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a shell script in the place of the Python that would run `minibit`."""
+
+    def install(script: str) -> None:
+        path = tmp_path / "impostor"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(path))
+
+    return install
+
+
+def unheard(_percent: int, _whole: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def swarm(tmp_path: Path, peers: int = 2) -> SwarmProcesses:
+    (tmp_path / "kept").mkdir()
+    return SwarmProcesses(
+        SwarmSettings(peers, tmp_path / "film.bin", tmp_path / "kept"), tell=lambda line: pytest.fail(line)
+    )
+
+
+@pytest.mark.parametrize("peers", [1, 12, 13, 100])
+def test_every_peer_has_its_own_name(tmp_path: Path, peers: int) -> None:
+    names = swarm(tmp_path, peers).names
+    assert len(set(names)) == peers
+    assert "origin" not in names
+    assert "tracker" not in names, "its log would be the tracker's"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (2, UsageError, "no such film: check the path"),
+        (1, MinibitError, "the tracker did not start: no such film: check the path"),
+    ],
+)
+def test_a_tracker_that_does_not_start_says_why(
+    tmp_path: Path, impostor: Callable[[str], None], code: int, kind: type[MinibitError], words: str
+) -> None:
+    impostor(f"echo 'minibit: no such film: check the path' >&2; exit {code}")
+    started = swarm(tmp_path)
+
+    with pytest.raises(MinibitError) as caught:
+        bounded(lambda: started.start(unheard))
+
+    started.stop()
+    assert type(caught.value) is kind
+    assert str(caught.value) == words
+
+
+def test_a_tracker_that_says_nothing_at_all(tmp_path: Path, impostor: Callable[[str], None]) -> None:
+    impostor("exit 3")
+    started = swarm(tmp_path)
+    with pytest.raises(MinibitError, match="did not start: exit code 3"):
+        bounded(lambda: started.start(unheard))
+    started.stop()
+
+
+def test_what_a_process_is_asked_for(tmp_path: Path, impostor: Callable[[str], None]) -> None:
+    impostor('echo "$@" >&2; exit 1')
+    (tmp_path / "kept").mkdir()
+    settings = SwarmSettings(
+        1, tmp_path / "film.bin", tmp_path / "kept", block_size=16384, upload_limit=1e6, grant="20-20", seed=4
+    )
+    started = SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
+    with pytest.raises(MinibitError) as caught:
+        bounded(lambda: started.start(unheard))
+    started.stop()
+    words = str(caught.value)
+    assert "-m minibit tracker --json --port 0 --share" in words
+    for option in (
+        "--grant 20-20",
+        "--choking tit-for-tat",
+        "--upload-limit 1000000",
+        "--seed 4",
+        "--block-size 16384",
+        "--until-eof",
+    ):
+        assert option in words
+
+
+@pytest.mark.parametrize(
+    "stubborn",
+    [
+        "cat >/dev/null",  # ends when it is asked to
+        "exec sleep 600",  # obeys SIGTERM only
+        "trap '' TERM INT; while :; do sleep 0.1; done",  # obeys nothing
+    ],
+)
+def test_no_process_survives_however_stubborn_it_is(
+    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, stubborn: str
+) -> None:
+    monkeypatch.setattr(processes, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "INSIST_SECONDS", 0.2)
+    alive = tmp_path / "alive"
+    impostor(f"touch {alive}; {stubborn}")
+    started = swarm(tmp_path)
+
+    async def give_up() -> None:
+        starting = asyncio.create_task(started.start(unheard))
+        while not alive.exists():
+            await asyncio.sleep(0.01)
+        starting.cancel()
+        # A thread still waits for the first words of the process: that must not stop us.
+        await asyncio.to_thread(started.stop)
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+    bounded(give_up)
+
+
+def test_a_tracker_that_hashes_says_how_far_it_is(
+    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
+    go_on = tmp_path / "go on"
+    impostor(f"echo 'hashing: 42%' >&2; while ! [ -e '{go_on}' ]; do sleep 0.01; done; exit 1")
+    started = swarm(tmp_path)
+    heard: list[tuple[int, int]] = []
+
+    def hear(percent: int, whole: int) -> None:
+        heard.append((percent, whole))
+        go_on.touch()
+
+    with pytest.raises(MinibitError):
+        bounded(lambda: started.start(hear))
+    started.stop()
+    assert set(heard) == {(42, 100)}
+
+
+def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+    started = swarm(tmp_path)
+    (tmp_path / "kept" / "tracker.log").mkdir()
+    with pytest.raises(UsageError, match=r"--dir: cannot write to .*kept.*Is a directory"):
+        bounded(lambda: started.start(unheard))
+    started.stop()
+
+
+def test_a_tracker_that_ended_is_given_up_after_a_minute(
+    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        nobody = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    ready = json.dumps({"url": nobody, "origin_port": 7})
+    impostor(f"echo '{ready}'; echo 'minibit: the disk fell out' >&2; exit 1")
+    monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "RESTART_SECONDS", 0.1)
+    monkeypatch.setattr(TrackerClient, "torrent", lambda _: None)
+    (tmp_path / "kept").mkdir()
+    told: list[str] = []
+    started = SwarmProcesses(
+        SwarmSettings(0, tmp_path / "a film.bin", tmp_path / "kept", seed=3), tell=told.append
+    )
+
+    async def watch() -> None:
+        await started.start(unheard)
+        assert started._tracker is not None
+        await asyncio.to_thread(started._tracker.process.wait)
+        await started.watch(lambda _: pytest.fail("there is nobody to show"))
+
+    with pytest.raises(MinibitError, match=r"has ended \(the disk fell out\) .*tracker\.log") as caught:
+        bounded(watch)
+    started.stop()
+    assert caught.value.exit_code == 1
+    (line,) = told
+    assert line.startswith("the tracker has ended (the disk fell out), peers go on; within a minute, ")
+    words = shlex.split(line.partition("again: ")[2])
+    assert words[:6] == ["minibit", "tracker", "--port", nobody.rpartition(":")[2], "--origin-port", "7"]
+    assert words[words.index("--share") + 1] == str(tmp_path / "a film.bin")
+    assert words[words.index("--seed") + 1] == "3"

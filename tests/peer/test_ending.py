@@ -1,0 +1,156 @@
+"""How a command ends early: by a signal, by the end of its standard input, and with which exit code."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from threading import Event
+from types import SimpleNamespace
+
+import pytest
+
+from minibit.peer.ending import Interrupt
+
+
+class Work:
+    """Something that takes for ever, and tidies up."""
+
+    def __init__(self, *, when_begun: object = None) -> None:
+        self.tidied = False
+        self._when_begun = when_begun
+
+    async def run(self) -> None:
+        try:
+            if callable(self._when_begun):
+                self._when_begun()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            self.tidied = True
+
+
+def guarded(interrupt: Interrupt, work: Work, *, until_eof: bool = False) -> int:
+    async def bounded() -> int:
+        async with asyncio.timeout(20):
+            return await interrupt.guard(work.run(), until_eof=until_eof)
+
+    return asyncio.run(bounded())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_work_tidily(number: signal.Signals, code: int) -> None:
+    before = signal.getsignal(number)
+    interrupt, work = Interrupt(), Work(when_begun=lambda: os.kill(os.getpid(), number))
+    assert guarded(interrupt, work) == code
+    assert work.tidied
+    assert interrupt.event.is_set()
+    assert signal.getsignal(number) == before
+
+
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """SIGHUP's handler is put back, whatever the test makes of it."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
+def test_a_closed_terminal_ends_the_work_tidily() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    work = Work(when_begun=lambda: os.kill(os.getpid(), signal.SIGHUP))
+    assert guarded(Interrupt(), work) == 129
+    assert work.tidied
+
+
+@pytest.mark.usefixtures("hangup")
+def test_under_nohup_a_closed_terminal_ends_nothing() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interrupt = Interrupt()
+
+    def hang_up_then_end() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        asyncio.get_running_loop().call_later(0.05, interrupt.end, 7)
+
+    assert guarded(interrupt, Work(when_begun=hang_up_then_end)) == 7
+
+
+def test_a_second_signal_changes_nothing() -> None:
+    interrupt = Interrupt()
+    work = Work(when_begun=lambda: (interrupt.end(130), interrupt.end(143)))
+    assert guarded(interrupt, work) == 130
+    assert work.tidied
+
+
+def test_a_second_ctrl_c_ends_the_process_but_not_an_echo_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    interrupt = Interrupt()
+    for number, now in [(signal.SIGTERM, 0.0), (signal.SIGINT, 5.0), (signal.SIGINT, 5.1)]:
+        interrupt._signalled(number, lambda now=now: now)
+    assert (exits, interrupt.code) == ([], 143)
+    interrupt._signalled(signal.SIGINT, lambda: 6.0)
+    assert exits == [130]
+
+
+def test_work_that_ends_by_itself_is_a_success() -> None:
+    async def done() -> None:
+        await asyncio.sleep(0)
+
+    interrupt = Interrupt()
+    assert asyncio.run(interrupt.guard(done())) == 0
+    assert not interrupt.event.is_set()
+
+
+def test_an_error_of_the_work_is_not_hidden() -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(Interrupt().guard(broken()))
+
+
+def test_a_cancellation_that_nobody_asked_for_is_not_taken_for_one() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(Interrupt().guard(cancelled()))
+
+
+@pytest.fixture
+def standard_input(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The writing end of what is standard input for this test."""
+    reader, writer = os.pipe()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: reader))
+    yield writer
+    os.close(reader)
+
+
+@pytest.fixture
+def leaving(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Set when the process would end itself if its goodbyes hung, which ends no test."""
+    event = Event()
+    monkeypatch.setattr(Interrupt, "_leave_anyway", lambda _: event.set())
+    return event
+
+
+def test_the_end_of_standard_input_ends_the_work(standard_input: int, leaving: Event) -> None:
+    def swarm_ends() -> None:
+        os.write(standard_input, b"what is written is of no interest")
+        os.close(standard_input)
+
+    interrupt, work = Interrupt(), Work(when_begun=swarm_ends)
+    assert guarded(interrupt, work, until_eof=True) == 0
+    assert work.tidied
+    assert leaving.wait(5)
+
+
+def test_no_standard_input_is_its_end(monkeypatch: pytest.MonkeyPatch, leaving: Event) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert guarded(Interrupt(), work := Work(), until_eof=True) == 0
+    assert work.tidied
+    assert leaving.wait(5)

@@ -1,0 +1,317 @@
+"""One peer against a real tracker and its origin, on one loop: joining, completing, leaving, coming back."""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import pytest
+
+from minibit.disk.share import from_path
+from minibit.errors import TrackerUnreachableError, UsageError
+from minibit.net.listener import listen
+from minibit.peer.ending import Interrupt
+from minibit.peer.peer import Peer, PeerSettings, default_host, new_peer_id
+from minibit.peer.tracker_client import Listing, NameTakenError, TrackerClient
+from minibit.serve.service import TrackerService, TrackerSettings
+
+PATIENCE = 30.0
+SIZE = 100_000
+
+T = TypeVar("T")
+
+
+class Asked:
+    """A peer, and all that it has told its user."""
+
+    def __init__(self, tracker: str, folder: Path, name: str = "ana", **options: Any) -> None:
+        self.told: list[str] = []
+        self.interrupt = Interrupt()
+        settings = PeerSettings(name, 0, tracker, folder, **{"leave_when_done": True, **options})
+        self.peer = Peer(
+            settings, tell=self.told.append, progress=lambda _done, _total: None, interrupt=self.interrupt
+        )
+
+    def said(self, words: str) -> bool:
+        return any(words in line for line in self.told)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["asyncio.Task[None]"]:
+        task = asyncio.create_task(self.peer.run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, UsageError):
+                await task
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source" / "film.bin"
+    path.parent.mkdir()
+    path.write_bytes(Random(11).randbytes(SIZE))
+    return path
+
+
+@asynccontextmanager
+async def tracking(source: Path, **options: Any) -> AsyncIterator[tuple[TrackerService, str]]:
+    """A tracker that shares `source`, and its URL."""
+    ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    service = TrackerService(from_path(source, block_size=16384), TrackerSettings(port=0, **options))
+    task = asyncio.create_task(service.run(lambda port, _: ready.set_result(port)))
+    try:
+        await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+        yield service, f"http://127.0.0.1:{ready.result()}"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def bounded(work: Callable[[], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with asyncio.timeout(PATIENCE):
+            return await work()
+
+    return asyncio.run(run())
+
+
+async def until(look: Callable[[], Any]) -> None:
+    while not look():
+        await asyncio.sleep(0.01)
+
+
+def test_a_peer_joins_completes_and_leaves(source: Path, tmp_path: Path) -> None:
+    async def join() -> Asked:
+        async with tracking(source) as (service, url):
+            ana = Asked(url, tmp_path / "ana")
+            assert not ana.peer.trading
+            await ana.peer.run()
+            assert service.view().peers == (), "it said goodbye"
+            return ana
+
+    ana = bounded(join)
+    assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
+    assert ana.peer.complete
+    view = ana.peer.view()
+    assert [line.split(" with the tracker at ")[0] for line in ana.told[:1]] == ["registered as ana"]
+    assert ana.told[1] == f"listening on port {view.port}"
+    assert ana.told[2].startswith(f"granted {view.granted.bit_count()} (")
+    assert ana.told[2].endswith(" of 7 blocks; 0 on disk")
+    assert ana.told[3].startswith("complete: all 7 blocks verified after ")
+    assert len(ana.told) == 4
+
+
+def test_a_name_that_cannot_be_leaves_nothing_behind(source: Path, tmp_path: Path) -> None:
+    async def join() -> None:
+        async with tracking(source) as (_, url):
+            dead = TrackerClient(
+                url, name="ana", bt_id=b"-XX0000-dead-as-dust", port=int(url[-5:].strip(":"))
+            )
+            await asyncio.to_thread(dead.register, 0)
+            dead.close()
+            for name in ("Origin", "ana"):  # where `ana` should be, somebody answers: the tracker
+                with pytest.raises(UsageError):
+                    await Asked(url, tmp_path / "new", name).peer.run()
+
+    bounded(join)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_swarm_may_live_on_ipv6(source: Path, tmp_path: Path) -> None:
+    try:
+        listen("::1", 0).close()
+    except UsageError:
+        pytest.skip("no IPv6 loopback here")
+
+    async def join() -> None:
+        async with tracking(source, host="::1") as (_, url):
+            await Asked(url.replace("127.0.0.1", "[::1]"), tmp_path / "ana").peer.run()
+
+    bounded(join)
+    assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
+
+
+def test_a_peer_that_has_everything_fetches_nothing(source: Path) -> None:
+    async def join() -> Asked:
+        async with tracking(source) as (_, url):
+            ana = Asked(url, source.parent)
+            await ana.peer.run()
+            return ana
+
+    ana = bounded(join)
+    assert ana.said("of 7 blocks; 7 on disk")
+    assert ana.told[-1] == "complete: every block was on disk already"
+    view = ana.peer.view()
+    assert (view.figures.resumed, view.figures.downloaded) == (7, 0)
+
+
+def test_a_damaged_block_is_fetched_again(source: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "ana" / "film.bin"
+    copy.parent.mkdir()
+    damaged = bytearray(source.read_bytes())
+    damaged[3 * 16384 + 5] ^= 1
+    copy.write_bytes(damaged)
+
+    async def join() -> Asked:
+        async with tracking(source) as (_, url):
+            ana = Asked(url, copy.parent)
+            await ana.peer.run()
+            return ana
+
+    ana = bounded(join)
+    assert ana.said("of 7 blocks; 6 on disk")
+    view = ana.peer.view()
+    assert (view.figures.resumed, view.figures.verified, view.figures.downloaded) == (6, 1, 16384)
+    assert copy.read_bytes() == source.read_bytes()
+
+
+def test_a_name_that_is_in_use(source: Path, tmp_path: Path) -> None:
+    async def collide() -> None:
+        async with tracking(source) as (service, url):
+            first = Asked(url, tmp_path / "first", leave_when_done=False)
+            async with first.running() as task:
+                await until(lambda: first.peer.complete)
+                second = Asked(url, tmp_path / "second")
+                with pytest.raises(NameTakenError, match=r"'ana' is active at .*choose another name"):
+                    await second.peer.run()
+                assert not task.done()
+                assert [row.name for row in service.view().peers] == ["ana"]
+
+    bounded(collide)
+
+
+def test_the_name_of_a_dead_process_is_taken_over(source: Path, tmp_path: Path) -> None:
+    async def inherit() -> Asked:
+        async with tracking(source) as (_, url):
+            with closing(listen("127.0.0.1", 0)) as nobody:
+                port = nobody.getsockname()[1]
+            dead = TrackerClient(url, name="ana", bt_id=b"-XX0000-dead-as-dust", port=port)
+            await asyncio.to_thread(dead.register, 0)
+            dead.close()
+            ana = Asked(url, tmp_path / "ana")
+            await ana.peer.run()
+            return ana
+
+    assert bounded(inherit).peer.complete
+
+
+def test_a_peer_that_the_tracker_has_forgotten_registers_again(source: Path, tmp_path: Path) -> None:
+    def forget(url: str) -> None:
+        with urllib.request.urlopen(url + "/listar_peers?brief=1", timeout=5) as reply:
+            peers = json.load(reply)["peers"]
+        body = json.dumps(next(peer for peer in peers if peer["peer_id"] == "ana")).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url + "/desconectar_peer", body, headers)
+        with urllib.request.urlopen(request, timeout=5):
+            pass
+
+    async def be_forgotten() -> None:
+        async with tracking(source) as (service, url):
+            ana = Asked(url, tmp_path / "ana", leave_when_done=False)
+            async with ana.running():
+                await until(lambda: ana.peer.complete)
+                ana.peer._granted = 0
+                await asyncio.to_thread(forget, url)
+                await until(lambda: ana.said("the tracker had forgotten us: registered again"))
+                (row,) = service.view().peers
+                assert row.blocks.bit_count() == 7, "and it said what it holds"
+                view = ana.peer.view()
+                assert view.granted.bit_count() == row.given > 0
+
+    bounded(be_forgotten)
+
+
+def test_a_tracker_that_shares_something_else_now_ends_the_peer(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def return_to_another_share() -> None:
+        async with tracking(source) as (_, url):
+            ana = Asked(url, tmp_path / "ana", leave_when_done=False)
+            other = from_path(source, block_size=32768).metainfo
+            async with ana.running() as task:
+                await until(lambda: ana.peer.complete)
+                monkeypatch.setattr(TrackerClient, "torrent", lambda _: other)
+                monkeypatch.setattr(TrackerClient, "heartbeat", lambda *_: Listing(False, (), 1.0))
+                with pytest.raises(UsageError, match="something else now"):
+                    await task
+
+    bounded(return_to_another_share)
+
+
+def test_leaving_while_the_tracker_is_told_of_completion(source: Path, tmp_path: Path) -> None:
+    """Completion and the announcement of it come at the same moment; neither may outlive the peer."""
+
+    async def join_again_and_again() -> None:
+        async with tracking(source) as (_, url):
+            for number in range(5):
+                await Asked(url, tmp_path / str(number), f"peer{number}").peer.run()
+
+    bounded(join_again_and_again)
+
+
+def test_no_tracker_in_the_time_allowed(tmp_path: Path) -> None:
+    with closing(listen("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    ana = Asked(url, tmp_path / "ana", timeout=0.1)
+
+    with pytest.raises(TrackerUnreachableError, match=r"gave up after 0\.1 s: no answer from the tracker"):
+        bounded(ana.peer.run)
+
+    assert ana.said("is it running there? Trying again in 0.1 s")
+    assert not (tmp_path / "ana").exists()
+
+
+def test_looking_for_a_tracker_ends_at_once_when_interrupted(tmp_path: Path) -> None:
+    with closing(listen("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    ana = Asked(url, tmp_path / "ana")
+
+    async def interrupt() -> int:
+        async def when_retried() -> None:
+            await until(lambda: ana.said("Trying again in 1.0 s"))
+            ana.interrupt.end(130)
+
+        ending = asyncio.create_task(when_retried())
+        code = await ana.interrupt.guard(ana.peer.run())
+        await ending
+        return code
+
+    assert bounded(interrupt) == 130
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"picking": "best"}, "unknown picking strategy"), ({"choking": "best"}, "unknown choking strategy")],
+)
+def test_what_cannot_be_is_refused_before_a_port_is_taken(
+    tmp_path: Path, options: dict[str, str], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        bounded(Asked("http://127.0.0.1:1", tmp_path / "ana", **options).peer.run)
+
+
+@pytest.mark.parametrize(
+    ("tracker", "host"),
+    [
+        ("http://127.0.0.1:5000", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("http://[::1]:5000", "::1"),
+        ("http://192.168.1.7:5000", "0.0.0.0"),
+        ("tracker.example", "0.0.0.0"),
+        ("http://127.example:80", "0.0.0.0"),
+    ],
+)
+def test_a_peer_listens_as_far_as_its_tracker_reaches(tracker: str, host: str) -> None:
+    assert default_host(tracker) == host
+
+
+def test_every_wire_id_is_new() -> None:
+    ids = {new_peer_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(each) == 20 and each.startswith(b"-MB") for each in ids)

@@ -1,0 +1,158 @@
+"""Where words and tables go: a terminal, a pipe, or one JSON document."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from minibit.screen import display as live
+from minibit.screen.display import PLAIN_SECONDS, Display
+
+
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that a test turns by hand."""
+    hands = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: hands.now))
+    return hands
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    return Terminal()
+
+
+def test_a_document_stands_alone() -> None:
+    out = io.StringIO()
+    with Display(as_json=True, out=out) as display:
+        display.tell("starting")
+        display.show(lambda _: "table", lambda: ["line"])
+        display.progress("hashing")(1, 2)
+        display.final(lambda: "table", lambda: ["line"])
+        display.document({"name": "cé"})
+    assert out.getvalue() == json.dumps({"name": "cé"}, ensure_ascii=False) + "\n"
+
+
+def test_a_document_is_for_those_who_asked() -> None:
+    out = io.StringIO()
+    with Display(out=out) as display:
+        display.document({"name": "x"})
+    assert out.getvalue() == ""
+
+
+def test_words_reach_a_pipe_as_they_are() -> None:
+    out = io.StringIO()
+    words = "sharing :heart: [bold]film[/bold] 12.0 MiB " + "long " * 60
+    with Display(out=out) as display:
+        display.tell(words)
+    assert out.getvalue() == words + "\n"
+
+
+def test_a_pipe_is_told_seldom_and_the_same_thing_once(clock: SimpleNamespace) -> None:
+    out = io.StringIO()
+    asked: list[float] = []
+
+    def plain() -> list[str]:
+        asked.append(clock.now)
+        return ["ana 1%", "bia 2%" if len(asked) < 3 else "bia 3%"]
+
+    with Display(out=out) as display:
+        for _ in range(10):
+            display.show(lambda _: pytest.fail("drawn for nobody"), plain)
+            clock.now += PLAIN_SECONDS / 4
+    assert asked == [1000.0, 1000.0 + PLAIN_SECONDS, 1000.0 + 2 * PLAIN_SECONDS]
+    assert out.getvalue() == "ana 1%\nbia 2%\nana 1%\nbia 3%\n"
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_last_word_in_a_pipe_is_not_held_back() -> None:
+    out = io.StringIO()
+    with Display(out=out) as display:
+        display.show(lambda _: "", lambda: ["ana 99%"])
+        display.final(lambda: "", lambda: ["ana complete"])
+    assert out.getvalue() == "ana 99%\nana complete\n"
+
+
+def test_a_long_step_in_a_pipe_speaks_now_and_then(clock: SimpleNamespace) -> None:
+    out = io.StringIO()
+    with Display(out=out) as display:
+        progress = display.progress("hashing")
+        for done in range(0, 101, 10):
+            progress(done, 100)
+            clock.now += PLAIN_SECONDS / 4
+    assert out.getvalue() == "hashing: 40%\nhashing: 80%\n"
+
+
+def test_a_terminal_gets_a_table_that_fits_and_its_cursor_back(terminal: Terminal) -> None:
+    room: list[int] = []
+
+    def draw(lines: int) -> str:
+        room.append(lines)
+        return f"frame {len(room)}"
+
+    with Display(out=terminal) as display:
+        assert display.live
+        display.show(draw, lambda: pytest.fail("lines on a terminal"))
+        display.tell("a [line] above :heart:")
+        display.show(draw, lambda: pytest.fail("lines on a terminal"))
+    shown = terminal.getvalue()
+    assert room == [29, 29]
+    assert "frame 1" in shown
+    assert "frame 2" in shown
+    assert "a [line] above :heart:" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor stays hidden"
+
+
+def test_the_terminal_is_left_as_it_was_after_an_error(terminal: Terminal) -> None:
+    def work() -> None:
+        with Display(out=terminal) as display:
+            display.show(lambda _: "frame", list)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    shown = terminal.getvalue()
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def test_a_bar_does_not_outlive_its_display(terminal: Terminal) -> None:
+    with Display(out=terminal) as display:
+        display.progress("hashing")(1, 2)
+    shown = terminal.getvalue()
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def test_with_json_progress_goes_to_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(live, "PLAIN_SECONDS", 0.0)
+    with Display(as_json=True) as display:
+        display.progress("hashing")(21, 50)
+        display.document({"done": True})
+    assert capsys.readouterr() == ('{"done": true}\n', "hashing: 42%\n")
+
+
+def test_a_bar_comes_once_and_goes(terminal: Terminal) -> None:
+    with Display(out=terminal) as display:
+        progress = display.progress("checking")
+        for done in (0, 1, 2, 2):
+            progress(done, 2)
+        shown = terminal.getvalue()
+        assert shown.count("\x1b[?25l") == 1
+        assert shown.count("\x1b[?25h") == 1
+        display.progress("nothing to check")(0, 0)
+        assert terminal.getvalue() == shown
+    assert "checking" in shown
+    assert "100%" in shown

@@ -1,0 +1,339 @@
+"""The tracker over HTTP, rule by rule of the contract, with Flask's own test client."""
+
+import json
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from minibit import bitfield
+from minibit.serve import app as tracker_app
+from minibit.serve.app import MAX_BODY, create_app
+from minibit.snapshot import Figures, SwarmStatus
+from minibit.torrent import bencode, metainfo
+from minibit.tracker.swarm import Tracker
+
+COUNT = 20
+SHARE = metainfo.build("aula é.bin", [((), COUNT * 16384)], 16384, bytes(20 * COUNT), folder=False)
+ID = bytes(range(20))
+
+
+@pytest.fixture
+def tracker() -> Tracker:
+    return Tracker(
+        SHARE,
+        clock=lambda: 50.0,
+        unix=lambda: 1000.0,
+        rng=Random(7),
+        own_address={"192.168.1.4": "192.0.2.1"}.get,
+    )
+
+
+@pytest.fixture
+def client(tracker: Tracker) -> Iterator[FlaskClient]:
+    with create_app(tracker).test_client() as client:
+        yield client
+
+
+def post(client: FlaskClient, path: str, **body: object) -> TestResponse:
+    return client.post(path, json=body)
+
+
+def register(client: FlaskClient, name: str, port: int = 5001, **more: object) -> Any:
+    reply = post(client, "/registrar_peer", peer_id=name, porta=port, **more)
+    assert reply.status_code == 200
+    return reply.json
+
+
+def refused(reply: TestResponse, status: int) -> str:
+    """The `mensagem` of an error in the contract's form."""
+    assert reply.status_code == status
+    assert reply.mimetype == "application/json"
+    document = reply.json
+    assert document is not None
+    assert document["status"] == "erro"
+    message = document["mensagem"]
+    assert isinstance(message, str)
+    assert message
+    return message
+
+
+# The contract, as existing MiniBit peers use it
+
+
+def test_registrar_peer(client: FlaskClient) -> None:
+    register(client, "bia", 5002, blocks=[1, 2])
+    reply = register(client, "ana", ip="127.0.0.1", blocks=[])
+    assert reply["status"] == "sucesso"
+    assert "ana" in reply["mensagem"]
+    assert 6 <= len(reply["blocos_iniciais"]) <= 10
+    assert reply["concedidos"] == reply["blocos_iniciais"] == sorted(set(reply["blocos_iniciais"]))
+    assert reply["intervalo"] == 1.0
+    (peer,) = reply["peers"]
+    assert peer | {"bt_id": 0, "origin": 0} == {
+        "peer_id": "bia",
+        "ip": "127.0.0.1",
+        "porta": 5002,
+        "timestamp": 1000.0,
+        "blocks": [1, 2],
+        "bt_id": 0,
+        "origin": 0,
+    }
+    again = register(client, "ana")
+    assert again["blocos_iniciais"] == []
+    assert again["concedidos"] == reply["concedidos"]
+
+
+def test_listar_peers(client: FlaskClient) -> None:
+    register(client, "ana", blocks=[0])
+    register(client, "bia", 5002)
+    reply = client.get("/listar_peers?peer_id=bia", json={"blocks": [3, 19]}).json
+    assert reply is not None
+    assert (reply["total"], reply["registrado"]) == (1, True)
+    assert [(peer["peer_id"], peer["blocks"]) for peer in reply["peers"]] == [("ana", [0])]
+    everyone = client.get("/listar_peers").json
+    assert everyone is not None
+    assert {peer["peer_id"]: peer["blocks"] for peer in everyone["peers"]} == {"ana": [0], "bia": [3, 19]}
+    assert (everyone["total"], everyone["registrado"]) == (2, False)
+
+
+def test_a_full_list_is_never_cut(client: FlaskClient) -> None:
+    for number in range(120):
+        register(client, f"p{number}", 5000 + number, blocks=[number % COUNT])
+    reply = client.get("/listar_peers?peer_id=p0").json
+    assert reply is not None
+    assert len(reply["peers"]) == reply["total"] == 119
+    numbered = client.get("/listar_peers?numwant=7").json
+    assert numbered is not None
+    assert (len(numbered["peers"]), numbered["total"]) == (7, 120)
+
+
+def test_a_full_list_beyond_all_measure_is_refused(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(client, "ana", blocks=[0, 1, 2])
+    monkeypatch.setattr(tracker_app, "MAX_LISTED", 2)
+    assert "brief=1" in refused(client.get("/listar_peers"), 400)
+    assert client.get("/listar_peers?brief=1").status_code == 200
+
+
+def test_status(client: FlaskClient) -> None:
+    register(client, "ana", blocks=[0])
+    reply = client.get("/status").json
+    assert reply is not None
+    assert (reply["status"], reply["peers_ativos"], reply["total_blocos"]) == ("ativo", 1, COUNT)
+    view = SwarmStatus.from_json(reply)
+    assert (view.share, view.info_hash, view.rows[0].blocks) == ("aula é.bin", SHARE.info_hash.hex(), 1)
+
+
+def test_desconectar_peer(client: FlaskClient) -> None:
+    register(client, "ana")
+    reply = post(client, "/desconectar_peer", peer_id="ana")
+    assert reply.json is not None
+    assert reply.json["status"] == "sucesso"
+    refused(post(client, "/desconectar_peer", peer_id="ana"), 404)
+    refused(post(client, "/desconectar_peer"), 400)
+
+
+# What our own peers add
+
+
+def test_our_peers_speak_briefly(client: FlaskClient) -> None:
+    register(client, "bia", 5002, bt_id="ab" * 20, bitfield="c00000")
+    reply = register(client, "ana", bt_id=ID.hex())
+    assert reply["peers"] == [
+        {
+            "peer_id": "bia",
+            "ip": "127.0.0.1",
+            "porta": 5002,
+            "timestamp": 1000.0,
+            "bt_id": "ab" * 20,
+            "origin": False,
+        }
+    ]
+    body = {"bt_id": ID.hex(), "bitfield": "000010", "figures": Figures(uploaded=9).to_json()}
+    beat = client.get("/listar_peers?peer_id=ana&brief=1", json=body).json
+    assert beat == {"total": 1, "registrado": True, "intervalo": 1.0, "peers": reply["peers"]}
+    status = client.get("/status").json
+    assert status is not None
+    ana, bia = status["peers"]
+    assert (ana["bitfield"], ana["uploaded"], bia["bitfield"]) == ("000010", 9, "c00000")
+
+
+def test_a_brief_list_has_at_most_fifty_peers(client: FlaskClient) -> None:
+    for number in range(70):
+        register(client, f"p{number}")
+    for query in ("brief=1", "brief=1&numwant=500"):
+        reply = client.get(f"/listar_peers?{query}").json
+        assert reply is not None
+        assert (len(reply["peers"]), reply["total"]) == (50, 70)
+
+
+def test_a_taken_name_names_who_has_it(client: FlaskClient) -> None:
+    register(client, "ana", 5001, bt_id="ab" * 20)
+    reply = post(client, "/registrar_peer", peer_id="ana", porta=5002, bt_id=ID.hex())
+    assert "127.0.0.1:5001" in refused(reply, 409)
+    assert reply.json is not None
+    assert (reply.json["peer"]["ip"], reply.json["peer"]["porta"]) == ("127.0.0.1", 5001)
+    register(client, "ana", 5002, bt_id=ID.hex(), substituir=True)
+
+
+def test_a_claimed_address_counts_from_nearby_only(client: FlaskClient) -> None:
+    for remote, ip in (("192.168.1.4", "10.1.1.1"), ("203.0.113.9", "10.1.1.1"), ("8.8.8.8", "8.8.8.8")):
+        body = {"peer_id": remote, "porta": 5001, "ip": "10.1.1.1"}
+        client.post("/registrar_peer", json=body, environ_base={"REMOTE_ADDR": remote})
+        listing = client.get("/listar_peers", headers={"X-Forwarded-For": "1.2.3.4"}).json
+        assert listing is not None
+        assert listing["peers"][-1]["ip"] == ip
+
+
+def test_this_machine_is_told_to_others_by_its_address(client: FlaskClient) -> None:
+    register(client, "ana")
+    far = client.get("/listar_peers", environ_base={"REMOTE_ADDR": "192.168.1.4"}).json
+    assert far is not None
+    assert far["peers"][0]["ip"] == "192.0.2.1"
+
+
+# The .torrent
+
+
+def test_torrent(client: FlaskClient) -> None:
+    reply = client.get("/torrent", headers={"Host": "tracker.lan:5000"})
+    assert reply.mimetype == "application/x-bittorrent"
+    assert "attachment" in reply.headers["Content-Disposition"]
+    assert ".torrent" in reply.headers["Content-Disposition"]
+    assert metainfo.parse(reply.data) == SHARE
+    assert bencode.decode(reply.data)[b"announce"] == b"http://tracker.lan:5000/announce"
+    six = client.get("/torrent", headers={"Host": "[::1]:5000"})
+    assert bencode.decode(six.data)[b"announce"] == b"http://[::1]:5000/announce"
+
+
+@pytest.mark.parametrize("host", ["evil/..", "a b", "host:port", "user@host", "host:123456", "x" * 300])
+def test_a_host_that_is_none_gets_no_torrent(client: FlaskClient, host: str) -> None:
+    refused(client.get("/torrent", headers={"Host": host}), 400)
+
+
+# BitTorrent
+
+
+def announce(client: FlaskClient, remote: str = "10.0.0.9", **more: object) -> dict[bytes, Any]:
+    fields: dict[str, object] = {
+        "info_hash": SHARE.info_hash,
+        "peer_id": b"-qB5000-" + b"\xff" * 12,
+        "port": 6881,
+    }
+    query = "&".join(
+        f"{key}={quote(value if isinstance(value, bytes) else str(value))}"
+        for key, value in (fields | more).items()
+    )
+    reply = client.get(f"/announce?{query}", environ_base={"REMOTE_ADDR": remote})
+    assert reply.status_code == 200
+    assert reply.mimetype == "text/plain"
+    decoded: dict[bytes, Any] = bencode.decode(reply.data)
+    return decoded
+
+
+def test_announce(client: FlaskClient) -> None:
+    register(client, "ana", 258, bt_id=ID.hex())
+    reply = announce(client, remote="127.0.0.1", left=10, event="started")
+    assert reply[b"peers"] == bytes([127, 0, 0, 1, 1, 2])
+    assert (reply[b"complete"], reply[b"incomplete"]) == (0, 2)
+    listed = announce(client, remote="127.0.0.1", left=10, compact=0)[b"peers"]
+    assert listed == [{b"ip": b"127.0.0.1", b"port": 258, b"peer id": ID}]
+    seen = client.get("/listar_peers?peer_id=ana").json
+    assert seen is not None
+    assert seen["peers"][0]["peer_id"].startswith("qB5000-")
+    assert announce(client, left=0, event="stopped", remote="127.0.0.1")[b"peers"] == b""
+
+
+def test_announces_fail_as_clients_expect(client: FlaskClient) -> None:
+    assert b"/torrent" in announce(client, info_hash=bytes(20))[b"failure reason"]
+    assert b"port" in announce(client, port=0)[b"failure reason"]
+    assert set(bencode.decode(client.get("/announce").data)) == {b"failure reason"}
+    assert set(bencode.decode(client.get("/scrape?info_hash=x").data)) == {b"failure reason"}
+
+
+def test_scrape(client: FlaskClient) -> None:
+    announce(client, left=0)
+    ours = {b"complete": 1, b"downloaded": 0, b"incomplete": 0}
+    assert bencode.decode(client.get("/scrape").data) == {b"files": {SHARE.info_hash: ours}}
+    other = client.get(f"/scrape?info_hash={quote(bytes(20))}")
+    assert bencode.decode(other.data) == {b"files": {}}
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[" * 100_000, b"[1]", b'"ana"', b"\xff", b"9" * 10_000, b"null"]
+)
+@pytest.mark.parametrize("path", ["/registrar_peer", "/desconectar_peer"])
+def test_bodies_that_are_no_json_objects(client: FlaskClient, path: str, body: bytes) -> None:
+    assert "JSON" in refused(client.post(path, data=body, content_type="application/json"), 400)
+
+
+def test_what_a_web_form_can_send_changes_nothing(client: FlaskClient) -> None:
+    body = json.dumps({"peer_id": "ana", "porta": 5001})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", None):
+        for call in (
+            client.post("/registrar_peer", data=body, content_type=kind),
+            client.get("/listar_peers", data=body),
+        ):
+            assert "application/json" in refused(call, 415)
+
+
+@pytest.mark.parametrize(
+    "body", [{"blocks": [99]}, {"blocks": "x"}, {"bitfield": 1}, {"figures": 3}, {"bt_id": "x"}, []]
+)
+def test_wrong_heartbeats(client: FlaskClient, body: object) -> None:
+    refused(client.get("/listar_peers?peer_id=ana", json=body), 400)
+
+
+@pytest.mark.parametrize("numwant", ["-1", "x", "1.5", "9" * 30])
+def test_wrong_numwant(client: FlaskClient, numwant: str) -> None:
+    refused(client.get(f"/listar_peers?numwant={numwant}"), 400)
+
+
+def test_huge_bodies_unknown_addresses_and_wrong_methods(client: FlaskClient) -> None:
+    huge = client.post("/registrar_peer", data=b" " * (MAX_BODY + 1), content_type="application/json")
+    assert "2 MiB" in refused(huge, 413)
+    refused(client.get("/nowhere"), 404)
+    refused(client.get("/registrar_peer"), 405)
+    refused(client.post("/announce"), 405)
+    assert client.get("/status").status_code == 200
+
+
+def test_a_bug_is_an_answer_and_a_log_entry(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> SwarmStatus:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(tracker, "status", fail)
+    with create_app(tracker).test_client() as client:
+        refused(client.get("/status"), 500)
+    assert "GET /status failed" in caplog.text
+    assert "a bug" in caplog.text
+
+
+def test_the_index_names_every_address(client: FlaskClient) -> None:
+    reply = client.get("/")
+    assert reply.mimetype == "text/plain"
+    for path in (
+        "/torrent",
+        "/status",
+        "/registrar_peer",
+        "/listar_peers",
+        "/desconectar_peer",
+        "/announce",
+        "/scrape",
+    ):
+        assert path in reply.text
+
+
+def test_a_full_bitfield_fits_in_a_body() -> None:
+    assert len(bitfield.to_wire(0, metainfo.MAX_BLOCKS).hex()) < MAX_BODY

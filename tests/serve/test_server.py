@@ -1,0 +1,211 @@
+"""The tracker on a real socket: it serves, says what is wrong with an address, and closes without a trace."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from random import Random
+from threading import Thread, active_count
+
+import pytest
+import requests
+
+from minibit.errors import UsageError
+from minibit.serve import server as tracker_server
+from minibit.serve.app import MAX_BODY, create_app
+from minibit.serve.server import TrackerServer
+from minibit.torrent import metainfo
+from minibit.tracker.swarm import Tracker
+
+SHARE = metainfo.build("sample.bin", [((), 20 * 16384)], 16384, bytes(400), folder=False)
+LOOP = "127.0.0.1"
+
+
+def new_server(host: str = LOOP, port: int = 0) -> TrackerServer:
+    return TrackerServer(
+        create_app(Tracker(SHARE, clock=time.monotonic, unix=time.time, rng=Random(1))), host, port
+    )
+
+
+@pytest.fixture
+def server() -> Iterator[TrackerServer]:
+    server = new_server()
+    server.start()
+    yield server
+    server.close()
+
+
+def connect(server: TrackerServer) -> socket.socket:
+    return socket.create_connection((LOOP, server.port), timeout=20)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_it_serves_and_closes_the_connection(server: TrackerServer) -> None:
+    assert server.port
+    reply = requests.get(f"http://{LOOP}:{server.port}/status", timeout=20)
+    assert reply.json()["status"] == "ativo"
+    assert reply.headers["Connection"] == "close"
+
+
+def test_only_the_first_of_pipelined_requests_is_answered(server: TrackerServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+        assert read_all(connection).count(b"HTTP/1.1 200") == 1
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side ended it, politely or not, without saying anything."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"garbage\r\n\r\n", b" 400 "),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: what\r\n\r\n", b" 501 "),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", b" 431 "),
+        (b"POST /registrar_peer HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (1 << 40), b" 413 "),
+        (
+            b"POST /registrar_peer HTTP/1.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 4\r\nConnection: close\r\n\r\n{{{{",
+            b" 400 ",
+        ),
+    ],
+)
+def test_every_refusal_has_the_contracts_form(server: TrackerServer, raw: bytes, status: bytes) -> None:
+    with connect(server) as connection:
+        connection.sendall(raw)
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
+    assert status in head.split(b"\r\n")[0]
+    assert b"Content-Type: application/json" in head
+    document = json.loads(body)
+    assert document["status"] == "erro"
+    assert document["mensagem"]
+
+
+def test_a_body_that_is_too_large_is_told_so(server: TrackerServer) -> None:
+    for size in (MAX_BODY + 1, 3 * MAX_BODY):
+        reply = requests.post(
+            f"http://{LOOP}:{server.port}/registrar_peer",
+            data=b" " * size,
+            headers={"Content-Type": "application/json"},
+            timeout=20,
+        )
+        assert reply.status_code == 413
+        assert "2 MiB" in reply.json()["mensagem"]
+
+
+def test_a_client_that_sends_to_the_end_still_reads_its_refusal(server: TrackerServer) -> None:
+    size = 8 * MAX_BODY
+    with connect(server) as connection:
+        connection.sendall(
+            b"POST /registrar_peer HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
+        )
+        assert b" 413 " in read_all(connection).split(b"\r\n")[0]
+
+
+def test_slow_and_half_open_clients_are_in_nobodys_way(server: TrackerServer) -> None:
+    slow = [connect(server) for _ in range(40)]
+    try:
+        for number, connection in enumerate(slow):
+            connection.sendall(b"POST /registrar_peer HTTP/1.1\r\nContent-Length: 99\r\n\r\n{"[: number * 2])
+        assert requests.get(f"http://{LOOP}:{server.port}/status", timeout=20).ok
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_a_request_that_never_ends_is_cut_off(server: TrackerServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker_server, "REQUEST_DEADLINE", 0.0)
+    with connect(server) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+        assert is_closed(connection)
+
+
+def test_a_request_that_does_not_begin_is_cut_off_sooner(
+    server: TrackerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker_server, "HEADER_DEADLINE", 0.0)
+    with connect(server) as connection:
+        assert is_closed(connection)
+
+
+def test_one_address_keeps_only_so_many_connections(
+    server: TrackerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker_server, "MAX_FROM_HERE", 2)
+    with connect(server), connect(server), connect(server) as third:
+        assert is_closed(third)
+
+
+def test_many_clients_at_once(server: TrackerServer) -> None:
+    answered: list[int] = []
+
+    def join(number: int) -> None:
+        for attempt in range(5):
+            body = {"peer_id": f"p{number}-{attempt}", "porta": 5000 + number}
+            reply = requests.post(f"http://{LOOP}:{server.port}/registrar_peer", json=body, timeout=20)
+            answered.append(reply.status_code)
+
+    threads = [Thread(target=join, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answered == [200] * 40
+    assert requests.get(f"http://{LOOP}:{server.port}/status", timeout=20).json()["peers_ativos"] == 40
+
+
+def talk_on(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"more")
+
+
+def test_whoever_goes_on_talking_after_the_answer_is_cut_off(
+    server: TrackerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker_server, "LINGER", 0.0)
+    with connect(server) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 200")
+        with pytest.raises(OSError, match=r"reset|[Pp]ipe"):
+            talk_on(connection)
+
+
+def test_a_taken_port_names_the_remedy(server: TrackerServer) -> None:
+    with pytest.raises(UsageError, match=f"{server.port}.*choose another port"):
+        new_server(port=server.port).start()
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("host..invalid", 0), (LOOP, 70_000), (LOOP, -1), ("192.0.2.1", 0)]
+)
+def test_an_address_that_cannot_be_listened_on(host: str, port: int) -> None:
+    server = new_server(host, port)
+    with pytest.raises(UsageError):
+        server.start()
+    server.close()
+
+
+def test_closing_frees_port_threads_and_open_connections() -> None:
+    before = active_count()
+    server = new_server()
+    server.start()
+    with connect(server) as idle:
+        idle.sendall(b"GET /sta")
+        requests.get(f"http://{LOOP}:{server.port}/", timeout=20)
+        server.close()
+        server.close()
+        assert is_closed(idle)
+    with pytest.raises(ConnectionRefusedError):
+        connect(server)
+    again = new_server(port=server.port)
+    again.start()
+    again.close()
+    assert active_count() <= before

@@ -1,0 +1,169 @@
+"""Who is active: indexes that agree, expiry by kind, a bound, and fair draws."""
+
+from random import Random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from minibit.dialects.json_calls import RequestError
+from minibit.tracker.peer_manager import FOREIGN_LIFETIME, LIFETIME, PeerManager, PeerRecord
+
+
+def record(
+    name: str, bt_id: bytes | None = None, *, origin: bool = False, foreign: bool = False
+) -> PeerRecord:
+    return PeerRecord(name, "127.0.0.1", 5000, bt_id, origin=origin, foreign=foreign)
+
+
+def with_peers(*names: str, now: float = 0.0) -> PeerManager:
+    manager = PeerManager()
+    for name in names:
+        manager.add(record(name), now)
+    return manager
+
+
+def test_a_peer_is_found_by_name_and_by_id() -> None:
+    manager = PeerManager()
+    ana = record("ana", bt_id=b"a" * 20)
+    manager.add(ana, 5.0)
+    assert ana.last_heard == 5.0
+    assert manager.get("ana") is manager.by_id(b"a" * 20) is ana
+    manager.identify(ana, b"b" * 20)
+    assert manager.by_id(b"a" * 20) is None
+    assert manager.by_id(b"b" * 20) is ana
+    manager.remove(ana)
+    assert manager.get("ana") is manager.by_id(b"b" * 20) is manager.by_id(None) is None
+    assert list(manager) == []
+
+
+def test_a_silent_peer_expires_and_one_that_spoke_does_not() -> None:
+    manager = with_peers("ana", "bia", "caio")
+    ana = manager.get("ana")
+    assert ana is not None
+    manager.heard(ana, 30.0)
+    assert manager.expire(LIFETIME - 0.001) == []
+    assert [gone.name for gone in manager.expire(LIFETIME)] == ["bia", "caio"]
+    assert list(manager) == [ana]
+    assert [gone.name for gone in manager.expire(30.0 + LIFETIME)] == ["ana"]
+
+
+def test_a_foreign_client_lives_as_long_as_its_announces_are_apart() -> None:
+    manager = with_peers("ana")
+    manager.add(record("LT2110-3fa9", bt_id=b"x" * 20, foreign=True), 0.0)
+    assert [gone.name for gone in manager.expire(FOREIGN_LIFETIME - 1)] == ["ana"]
+    assert [gone.name for gone in manager.expire(FOREIGN_LIFETIME)] == ["LT2110-3fa9"]
+
+
+def test_expiry_looks_at_nobody_but_the_oldest() -> None:
+    """A clock that counts how often it is read when a peer was heard."""
+
+    class Watched(PeerRecord):
+        reads = 0
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "last_heard":
+                Watched.reads += 1
+            return super().__getattribute__(name)
+
+    manager = PeerManager()
+    for number in range(1000):
+        manager.add(Watched(f"p{number}", "127.0.0.1", 5000), float(number) / 100)
+    Watched.reads = 0
+    assert manager.expire(20.0) == []
+    assert Watched.reads <= 2
+
+
+def test_the_origin_never_expires_counts_for_nobody_and_is_always_drawn() -> None:
+    manager = with_peers("ana", "bia")
+    origin = record("origin", origin=True)
+    manager.add(origin, 0.0)
+    assert len(manager) == 2
+    assert next(iter(manager)) is origin
+    assert all(origin in manager.draw(1, Random(seed)) for seed in range(5))
+    assert manager.draw(0, Random(1)) == []
+    manager.expire(10_000.0)
+    assert list(manager) == [origin]
+    manager.remove(origin)
+    assert list(manager) == []
+
+
+def test_one_more_than_the_limit_is_refused() -> None:
+    manager = PeerManager(limit=2)
+    manager.add(record("origin", origin=True), 0.0)
+    manager.add(record("ana"), 0.0)
+    manager.add(record("bia"), 0.0)
+    with pytest.raises(RequestError, match="limit") as caught:
+        manager.add(record("caio"), 0.0)
+    assert caught.value.status == 429
+    assert manager.get("caio") is None
+    manager.expire(LIFETIME)
+    manager.add(record("caio"), LIFETIME)
+    assert len(manager) == 1
+
+
+def test_a_draw_leaves_the_asker_out_and_is_fair() -> None:
+    manager = with_peers(*(f"p{number}" for number in range(10)))
+    asker = manager.get("p3")
+    rng = Random(7)
+    seen = [drawn.name for _ in range(900) for drawn in manager.draw(1, rng, asker)]
+    assert "p3" not in seen
+    assert all(60 <= seen.count(f"p{number}") <= 140 for number in range(10) if number != 3)
+    assert len(manager.draw(50, rng, asker)) == 9
+
+
+class Churn(RuleBasedStateMachine):
+    """Peers come, speak, change ids and go in any order: the indexes agree with a plain dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.manager = PeerManager(limit=6)
+        self.model: dict[str, PeerRecord] = {}
+        self.now = 0.0
+
+    names = st.sampled_from("abcdefghij")
+
+    @rule(name=names, foreign=st.booleans())
+    def add(self, name: str, foreign: bool) -> None:
+        if name in self.model:
+            return
+        fresh = record(name, foreign=foreign, bt_id=name.encode() * 20)
+        try:
+            self.manager.add(fresh, self.now)
+        except RequestError:
+            assert len(self.model) == 6
+        else:
+            self.model[name] = fresh
+
+    @rule(name=names)
+    def hear(self, name: str) -> None:
+        if name in self.model:
+            self.manager.heard(self.model[name], self.now)
+
+    @rule(name=names)
+    def remove(self, name: str) -> None:
+        if name in self.model:
+            self.manager.remove(self.model.pop(name))
+
+    @rule(step=st.floats(0, 400))
+    def pass_time(self, step: float) -> None:
+        self.now += step
+        gone = {peer.name for peer in self.manager.expire(self.now)}
+        for name, peer in list(self.model.items()):
+            late = self.now - peer.last_heard >= (FOREIGN_LIFETIME if peer.foreign else LIFETIME)
+            assert (name in gone) == late
+            if late:
+                del self.model[name]
+
+    @invariant()
+    def indexes_agree(self) -> None:
+        assert {peer.name for peer in self.manager} == set(self.model)
+        assert len(self.manager) == len(self.model)
+        for name, peer in self.model.items():
+            assert self.manager.get(name) is self.manager.by_id(peer.bt_id) is peer
+        assert {p.name for p in self.manager.draw(10, Random(1))} == set(self.model)
+
+
+TestChurn = Churn.TestCase
+TestChurn.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

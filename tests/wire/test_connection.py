@@ -1,0 +1,381 @@
+"""The protocol machine: its table row by row in both directions, streams cut anywhere, bounds, garbage."""
+
+import struct
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minibit import bitfield
+from minibit.errors import LocalProtocolError, RemoteProtocolError
+from minibit.torrent.layout import Layout
+from minibit.wire import messages as m
+from minibit.wire.connection import MAX_REQUEST, MIN_FRAME_LIMIT, TABLE, Connection, Stage
+
+LAYOUT = Layout(9 * 32768 + 20000, 32768)  # ten blocks, the last of 20,000 bytes
+FAST = m.Handshake(b"h" * 20, b"p" * 20)
+PLAIN = m.Handshake(b"h" * 20, b"p" * 20, fast=False, extended=False)
+BITFIELD = m.Bitfield(bitfield.to_wire(0b1011, 10))
+
+# One example of every message.
+EXAMPLES: dict[type, m.Handshake | m.Message] = {
+    type(message): message
+    for message in (
+        *(
+            FAST,
+            m.KeepAlive(),
+            m.Choke(),
+            m.Unchoke(),
+            m.Interested(),
+            m.NotInterested(),
+            m.Have(9),
+            BITFIELD,
+        ),
+        *(m.Request(0, 0, 16384), m.Piece(0, 0, b"data"), m.Cancel(0, 0, 16384), m.Port(6881)),
+        *(m.SuggestPiece(0), m.HaveAll(), m.HaveNone(), m.RejectRequest(0, 0, 16384), m.AllowedFast(0)),
+        *(m.Extended(0, b"de"), m.Unknown(99, 0)),
+    )
+}
+NEUTRAL = {m.KeepAlive, m.Port, m.Extended, m.Unknown}
+ORDINARY = {m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Have, m.Request, m.Piece, m.Cancel}
+
+# BEP 6: the first message tells the blocks, or nothing goes. Later ones may tell them again, as aria2 does.
+LEGAL: dict[Stage, set[type]] = {
+    Stage.SILENT: {m.Handshake},
+    Stage.GREETED: set(),
+    Stage.FIRST: NEUTRAL | ORDINARY | {m.Bitfield},
+    Stage.FIRST_FAST: NEUTRAL | {m.Bitfield, m.HaveAll, m.HaveNone},
+    Stage.OPEN: NEUTRAL | ORDINARY | {m.Bitfield},
+    Stage.OPEN_FAST: NEUTRAL
+    | ORDINARY
+    | {m.SuggestPiece, m.RejectRequest, m.AllowedFast}
+    | {m.Bitfield, m.HaveAll, m.HaveNone},
+}
+OPENERS: dict[Stage, list[m.Handshake | m.Message]] = {
+    Stage.SILENT: [],
+    Stage.FIRST: [m.Handshake(b"h" * 20, b"p" * 20, fast=False)],
+    Stage.FIRST_FAST: [FAST],
+    Stage.OPEN: [m.Handshake(b"h" * 20, b"p" * 20, fast=False), m.Unchoke()],
+    Stage.OPEN_FAST: [FAST, m.HaveNone()],
+}
+
+
+def on_wire(message: m.Handshake | m.Message) -> bytes:
+    """The bytes of any message, also of an id that no BEP we speak defines."""
+    if isinstance(message, m.Unknown):
+        return struct.pack(">IB", 1 + message.length, message.id) + bytes(message.length)
+    return message.encode()
+
+
+def hear(connection: Connection, *messages: m.Handshake | m.Message) -> list[m.Handshake | m.Message]:
+    data = b"".join(map(on_wire, messages))
+    found, used = connection.receive(memoryview(data))
+    assert used == len(data)
+    return found
+
+
+def heard(state: Stage) -> Connection:
+    """A connection whose remote side is in this state."""
+    connection = Connection(LAYOUT)
+    hear(connection, *OPENERS[state])
+    return connection
+
+
+def spoken(state: Stage) -> Connection:
+    """A connection whose local side is in this state."""
+    connection = Connection(LAYOUT)
+    if state is Stage.GREETED:
+        connection.send(FAST)
+    elif state is not Stage.SILENT:
+        first, *rest = OPENERS[state]
+        hear(connection, first)
+        for message in (FAST, *rest):
+            connection.send(message)
+    return connection
+
+
+ROWS = [
+    (state, kind) for state in OPENERS for kind in EXAMPLES if (state, kind) != (Stage.SILENT, m.Handshake)
+]
+
+
+@pytest.mark.parametrize(("state", "kind"), ROWS, ids=lambda value: getattr(value, "__name__", None))
+def test_what_a_remote_may_say(state: Stage, kind: type) -> None:
+    connection = heard(state)
+    if kind is m.Handshake or state is Stage.SILENT or kind not in LEGAL[state]:
+        with pytest.raises(RemoteProtocolError):
+            connection.receive(memoryview(on_wire(EXAMPLES[kind]).ljust(68, b"\0")))
+    else:
+        assert hear(connection, EXAMPLES[kind]) == [EXAMPLES[kind]]
+
+
+@pytest.mark.parametrize("state", Stage)
+@pytest.mark.parametrize("kind", [kind for kind in EXAMPLES if kind is not m.Unknown])
+def test_what_we_may_say(state: Stage, kind: type) -> None:
+    connection = spoken(state)
+    if kind in LEGAL[state]:
+        assert connection.send(EXAMPLES[kind]) == EXAMPLES[kind].encode()
+    else:
+        with pytest.raises(LocalProtocolError, match=kind.__name__):
+            connection.send(EXAMPLES[kind])
+
+
+def test_every_state_has_its_row() -> None:
+    assert set(TABLE) == set(Stage) == set(LEGAL)
+
+
+@pytest.mark.parametrize("state", Stage)
+def test_data_goes_out_only_when_open(state: Stage) -> None:
+    connection = spoken(state)
+    if state in (Stage.OPEN, Stage.OPEN_FAST):
+        data = b"x" * 16384
+        assert connection.send_piece(1, 16384, 16384) + data == m.Piece(1, 16384, data).encode()
+    else:
+        with pytest.raises(LocalProtocolError):
+            connection.send_piece(1, 16384, 16384)
+
+
+@pytest.mark.parametrize("state", [Stage.OPEN, Stage.OPEN_FAST])
+def test_blocks_may_be_told_again(state: Stage) -> None:
+    assert hear(heard(state), BITFIELD, m.Have(1), BITFIELD) == [BITFIELD, m.Have(1), BITFIELD]
+
+
+@pytest.mark.parametrize("neutral", [m.KeepAlive(), m.Extended(0, b"de"), m.Port(1)])
+def test_small_talk_may_come_before_the_blocks(neutral: m.Message) -> None:
+    for told in (BITFIELD, m.HaveAll()):
+        assert hear(heard(Stage.FIRST_FAST), neutral, neutral, told) == [neutral, neutral, told]
+    assert hear(heard(Stage.FIRST), neutral, BITFIELD) == [neutral, BITFIELD]
+
+
+@pytest.mark.parametrize("late", [m.HaveAll(), m.HaveNone()])
+def test_all_and_none_need_the_fast_extension_at_any_time(late: m.Message) -> None:
+    for state in (Stage.FIRST, Stage.OPEN):
+        with pytest.raises(RemoteProtocolError, match="is not legal"):
+            hear(heard(state), late)
+
+
+def test_extended_needs_its_reserved_bit() -> None:
+    for error, speak in (
+        (RemoteProtocolError, lambda c: hear(c, m.Extended(0, b"de"))),
+        (LocalProtocolError, lambda c: c.send(m.Extended(0, b"de"))),
+    ):
+        connection = Connection(LAYOUT)
+        hear(connection, PLAIN)
+        connection.send(FAST)
+        with pytest.raises(error, match="BEP 10"):
+            speak(connection)
+
+
+def test_a_side_that_has_only_greeted_waits_for_the_other() -> None:
+    connection = Connection(LAYOUT)
+    connection.send(FAST)
+    with pytest.raises(LocalProtocolError):
+        connection.send(m.HaveNone())
+    hear(connection, FAST)
+    assert connection.remote == FAST
+    assert connection.send(m.HaveNone()) == m.HaveNone().encode()
+
+
+# --- bounds
+
+
+WITHIN = [(0, 0, 32768), (9, 16384, 3616), (9, 19999, 1), (0, 32767, 1)]
+BEYOND = [(10, 0, 1), (9, 16384, 3617), (9, 20000, 1), (0, 32768, 1), (0, 1, 32768), (0, 2**32 - 1, 1)]
+
+
+@pytest.mark.parametrize("kind", [m.Request, m.Cancel, m.RejectRequest])
+def test_chunks_that_do_not_exist(kind: Callable[[int, int, int], m.Message]) -> None:
+    for chunk in WITHIN:
+        assert hear(heard(Stage.OPEN_FAST), kind(*chunk)) == [kind(*chunk)]
+    for chunk in (*BEYOND, (0, 0, 0)):
+        with pytest.raises(RemoteProtocolError):
+            hear(heard(Stage.OPEN_FAST), kind(*chunk))
+
+
+@pytest.mark.parametrize("state", [Stage.FIRST, Stage.OPEN, Stage.OPEN_FAST])
+def test_data_that_does_not_exist(state: Stage) -> None:
+    for index, begin, length in WITHIN:
+        piece = m.Piece(index, begin, b"x" * length)
+        assert hear(heard(state), piece) == [piece]
+    for index, begin, length in BEYOND:
+        with pytest.raises(RemoteProtocolError):
+            hear(heard(state), m.Piece(index, begin, b"x" * length))
+    with pytest.raises(RemoteProtocolError, match="without data"):
+        hear(heard(state), m.Piece(0, 0, b""))
+
+
+@pytest.mark.parametrize("kind", [m.Have, m.SuggestPiece, m.AllowedFast])
+def test_blocks_that_do_not_exist(kind: Callable[[int], m.Message]) -> None:
+    assert hear(heard(Stage.OPEN_FAST), kind(9)) == [kind(9)]
+    for index in (10, 2**32 - 1):
+        with pytest.raises(RemoteProtocolError, match=f"block {index} of 10"):
+            hear(heard(Stage.OPEN_FAST), kind(index))
+
+
+@pytest.mark.parametrize("kind", [m.Request, m.Cancel])
+def test_nobody_asks_for_more_than_128_kib(kind: Callable[[int, int, int], m.Message]) -> None:
+    connection = Connection(Layout(1 << 22, 1 << 20))
+    hear(connection, FAST, m.HaveNone(), kind(0, 0, MAX_REQUEST))
+    with pytest.raises(RemoteProtocolError):
+        hear(connection, kind(0, 0, MAX_REQUEST + 1))
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\xff\xe0", b"\xff\xc0\0"])
+def test_a_bitfield_of_another_size_or_with_spare_bits(data: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        hear(heard(Stage.FIRST_FAST), m.Bitfield(data))
+
+
+@pytest.mark.parametrize("blocks", [1, 1 << 21])
+def test_a_frame_over_the_limit_is_refused_by_its_length_alone(blocks: int) -> None:
+    connection = Connection(Layout(blocks * 16384, 16384))
+    hear(connection, FAST)
+    limit = connection.frame_limit
+    assert limit >= MIN_FRAME_LIMIT
+    assert connection.receive(memoryview(struct.pack(">IB", limit, 20))) == ([], 0)
+    with pytest.raises(RemoteProtocolError, match="exceeds"):
+        connection.receive(memoryview(struct.pack(">I", limit + 1)))
+
+
+def test_the_longest_bitfield_fits_the_limit() -> None:
+    count = 1 << 21
+    connection = Connection(Layout(count * 1024, 1024))
+    told = m.Bitfield(bitfield.to_wire(bitfield.full(count), count))
+    assert hear(connection, FAST, told) == [FAST, told]
+
+
+# --- streams
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[m.Handshake | m.Message]:
+    """What an honest remote may say."""
+    first = draw(st.sampled_from([BITFIELD, m.HaveAll(), m.HaveNone()]))
+    block = st.integers(0, 8)
+    request = st.builds(m.Request, block, st.sampled_from([0, 16384]), st.just(16384))
+    piece = st.builds(m.Piece, block, st.integers(0, 100), st.binary(min_size=1, max_size=300))
+    fixed = st.sampled_from([message for kind, message in EXAMPLES.items() if kind in LEGAL[Stage.OPEN_FAST]])
+    return [FAST, first, *draw(st.lists(request | piece | fixed | st.builds(m.Have, block), max_size=25))]
+
+
+@given(streams(), st.lists(st.integers(1, 120), min_size=1, max_size=20))
+def test_a_stream_cut_anywhere_says_the_same(told: list[m.Handshake | m.Message], cuts: list[int]) -> None:
+    data = b"".join(map(on_wire, told))
+    connection = Connection(LAYOUT)
+    found: list[m.Handshake | m.Message] = []
+    pending = b""
+    position = turn = 0
+    while position < len(data):
+        size = cuts[turn % len(cuts)]
+        turn += 1
+        pending += data[position : position + size]
+        position += size
+        messages, used = connection.receive(memoryview(pending))
+        # The data of a piece is a view that the caller's next read may overwrite: keep a copy.
+        found += [m.Piece(x.index, x.begin, bytes(x.data)) if isinstance(x, m.Piece) else x for x in messages]
+        pending = pending[used:]
+        assert len(pending) < connection.frame_limit + 4
+    assert pending == b""
+    assert found == told
+
+
+@given(streams(), st.binary(max_size=400), st.integers(0, 10_000))
+def test_garbage_is_only_ever_the_remotes_fault(
+    told: list[m.Handshake | m.Message], garbage: bytes, place: int
+) -> None:
+    data = b"".join(map(on_wire, told))
+    place %= len(data)
+    connection = Connection(LAYOUT)
+    try:
+        _, used = connection.receive(memoryview(data[:place] + garbage + data[place:]))
+    except RemoteProtocolError:
+        return
+    assert len(data) + len(garbage) - used < connection.frame_limit + 4
+
+
+@given(st.binary(max_size=200))
+def test_garbage_instead_of_a_handshake(garbage: bytes) -> None:
+    try:
+        found, used = Connection(LAYOUT).receive(memoryview(garbage))
+    except RemoteProtocolError:
+        return
+    assert (found, used) == ([], 0)
+    assert (b"\x13BitTorrent protocol").startswith(garbage[:20])
+
+
+@pytest.mark.parametrize("opening", [b"GET / HTTP/1.1\r\n", b"\x16\x03\x01", b"\x13BitTorrent protocoX"])
+def test_a_stranger_is_turned_away_at_its_first_bytes(opening: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="does not speak BitTorrent"):
+        Connection(LAYOUT).receive(memoryview(opening))
+
+
+def test_piece_data_is_a_view_not_a_copy() -> None:
+    connection = heard(Stage.OPEN_FAST)
+    buffer = bytearray(m.Piece(3, 0, b"ab").encode())
+    (piece,), _ = connection.receive(memoryview(buffer))
+    buffer[-1:] = b"Z"
+    assert isinstance(piece, m.Piece)
+    assert bytes(piece.data) == b"aZ"
+
+
+# --- two of them
+
+
+class ConnectionPair:
+    """Two connections joined back to back: what one sends, the other has received at once."""
+
+    def __init__(self) -> None:
+        self.ends = (Connection(LAYOUT), Connection(LAYOUT))
+
+    def say(self, end: int, *messages: m.Handshake | m.Message) -> list[m.Handshake | m.Message]:
+        """What the other end hears of these."""
+        data = b"".join(map(self.ends[end].send, messages))
+        found, used = self.ends[1 - end].receive(memoryview(data))
+        assert used == len(data)
+        return found
+
+
+def test_a_whole_conversation() -> None:
+    pair = ConnectionPair()
+    other = m.Handshake(b"h" * 20, b"q" * 20)
+    assert pair.say(0, FAST) == [FAST]
+    assert pair.say(1, other, m.Extended(0, b"de"), m.HaveAll()) == [other, m.Extended(0, b"de"), m.HaveAll()]
+    assert pair.say(0, m.HaveNone(), m.Interested()) == [m.HaveNone(), m.Interested()]
+    assert pair.say(1, m.AllowedFast(2), m.Unchoke()) == [m.AllowedFast(2), m.Unchoke()]
+    asked = [m.Request(2, 0, 16384), m.Request(2, 16384, 16384)]
+    assert pair.say(0, *asked) == asked
+    assert pair.say(1, m.Piece(2, 0, b"x" * 16384), m.RejectRequest(2, 16384, 16384)) == [
+        m.Piece(2, 0, b"x" * 16384),
+        m.RejectRequest(2, 16384, 16384),
+    ]
+    assert [end.remote for end in pair.ends] == [other, FAST]
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_one_plain_side_makes_the_whole_connection_plain(end: int) -> None:
+    pair = ConnectionPair()
+    pair.say(1 - end, FAST)
+    # The other end offers nothing, so our end must not use what only it offered.
+    pair.ends[1 - end].receive(memoryview(PLAIN.encode()))
+    with pytest.raises(LocalProtocolError):
+        pair.ends[1 - end].send(m.HaveNone())
+    assert pair.ends[1 - end].send(BITFIELD) == BITFIELD.encode()
+
+
+SPEECH = st.lists(st.tuples(st.integers(0, 1), st.sampled_from(list(EXAMPLES.values()))), max_size=30)
+
+
+@given(SPEECH)
+def test_what_one_side_may_send_the_other_accepts(speech: list[tuple[int, m.Handshake | m.Message]]) -> None:
+    pair = ConnectionPair()
+    pair.say(0, FAST)
+    pair.say(1, FAST)
+    for end, message in speech:
+        if isinstance(message, m.Unknown):
+            continue
+        try:
+            heard_of = pair.say(end, message)
+        except LocalProtocolError:
+            continue
+        assert heard_of == [message]

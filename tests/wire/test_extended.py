@@ -1,0 +1,108 @@
+"""The extended handshake: what we say survives, and what a stranger says is bounded and harmless."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minibit.errors import RemoteProtocolError
+from minibit.text import MAX_NAME, plain_text
+from minibit.torrent import bencode
+from minibit.wire.extended import MAX_BODY, ExtendedHandshake
+from minibit.wire.extended import MAX_REQQ as MAX_QUEUE
+
+PLAIN = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=MAX_NAME)
+HANDSHAKES = st.builds(
+    ExtendedHandshake,
+    extensions=st.dictionaries(PLAIN, st.integers(1, 255), max_size=5),
+    client=PLAIN,
+    port=st.none() | st.integers(1, 65535),
+    queue=st.none() | st.integers(1, MAX_QUEUE),
+    name=st.none() | PLAIN.filter(bool),
+)
+
+
+@given(HANDSHAKES)
+def test_a_handshake_survives(handshake: ExtendedHandshake) -> None:
+    assert ExtendedHandshake.decode(handshake.encode()) == handshake
+
+
+def test_what_another_client_says() -> None:
+    body = b"d1:md11:LT_metadatai1e6:ut_pexi2ee1:pi6881e4:reqqi250e1:v13:qBittorrent/5e"
+    assert ExtendedHandshake.decode(body) == ExtendedHandshake(
+        {"LT_metadata": 1, "ut_pex": 2}, client="qBittorrent/5", port=6881, queue=250
+    )
+
+
+def test_nothing_said_is_nothing_known() -> None:
+    assert ExtendedHandshake.decode(b"de") == ExtendedHandshake()
+
+
+STRANGE = st.recursive(
+    st.integers(-(2**70), 2**70) | st.binary(max_size=50),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.binary(max_size=40), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = st.sampled_from([b"m", b"v", b"p", b"reqq", b"minibit", b"yourip"])
+
+
+@given(st.dictionaries(KEYS, STRANGE | st.dictionaries(st.just(b"name"), STRANGE)))
+def test_values_of_a_wrong_kind_are_passed_over(body: dict[bytes, object]) -> None:
+    found = ExtendedHandshake.decode(bencode.encode(body))
+    assert all(0 < number < 256 and len(name) <= MAX_NAME for name, number in found.extensions.items())
+    assert found.port is None or 0 < found.port <= 65535
+    assert found.queue is None or 0 < found.queue <= MAX_QUEUE
+    assert found.name is None or 0 < len(found.name) <= MAX_NAME
+    assert found.client.isprintable()
+    assert len(found.client) <= MAX_NAME
+
+
+def test_an_extension_switched_off_is_not_offered() -> None:
+    assert ExtendedHandshake.decode(b"d1:md6:ut_pexi0eee").extensions == {}
+
+
+@pytest.mark.parametrize("body", [b"", b"i1e", b"le", b"4:spam", b"d1:m", b"d1:vi1e1:mdee", b"\xff" * 30])
+def test_what_is_no_dictionary_is_refused(body: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="extended handshake"):
+        ExtendedHandshake.decode(body)
+
+
+def test_size_and_depth_are_bounded() -> None:
+    padding = MAX_BODY - len(b"d1:v00000:e")
+    largest = b"d1:v%d:%se" % (padding, b"x" * padding)
+    assert len(largest) == MAX_BODY
+    assert ExtendedHandshake.decode(largest).client == "x" * MAX_NAME
+    with pytest.raises(RemoteProtocolError, match="exceeds the limit"):
+        ExtendedHandshake.decode(b"d1:v%d:%se" % (padding + 1, b"x" * (padding + 1)))
+    with pytest.raises(RemoteProtocolError, match="nested deeper"):
+        ExtendedHandshake.decode(b"d1:m" + b"l" * 200 + b"e" * 200 + b"e")
+
+
+@given(st.text() | st.binary() | st.integers() | st.none(), st.integers(1, 80))
+def test_plain_text_is_one_short_printable_line(raw: object, limit: int) -> None:
+    text = plain_text(raw, limit)
+    assert len(text) <= limit
+    assert text.isprintable()
+    assert len(text.splitlines()) <= 1
+    assert plain_text(text, limit) == text
+    text.encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"bia", "bia"),
+        ("joão 名前 🙂", "joão 名前 🙂"),
+        ("\x1b[2J\x1b[31mred", "[2J[31mred"),
+        ("a\r\nb\tc\0d", "abcd"),
+        ("left\u202eright", "leftright"),
+        ("one\u2028two\u2029three", "onetwothree"),
+        (b"\xff\xfe", "��"),
+        ("\ud800x", "x"),
+        ("  spaced  ", "spaced"),
+        (7, ""),
+        (None, ""),
+        ([b"x"], ""),
+    ],
+)
+def test_no_control_code_reaches_a_terminal(raw: object, text: str) -> None:
+    assert plain_text(raw) == text
