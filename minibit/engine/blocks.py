@@ -83,7 +83,7 @@ class Debt:
         return asked_at
 
 
-class Requests:
+class Blocks:
     """All blocks and chunks of one download.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Final
 
 from minibit import bitfield
 from minibit.copies import Copies
-from minibit.engine.blocks import Requests
+from minibit.engine.blocks import Blocks
 from minibit.engine.effects import Discard, Effect, Finished, Send, Store, Verify
 from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
 from minibit.errors import UsageError
@@ -35,7 +35,7 @@ class Downloads:
     """What we fetch and from whom.
 
     Args:
-        requests: the bookkeeping of blocks and chunks.
+        blocks: the bookkeeping of blocks and chunks.
         view: the swarm as strategies see it, given the candidates.
         emit: takes each effect, in order.
         hang_up: ends the connection to a neighbour that abuses us.
@@ -46,7 +46,7 @@ class Downloads:
         self,
         *,
         layout: Layout,
-        requests: Requests,
+        blocks: Blocks,
         neighbours: Mapping[int, Neighbour],
         copies: Copies,
         picking: PickingStrategy,
@@ -57,7 +57,7 @@ class Downloads:
         rng: Random,
     ) -> None:
         self._layout = layout
-        self.requests = requests
+        self.blocks = blocks
         self._neighbours = neighbours
         self._copies = copies
         self._picking = picking
@@ -83,7 +83,7 @@ class Downloads:
         new = blocks & ~neighbour.blocks
         neighbour.blocks |= new
         self._copies.add(new)
-        if new & ~self.requests.have and not neighbour.am_interested:
+        if new & ~self.blocks.have and not neighbour.am_interested:
             neighbour.am_interested = True
             self._emit(Send(neighbour.key, (m.Interested(),)))
         self.fill(neighbour, now)
@@ -105,7 +105,7 @@ class Downloads:
     def rejected(self, neighbour: Neighbour, rejection: m.RejectRequest, now: float) -> None:
         """A neighbour will not serve one request: do not ask it for that block again for now."""
         request = m.Request(rejection.index, rejection.begin, rejection.length)
-        if self.requests.rejected(neighbour.key, request):
+        if self.blocks.rejected(neighbour.key, request):
             if not neighbour.choking:
                 neighbour.refused |= 1 << rejection.index
                 neighbour.refused_at = now
@@ -113,7 +113,7 @@ class Downloads:
             self._disown(neighbour, 1 << rejection.index)
 
     def _disown(self, neighbour: Neighbour, blocks: int) -> None:
-        for block in self.requests.disown(neighbour.key, blocks):
+        for block in self.blocks.disown(neighbour.key, blocks):
             self._emit(Discard(block))
         self._loose = True
 
@@ -151,7 +151,7 @@ class Downloads:
             else:
                 chunks |= 1 << chunk
                 whole.append(piece)
-        arrival = self.requests.arrived(
+        arrival = self.blocks.arrived(
             neighbour.key, neighbour.peer_id, block, chunks, now, alone=neighbour.peer_id in self.suspects
         )
         owed, accepted = arrival.owed, arrival.accepted
@@ -168,14 +168,14 @@ class Downloads:
         if whole:
             self._emit(Store(block, whole))
         for other, needless in arrival.cancel:
-            requests = self.requests.requests_for(block, needless)
+            requests = self.blocks.requests_for(block, needless)
             self._emit(Send(other, tuple(m.Cancel(r.index, r.begin, r.length) for r in requests)))
         if arrival.complete:
             self._emit(Verify(block))
 
     def block_verified(self, block: int, ok: bool) -> None:
         """A block's hash was right or wrong: tell those who need it, or find out who was guilty."""
-        senders = self.requests.verified(block, ok)
+        senders = self.blocks.verified(block, ok)
         self._loose = True  # the block is to be fetched again, or there is room to open another
         if not ok:
             self.corrupt += 1
@@ -186,7 +186,7 @@ class Downloads:
             (sender,) = senders
             self.suspects.pop(sender, None)
         self._news |= 1 << block
-        if self.requests.complete:
+        if self.blocks.complete:
             self._told = float("-inf")
             self._emit(Finished())
 
@@ -199,7 +199,7 @@ class Downloads:
         if now < self.next_deadline():
             return
         news, self._news, self._told = self._news, 0, now
-        have = self.requests.have
+        have = self.blocks.have
         for neighbour in self._neighbours.values():
             if not neighbour.greeted:
                 continue
@@ -238,21 +238,21 @@ class Downloads:
         """Ask this neighbour for as much as its window has room for; small gaps wait for more."""
         if not neighbour.am_interested:
             return
-        blocks = neighbour.blocks & ~neighbour.refused & ~self.requests.have
+        blocks = neighbour.blocks & ~neighbour.refused & ~self.blocks.have
         if neighbour.choking:
             blocks &= neighbour.allowed
         if not blocks:
             return
-        outstanding = self.requests.outstanding(neighbour.key)
+        outstanding = self.blocks.outstanding(neighbour.key)
         window = 1 if neighbour.snubbed else min(neighbour.window, neighbour.queue_limit)
         room = window - outstanding
         if room <= 0 or (outstanding and room < window // 8):
             return
-        idle = self.requests.make_room(blocks)
+        idle = self.blocks.make_room(blocks)
         if idle is not None:
             self._emit(Discard(idle))
         alone = neighbour.peer_id in self.suspects
-        requests = self.requests.ask(
+        requests = self.blocks.ask(
             neighbour.key, blocks, room, lambda c: self._pick(c, now), now, alone=alone
         )
         if requests:
@@ -277,7 +277,7 @@ class Downloads:
         self._loose = True
 
     def _let_go(self, neighbour: Neighbour) -> list[m.Request]:
-        requests, abandoned = self.requests.release(neighbour.key)
+        requests, abandoned = self.blocks.release(neighbour.key)
         neighbour.asked_at = None
         for block in abandoned:
             self._emit(Discard(block))
@@ -294,7 +294,7 @@ class Downloads:
             if (
                 neighbour.asked_at is not None
                 and now - neighbour.asked_at >= SNUB_SECONDS
-                and self.requests.outstanding(neighbour.key)
+                and self.blocks.outstanding(neighbour.key)
             ):
                 late.add(neighbour.key)
                 neighbour.snubbed = True
@@ -310,7 +310,7 @@ class Downloads:
 
     def _reclaim(self, now: float) -> None:
         """Take blocks that only one neighbour may supply from who supplies them too slowly."""
-        for block, key, owed in self.requests.exclusive(now - EXCLUSIVE_SECONDS):
+        for block, key, owed in self.blocks.exclusive(now - EXCLUSIVE_SECONDS):
             owner = self._neighbours[key]
             if any(self._could_give(n, block) for n in self._neighbours.values() if n is not owner):
                 owner.refused |= 1 << block  # in effect: somebody else gets the next turn

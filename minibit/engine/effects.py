@@ -64,6 +64,14 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Ban:
+    """Say that the peer there is banned, and why; hanging up on it is an effect of its own."""
+
+    address: Address
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """Tell the tracker how we stand now rather than at the next heartbeat."""
 
@@ -75,4 +83,4 @@ class Finished:
     """The last block was verified: the download is complete."""
 
 
-Effect = Send | Upload | Store | Verify | Discard | Dial | HangUp | Announce | Finished
+Effect = Send | Upload | Store | Verify | Discard | Dial | HangUp | Ban | Announce | Finished

@@ -19,9 +19,9 @@ from minibit import __version__, bitfield
 from minibit.address import Address, PeerAddress
 from minibit.copies import Copies
 from minibit.engine.addresses import AddressBook
-from minibit.engine.blocks import Requests
+from minibit.engine.blocks import Blocks
 from minibit.engine.downloads import Downloads
-from minibit.engine.effects import Announce, Dial, Effect, Finished, HangUp, Send
+from minibit.engine.effects import Announce, Ban, Dial, Effect, Finished, HangUp, Send
 from minibit.engine.neighbour import Neighbour, dispensable
 from minibit.engine.offers import Offers
 from minibit.engine.uploads import MAX_QUEUE, Uploads
@@ -84,7 +84,7 @@ class Engine:
         self.completed_at = now if have == bitfield.full(layout.block_count) else None
         self.neighbours: dict[int, Neighbour] = {}
         self.copies = Copies(layout.block_count)
-        self.requests = Requests(layout, have)
+        self.blocks = Blocks(layout, have)
         self.addresses = AddressBook(identity.peer_id)
         self._grants: dict[bytes, int] = {}
         self._effects: list[Effect] = []
@@ -93,7 +93,7 @@ class Engine:
         self._next_announce = now + REANNOUNCE_SECONDS
         self.downloads = Downloads(
             layout=layout,
-            requests=self.requests,
+            blocks=self.blocks,
             neighbours=self.neighbours,
             copies=self.copies,
             picking=picking,
@@ -148,12 +148,21 @@ class Engine:
         self.addresses.failed(address, now)
         return self._done(now)
 
-    def received(self, key: int, messages: Iterable[m.Handshake | m.Message], now: float) -> list[Effect]:
-        """These messages came, checked by a `Connection`."""
-        neighbour = self.neighbours.get(key)
-        if neighbour is None:
-            return []
+    def happened(
+        self, batch: Iterable[tuple[int, Iterable[m.Handshake | m.Message]]], now: float
+    ) -> list[Effect]:
+        """These messages came from these neighbours, checked by a `Connection` each; settled once for all."""
         self._now = now
+        for key, messages in batch:
+            neighbour = self.neighbours.get(key)
+            if neighbour is not None:
+                self._received(neighbour, messages, now)
+        return self._done(now)
+
+    def _received(
+        self, neighbour: Neighbour, messages: Iterable[m.Handshake | m.Message], now: float
+    ) -> None:
+        key = neighbour.key
         neighbour.last_received = now
         try:
             for kind, run in groupby(messages, type):
@@ -167,13 +176,12 @@ class Engine:
                     told = bitfield.union(message.index for message in cast(Iterable[m.Have], run))
                     self._know(neighbour, told, now)
                 elif kind is m.Request:
-                    self.uploads.requests(neighbour, cast(Iterable[m.Request], run), self.requests.have)
+                    self.uploads.requests(neighbour, cast(Iterable[m.Request], run), self.blocks.have)
                 else:
                     for message in run:
                         self._hear(neighbour, message, now)
         except RemoteProtocolError as error:
             self._hang_up(neighbour, str(error))
-        return self._done(now)
 
     def flushed(self, key: int, count: int, now: float) -> list[Effect]:
         """`count` bytes of payload have left for this neighbour."""
@@ -250,7 +258,7 @@ class Engine:
             case m.Bitfield(data):
                 self._know(neighbour, bitfield.from_wire(data, self.layout.block_count), now)
             case m.HaveAll():
-                self._know(neighbour, self.requests.full, now)
+                self._know(neighbour, self.blocks.full, now)
             case m.HaveNone():
                 self._know(neighbour, 0, now)
             case m.Handshake():
@@ -303,12 +311,12 @@ class Engine:
         self.uploads.offer(self._now)
 
     def _tell_blocks(self, neighbour: Neighbour) -> None:
-        have = self.requests.have
+        have = self.blocks.have
         offers = self.uploads.offers
         if offers is not None and offers.lacking(self.copies.held):
             offers.greet(neighbour.key)
             have = 0
-        if neighbour.fast and have == self.requests.full:
+        if neighbour.fast and have == self.blocks.full:
             self._send(neighbour, m.HaveAll())
         elif neighbour.fast and not have:
             self._send(neighbour, m.HaveNone())
@@ -349,13 +357,14 @@ class Engine:
         culprits = [n for n in self.neighbours.values() if n.peer_id == peer_id]
         for neighbour in culprits:
             self.addresses.ban(neighbour.address, peer_id)
+            self._effects.append(Ban(neighbour.address, reason))
             self._hang_up(neighbour, reason)
         if not culprits:
             self.addresses.ban(("", 0), peer_id)
 
     def _dial(self, now: float) -> None:
         # Who is complete waits to be dialled: it needs nobody, and seeds would only fill each other up.
-        room = 0 if self.requests.complete else MAX_NEIGHBOURS - len(self.neighbours)
+        room = 0 if self.blocks.complete else MAX_NEIGHBOURS - len(self.neighbours)
         connected = {n.peer_id for n in self.neighbours.values() if n.peer_id is not None}
         self._effects += map(Dial, self.addresses.due(room, connected, now))
 
@@ -378,8 +387,8 @@ class Engine:
     def _view(self, *, candidates: int = 0, round_due: bool = False) -> SwarmView:
         return SwarmView(
             block_count=self.layout.block_count,
-            have=self.requests.have,
-            wanted=self.requests.wanted,
+            have=self.blocks.have,
+            wanted=self.blocks.wanted,
             copies=self.copies,
             neighbours=self.neighbours,
             slots=self.uploads.slots,

@@ -15,7 +15,7 @@ def figures(engine: Engine, now: float) -> snapshot.Figures:
     labels = {key: neighbour.label for key, neighbour in engine.neighbours.items()}
     downloads = engine.downloads
     return snapshot.Figures(
-        state=State.COMPLETE if engine.requests.complete else State.DOWNLOADING,
+        state=State.COMPLETE if engine.blocks.complete else State.DOWNLOADING,
         down_rate=sum(n.down.rate(now) for n in engine.neighbours.values()),
         up_rate=sum(n.up.rate(now) for n in engine.neighbours.values()),
         downloaded=downloads.total,
@@ -34,10 +34,10 @@ def figures(engine: Engine, now: float) -> snapshot.Figures:
 def portrait(engine: Engine, share: str, granted: int, now: float) -> snapshot.PeerStatus:
     """The whole picture: this peer and a row per neighbour. `granted` are the blocks it was dealt."""
     own = figures(engine, now)
-    layout, requests = engine.layout, engine.requests
+    layout, blocks = engine.layout, engine.blocks
     present = [n for n in engine.neighbours.values() if n.greeted]
     rare = rare_blocks(engine.copies, sum(n.known for n in present))
-    missing = layout.total_size - layout.size_of(requests.have)
+    missing = layout.total_size - layout.size_of(blocks.have)
     eta = missing / own.down_rate if own.down_rate > 0 else None
     return snapshot.PeerStatus(
         name=engine.identity.name,
@@ -46,10 +46,10 @@ def portrait(engine: Engine, share: str, granted: int, now: float) -> snapshot.P
         total_size=layout.total_size,
         block_size=layout.block_size,
         block_count=layout.block_count,
-        blocks=requests.have,
-        in_flight=requests.in_flight | requests.verifying,
+        blocks=blocks.have,
+        in_flight=blocks.in_flight | blocks.verifying,
         granted=granted,
-        rarest_copies=engine.copies.rarest(requests.full)[0],
+        rarest_copies=engine.copies.rarest(blocks.full)[0],
         eta=eta if missing and eta is not None and eta < ETA_HORIZON else None,
         figures=own,
         neighbours=tuple(_neighbour(engine, n, rare, now) for n in present),

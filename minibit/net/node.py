@@ -21,6 +21,7 @@ from minibit.disk.storage import Storage
 from minibit.disk.worker import DiskWorker
 from minibit.engine.effects import (
     Announce,
+    Ban,
     Dial,
     Discard,
     Effect,
@@ -84,19 +85,18 @@ class Node:
         self._dirty: dict[int, Link] = {}  # what was put on these is to be sent
         self._resuming = False
         self._blamed: set[str] = set()
-        self._bans = engine.addresses.bans
         self._ring = memoryview(bytearray(RING + Connection(self._layout).frame_limit + 4))
         self._timer: asyncio.TimerHandle | None = None
         self._accepting: asyncio.TimerHandle | None = None  # set while we accept nobody
         self._max_waiting = MAX_WAITING + WAITING_PER_BLOCK * self._layout.block_count
         block = self._layout.block_size
         self._blocks: dict[int, memoryview] = {}
-        self._block_buffers = BufferPool(block, (engine.requests.max_open + 2) * block)
+        self._block_buffers = BufferPool(block, (engine.blocks.max_open + 2) * block)
         self._send_buffers = BufferPool(SEND_BATCH, (MAX_NEIGHBOURS + 2) * SEND_BATCH)
         self._results: deque[tuple[int, bool]] = deque()  # of the disk worker, not yet told to the engine
         self._woken = False
         self._worker = DiskWorker(storage, metainfo.digest, self._block_buffers, self._verified, self._failed)
-        if engine.requests.complete:
+        if engine.blocks.complete:
             self.finished.set()
 
     async def run(self) -> None:
@@ -195,7 +195,7 @@ class Node:
             return
         link.pending = bytes(ring[used : kept + count])
         if messages:
-            self._run(lambda now: self.engine.received(link.key, messages, now))
+            self._run(lambda now: self.engine.happened([(link.key, messages)], now))
 
     def _writable(self, link: Link) -> None:
         self._dirty[link.key] = link
@@ -288,11 +288,12 @@ class Node:
                     task = self._loop.create_task(self._dial(address))
                     self._dialling.add(task)
                     task.add_done_callback(self._dialling.discard)
-                case HangUp(key, reason):
+                case HangUp(key):
                     link = self._links.get(key)
                     if link is not None:
-                        self._tell_of_ban(link, reason)
                         self._hang_up(link)
+                case Ban((ip, port), reason):
+                    self._on_event(f"banned the peer at {ip} port {port}: {reason}")
                 case Announce(reason):
                     self._on_announce(reason)
                 case Finished():
@@ -338,13 +339,6 @@ class Node:
         if ip not in self._blamed and len(self._blamed) < MAX_BLAMED:
             self._blamed.add(ip)
             self._on_event(f"hung up on {ip} port {port}: {reason}")
-
-    def _tell_of_ban(self, link: Link, reason: str) -> None:
-        book, remote = self.engine.addresses, link.connection.remote
-        if book.bans > self._bans and book.banned(link.address, remote.peer_id if remote else None):
-            self._bans = book.bans
-            ip, port = link.address
-            self._on_event(f"banned the peer at {ip} port {port}: {reason}")
 
     def _arm(self) -> None:
         due = self.engine.next_deadline(self._loop.time())

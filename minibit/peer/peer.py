@@ -251,7 +251,7 @@ class Peer:
                 async with asyncio.timeout(pause):
                     await self._hurry.wait()
             self._hurry.clear()
-            have, own = node.engine.requests.have, self._figures(node)
+            have, own = node.engine.blocks.have, self._figures(node)
             try:
                 listing = await asyncio.to_thread(client.heartbeat, have, own)
                 peers: Iterable[PeerAddress] = listing.peers
@@ -283,7 +283,7 @@ class Peer:
         return client.register(have)
 
     async def _say_goodbye(self, node: Node, client: TrackerClient) -> None:
-        have, own = node.engine.requests.have, self._figures(node)
+        have, own = node.engine.blocks.have, self._figures(node)
         client.allow(GOODBYE_SECONDS)
 
         def goodbye() -> None:

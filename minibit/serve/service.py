@@ -127,7 +127,7 @@ class TrackerService:
         engine = origin.engine
         identity = engine.identity
         self._tracker.report_origin(
-            identity.port, engine.requests.have, figures(engine, origin.now), identity.peer_id, ip
+            identity.port, engine.blocks.have, figures(engine, origin.now), identity.peer_id, ip
         )
 
     def _grant(self, peer_id: bytes, blocks: int) -> None:

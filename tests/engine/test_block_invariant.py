@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from minibit import bitfield
-from minibit.engine.blocks import MAX_ASKED, Requests
+from minibit.engine.blocks import MAX_ASKED, Blocks
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
@@ -42,14 +42,14 @@ class Ledger(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requests = Requests(LAYOUT, 0)
+        self.requests = Blocks(LAYOUT, 0)
         self.owed: dict[int, set[tuple[int, int]]] = {key: set() for key in range(1, 5)}
         self.now = 0.0
 
     @initialize(have=st.sampled_from([0, 0b111100, FULL ^ 1]), max_open=st.integers(2, 6))
     def begin(self, have: int, max_open: int) -> None:
         """With much to do, or hardly anything, so that endgame comes soon."""
-        self.requests = Requests(LAYOUT, have)
+        self.requests = Blocks(LAYOUT, have)
         self.requests.max_open = max_open
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 60.0]))

@@ -12,7 +12,7 @@ from minibit.engine.blocks import (
     MAX_OPEN,
     STALL_AGE,
     Arrival,
-    Requests,
+    Blocks,
 )
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
@@ -37,24 +37,24 @@ def chunks(asked: list[Request]) -> list[tuple[int, int]]:
 
 
 def take(
-    requests: Requests, key: int, blocks: int = FULL, room: int = 3, **more: float | bool
+    requests: Blocks, key: int, blocks: int = FULL, room: int = 3, **more: float | bool
 ) -> list[tuple[int, int]]:
     options = {"now": 0.0, "alone": False} | more
     return chunks(requests.ask(key, blocks, room, first, options["now"], alone=bool(options["alone"])))
 
 
 def arrive(
-    requests: Requests, key: int, block: int, which: int, now: float = 0.0, alone: bool = False
+    requests: Blocks, key: int, block: int, which: int, now: float = 0.0, alone: bool = False
 ) -> Arrival:
     return requests.arrived(key, bytes([key]), block, which, now, alone=alone)
 
 
 @pytest.fixture
-def requests() -> Requests:
-    return Requests(LAYOUT, 0)
+def requests() -> Blocks:
+    return Blocks(LAYOUT, 0)
 
 
-def test_the_last_request_is_as_long_as_what_is_left(requests: Requests) -> None:
+def test_the_last_request_is_as_long_as_what_is_left(requests: Blocks) -> None:
     assert requests.ask(1, 1 << 5, 9, first, 0.0, alone=False) == [
         Request(5, 0, CHUNK_SIZE),
         Request(5, CHUNK_SIZE, CHUNK_SIZE - 100),
@@ -62,23 +62,23 @@ def test_the_last_request_is_as_long_as_what_is_left(requests: Requests) -> None
 
 
 def test_what_we_have_is_not_asked_for() -> None:
-    requests = Requests(LAYOUT, FULL ^ 0b100)
+    requests = Blocks(LAYOUT, FULL ^ 0b100)
     assert take(requests, 1, room=99) == [(2, 0), (2, 1), (2, 2)]
 
 
-def test_a_block_is_asked_of_one_neighbour_while_others_have_blocks_of_their_own(requests: Requests) -> None:
+def test_a_block_is_asked_of_one_neighbour_while_others_have_blocks_of_their_own(requests: Blocks) -> None:
     assert take(requests, 1, room=2) == [(0, 0), (0, 1)]
     assert take(requests, 2, room=2) == [(1, 0), (1, 1)]
     assert take(requests, 1, room=2) == [(0, 2), (2, 0)]
 
 
 def test_neighbours_share_a_block_when_nothing_else_is_left() -> None:
-    requests = Requests(LAYOUT, FULL ^ 0b1)
+    requests = Blocks(LAYOUT, FULL ^ 0b1)
     assert take(requests, 1, room=1) == [(0, 0)]
     assert take(requests, 2, room=9) == [(0, 1), (0, 2)]
 
 
-def test_a_block_arrives_and_is_verified(requests: Requests) -> None:
+def test_a_block_arrives_and_is_verified(requests: Blocks) -> None:
     take(requests, 1)
     assert arrive(requests, 1, 0, 0b011, now=0.5) == Arrival(0b011, 2, 0.5)
     assert arrive(requests, 1, 0, 0b100, now=2.0) == Arrival(0b100, 1, 2.0, complete=True)
@@ -87,20 +87,20 @@ def test_a_block_arrives_and_is_verified(requests: Requests) -> None:
     assert (requests.verifying, requests.have, requests.suspect) == (0, 1, 0)
 
 
-def test_what_comes_twice_or_unasked_for_an_unopened_block_is_not_taken(requests: Requests) -> None:
+def test_what_comes_twice_or_unasked_for_an_unopened_block_is_not_taken(requests: Blocks) -> None:
     take(requests, 1, room=1)
     assert arrive(requests, 1, 0, 0b1).accepted == 0b1
     assert arrive(requests, 1, 0, 0b1) == Arrival()
     assert arrive(requests, 1, 4, 0b1) == Arrival()
 
 
-def test_a_request_taken_back_may_be_answered_all_the_same(requests: Requests) -> None:
+def test_a_request_taken_back_may_be_answered_all_the_same(requests: Blocks) -> None:
     take(requests, 1)
     requests.release(1)
     assert arrive(requests, 1, 0, 0b111) == Arrival(0b111, 0, 0.0, complete=True)
 
 
-def test_a_rejected_chunk_is_asked_of_another(requests: Requests) -> None:
+def test_a_rejected_chunk_is_asked_of_another(requests: Blocks) -> None:
     take(requests, 1)
     assert requests.rejected(1, Request(0, CHUNK_SIZE, CHUNK_SIZE))
     assert not requests.rejected(1, Request(0, CHUNK_SIZE, CHUNK_SIZE))
@@ -109,13 +109,13 @@ def test_a_rejected_chunk_is_asked_of_another(requests: Requests) -> None:
     assert take(requests, 2, blocks=1) == [(0, 1)]
 
 
-def test_an_owner_is_not_asked_again_for_what_it_refuses(requests: Requests) -> None:
+def test_an_owner_is_not_asked_again_for_what_it_refuses(requests: Blocks) -> None:
     take(requests, 1, room=1)
     requests.rejected(1, Request(0, 0, CHUNK_SIZE))
     assert take(requests, 1, blocks=FULL ^ 1) == [(1, 0), (1, 1), (1, 2)]
 
 
-def test_who_leaves_gives_everything_back(requests: Requests) -> None:
+def test_who_leaves_gives_everything_back(requests: Blocks) -> None:
     asked = requests.ask(1, FULL, 4, first, 0.0, alone=False)
     assert requests.release(1) == (asked, [])
     assert requests.outstanding(1) == 0
@@ -126,7 +126,7 @@ def test_who_leaves_gives_everything_back(requests: Requests) -> None:
 
 
 def test_endgame_asks_a_second_neighbour_and_cancels_at_the_loser() -> None:
-    requests = Requests(LAYOUT, FULL ^ 0b1)
+    requests = Blocks(LAYOUT, FULL ^ 0b1)
     take(requests, 1)
     assert take(requests, 2, now=ENDGAME_AGE / 2) == []
     assert take(requests, 2, now=ENDGAME_AGE) == [(0, 0), (0, 1), (0, 2)]
@@ -137,7 +137,7 @@ def test_endgame_asks_a_second_neighbour_and_cancels_at_the_loser() -> None:
 
 def test_endgame_asks_a_few_neighbours_and_for_a_few_chunks() -> None:
     layout = Layout(64 * CHUNK_SIZE, 64 * CHUNK_SIZE)
-    requests = Requests(layout, 0)
+    requests = Blocks(layout, 0)
     assert len(take(requests, 1, room=99)) == 64
     for key in range(2, MAX_ASKED + 1):
         assert len(take(requests, key, room=99, now=10.0 * key)) == ENDGAME_BATCH
@@ -145,7 +145,7 @@ def test_endgame_asks_a_few_neighbours_and_for_a_few_chunks() -> None:
 
 
 def test_in_endgame_a_chunk_that_one_rejects_is_still_owed_by_the_other() -> None:
-    requests = Requests(LAYOUT, FULL ^ 0b1)
+    requests = Blocks(LAYOUT, FULL ^ 0b1)
     take(requests, 1)
     take(requests, 2, now=ENDGAME_AGE)
     assert requests.rejected(1, Request(0, 0, CHUNK_SIZE))
@@ -154,13 +154,13 @@ def test_in_endgame_a_chunk_that_one_rejects_is_still_owed_by_the_other() -> Non
     assert take(requests, 3, now=ENDGAME_AGE) == [(0, 0)]
 
 
-def test_before_the_endgame_only_a_long_wait_is_doubled(requests: Requests) -> None:
+def test_before_the_endgame_only_a_long_wait_is_doubled(requests: Blocks) -> None:
     take(requests, 1)
     assert chunks(requests.ask(2, 1, 3, first, STALL_AGE - 0.1, alone=False)) == []
     assert chunks(requests.ask(2, 1, 3, first, STALL_AGE, alone=False)) == [(0, 0), (0, 1), (0, 2)]
 
 
-def test_a_neighbour_with_something_else_to_give_doubles_nothing(requests: Requests) -> None:
+def test_a_neighbour_with_something_else_to_give_doubles_nothing(requests: Blocks) -> None:
     take(requests, 1)
     assert chunks(requests.ask(2, 0b11, 3, first, 50.0, alone=False)) == [(1, 0), (1, 1), (1, 2)]
 
@@ -168,7 +168,7 @@ def test_a_neighbour_with_something_else_to_give_doubles_nothing(requests: Reque
 # --- trust
 
 
-def corrupt(requests: Requests, block: int, *keys: int) -> None:
+def corrupt(requests: Blocks, block: int, *keys: int) -> None:
     """These neighbours supply one chunk each of a block that turns out wrong."""
     for chunk, key in enumerate(keys):
         requests.ask(key, 1 << block, 1, first, 0.0, alone=False)
@@ -176,12 +176,12 @@ def corrupt(requests: Requests, block: int, *keys: int) -> None:
     assert requests.verified(block, False) == {bytes([key]) for key in keys}
 
 
-def test_a_block_that_one_neighbour_spoiled_is_simply_fetched_again(requests: Requests) -> None:
+def test_a_block_that_one_neighbour_spoiled_is_simply_fetched_again(requests: Blocks) -> None:
     corrupt(requests, 5, 1, 1)
     assert (requests.suspect, requests.wanted) == (0, FULL)
 
 
-def test_a_block_that_several_may_have_spoiled_is_fetched_from_one_alone(requests: Requests) -> None:
+def test_a_block_that_several_may_have_spoiled_is_fetched_from_one_alone(requests: Blocks) -> None:
     corrupt(requests, 5, 1, 2)
     assert requests.suspect == 1 << 5
     assert take(requests, 3, blocks=1 << 5, room=1) == [(5, 0)]
@@ -195,7 +195,7 @@ def test_a_block_that_several_may_have_spoiled_is_fetched_from_one_alone(request
 
 
 @pytest.mark.parametrize("how", ["leaves", "rejects", "chokes"])
-def test_an_exclusive_block_whose_owner_stops_is_free_again(requests: Requests, how: str) -> None:
+def test_an_exclusive_block_whose_owner_stops_is_free_again(requests: Blocks, how: str) -> None:
     assert take(requests, 1, blocks=1, alone=True) == [(0, 0), (0, 1), (0, 2)]
     arrive(requests, 1, 0, 0b001)
     if how == "leaves":
@@ -210,7 +210,7 @@ def test_an_exclusive_block_whose_owner_stops_is_free_again(requests: Requests, 
     assert take(requests, 2, blocks=1) == [(0, 0), (0, 1), (0, 2)]
 
 
-def test_on_parole_a_neighbour_shares_no_block(requests: Requests) -> None:
+def test_on_parole_a_neighbour_shares_no_block(requests: Blocks) -> None:
     take(requests, 1, room=1)
     requests.release(1)
     assert take(requests, 2, alone=True, room=3) == [(1, 0), (1, 1), (1, 2)]
@@ -218,7 +218,7 @@ def test_on_parole_a_neighbour_shares_no_block(requests: Requests) -> None:
 
 
 def test_on_parole_a_neighbour_begins_anew_what_others_left_half_done() -> None:
-    requests = Requests(LAYOUT, FULL ^ 0b1)
+    requests = Blocks(LAYOUT, FULL ^ 0b1)
     take(requests, 1, room=1)
     arrive(requests, 1, 0, 0b001)
     assert take(requests, 2, alone=True) == [], "while its owner may go on with it"
@@ -236,13 +236,13 @@ def test_on_parole_a_neighbour_begins_anew_what_others_left_half_done() -> None:
 )
 def test_how_many_blocks_may_be_open(block_size: int, most: int) -> None:
     layout = Layout(2000 * block_size, block_size)
-    requests = Requests(layout, 0)
+    requests = Blocks(layout, 0)
     asked = requests.ask(1, requests.full, 10**6, first, 0.0, alone=False)
     assert {request.index for request in asked} == set(range(most))
     assert requests.ask(2, requests.full, 9, first, 0.0, alone=False) == []
 
 
-def test_blocks_that_nobody_supplies_make_room(requests: Requests) -> None:
+def test_blocks_that_nobody_supplies_make_room(requests: Blocks) -> None:
     requests.max_open = 2
     take(requests, 1, blocks=0b11, room=6)
     arrive(requests, 1, 0, 0b001)
@@ -256,7 +256,7 @@ def test_blocks_that_nobody_supplies_make_room(requests: Requests) -> None:
 def test_same_calls_same_requests() -> None:
     def play(seed: int) -> list[list[Request]]:
         rng = Random(seed)
-        requests = Requests(LAYOUT, 0)
+        requests = Blocks(LAYOUT, 0)
         said = []
         for turn in range(200):
             key = rng.randrange(4)

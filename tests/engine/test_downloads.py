@@ -85,7 +85,7 @@ def test_nothing_is_asked_of_who_chokes_us() -> None:
     stage = Stage()
     stage.puppet(1, have=FULL)
     assert stage.wait(5.0) == []
-    assert stage.engine.requests.in_flight == 0
+    assert stage.engine.blocks.in_flight == 0
 
 
 def test_an_unchoke_opens_the_window() -> None:
@@ -131,7 +131,7 @@ def test_a_quick_link_widens_its_window_to_the_limit() -> None:
     assert windows[0] == 2 * FIRST_WINDOW
     assert windows == sorted(windows)
     assert windows[-1] == MAX_WINDOW
-    assert stage.engine.requests.outstanding(1) <= MAX_WINDOW
+    assert stage.engine.blocks.outstanding(1) <= MAX_WINDOW
 
 
 def test_a_slow_link_narrows_its_window() -> None:
@@ -217,7 +217,7 @@ def test_an_allowed_block_survives_a_choke() -> None:
     stage = Stage(have=FULL ^ 0b11)
     stage.puppet(1, have=FULL, unchokes=True)
     stage.says(1, m.AllowedFast(1), m.Choke(), reject(0, 0), reject(0, 1))
-    assert stage.engine.requests.outstanding(1) == 2
+    assert stage.engine.blocks.outstanding(1) == 2
     stage.says(1, *both(1))
     assert stage.verifying == [1]
 
@@ -249,7 +249,7 @@ def test_a_snubbed_neighbour_is_cancelled_first_and_asked_for_one_chunk_later() 
     assert stage.wait(1.0) == [Send(1, (request(0, 0),))]
     stage.says(1, piece(0, 0))
     assert not stage.neighbour(1).snubbed
-    assert stage.engine.requests.outstanding(1) == 1
+    assert stage.engine.blocks.outstanding(1) == 1
     stage.says(1, piece(0, 1))
     assert stage.verifying == [0]
 
@@ -295,7 +295,7 @@ def test_endgame_asks_two_and_cancels_at_the_slower() -> None:
 
 def test_half_done_blocks_that_nobody_supplies_give_way_to_others() -> None:
     stage = Stage()
-    stage.engine.requests.max_open = 2
+    stage.engine.blocks.max_open = 2
     stage.puppet(1, have=0b11, unchokes=True)
     stage.says(1, piece(0, 0))
     stage.leaves(1)

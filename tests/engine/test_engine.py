@@ -101,7 +101,7 @@ def test_after_a_hang_up_nothing_of_the_same_read_counts() -> None:
     stage.connect(1)
     effects = stage.says(1, m.Handshake(b"?" * 20, b"x" * 20), m.HaveAll(), m.Unchoke(), piece(0))
     assert effects == [HangUp(1, "asks for another share")]
-    assert stage.engine.received(1, [m.Interested()], stage.now) == []
+    assert stage.engine.happened([(1, [m.Interested()])], stage.now) == []
     assert stage.engine.flushed(1, 5, stage.now) == []
     assert stage.engine.disconnected(1, stage.now) == []
 

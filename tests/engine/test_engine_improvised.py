@@ -73,7 +73,7 @@ def test_whatever_puppets_say_one_that_behaves_completes_the_download(seed: int)
         for block in list(stage.verifying):
             stage.verified(block)
         stage.wait(1.0)
-    assert engine.requests.complete
+    assert engine.blocks.complete
 
 
 def test_another_seed_draws_other_lots() -> None:

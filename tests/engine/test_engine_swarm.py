@@ -51,7 +51,7 @@ def held_by(peers: list[Peer]) -> int:
     """The blocks that at least one of these peers holds."""
     held = 0
     for peer in peers:
-        held |= peer.engine.requests.have
+        held |= peer.engine.blocks.have
     return held
 
 
@@ -59,8 +59,8 @@ def settled(net: Net, peers: list[Peer]) -> None:
     """After completion nothing is left over: no block open, nobody owes anything, nobody is banned."""
     net.run(5.0)
     for peer in peers:
-        requests = peer.engine.requests
-        assert (requests.have, requests.in_flight, requests.verifying) == (requests.full, 0, 0)
+        blocks = peer.engine.blocks
+        assert (blocks.have, blocks.in_flight, blocks.verifying) == (blocks.full, 0, 0)
         assert peer.finished is not None
         assert peer.engine.addresses.bans == 0
         assert not any(n.am_interested or n.unsent for n in peer.engine.neighbours.values())
@@ -211,7 +211,7 @@ def test_a_liar_is_banned_and_the_honest_stay(spoilt: int, plain: bool) -> None:
     assert any(peer.engine.downloads.corrupt for peer in peers)
     if spoilt.bit_count() > 1:
         assert any(peer.engine.addresses.bans for peer in peers)
-    assert origin.engine.requests.complete
+    assert origin.engine.blocks.complete
 
 
 def test_two_liars_among_many() -> None:

@@ -70,7 +70,7 @@ def test_a_corrupt_block_is_fetched_again() -> None:
     stage.heard(1)
     assert spoil(stage, 0, 1) == [Send(1, (request(0, 0), request(0, 1)))]
     assert stage.engine.downloads.corrupt == 1
-    assert stage.engine.requests.have == FULL ^ 0b1
+    assert stage.engine.blocks.have == FULL ^ 0b1
 
 
 def test_two_corrupt_blocks_of_its_own_get_a_neighbour_banned() -> None:
@@ -110,7 +110,7 @@ def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_fo
     assert stage.engine.addresses.bans == 0
     stage.heard(2)
     # The block is now fetched from one alone. Neighbour 1, the liar, is asked first, and lies.
-    assert stage.engine.requests.outstanding(1) == 2
+    assert stage.engine.blocks.outstanding(1) == 2
     assert stage.asked(2) == []
     spoil(stage, 0, 1)
     spoil(stage, 0, 1)
@@ -119,7 +119,7 @@ def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_fo
     stage.says(2, *both(0))
     stage.verified(0)
     assert stage.neighbour(2).peer_id not in stage.engine.downloads.suspects
-    assert stage.engine.requests.complete
+    assert stage.engine.blocks.complete
 
 
 def test_on_parole_nothing_is_taken_unasked() -> None:
@@ -134,7 +134,7 @@ def test_on_parole_nothing_is_taken_unasked() -> None:
 @pytest.mark.parametrize("how", ["chokes", "rejects", "chokes plainly", "falls silent", "leaves"])
 def test_a_block_under_suspicion_is_not_lost_with_who_was_to_supply_it(how: str) -> None:
     stage = Stage(have=FULL ^ 0b1)
-    stage.engine.requests.suspect = 0b1
+    stage.engine.blocks.suspect = 0b1
     stage.puppet(1, have=FULL, fast=how != "chokes plainly", unchokes=True)
     stage.puppet(2, have=FULL, unchokes=True)
     stage.says(1, piece(0, 0))
@@ -157,7 +157,7 @@ def test_when_everybody_is_on_parole_what_was_left_half_done_is_begun_anew() -> 
     for key in (1, 2):
         stage.puppet(key, have=FULL, unchokes=True)
         stage.engine.downloads.suspects[stage.neighbour(key).peer_id or b""] = None
-    assert stage.engine.requests.outstanding(1) == 2
+    assert stage.engine.blocks.outstanding(1) == 2
     stage.says(1, piece(0, 0))
     stage.leaves(1)
     assert stage.asked(2) == [(0, 0), (0, 1)]

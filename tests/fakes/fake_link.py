@@ -166,7 +166,7 @@ class Peer:
             return
         messages, used = wire.connection.receive(memoryview(data))
         assert used == len(data), "what one side sends whole arrives whole"
-        self.run(lambda now: self.engine.received(key, messages, now))
+        self.run(lambda now: self.engine.happened([(key, messages)], now))
 
     def _hang_up(self, key: int) -> None:
         wire = self._wires.pop(key, None)
@@ -263,7 +263,7 @@ class Net:
         Raises:
             AssertionError: they are not complete after `seconds`.
         """
-        waiting = [peer.engine.requests for peer in peers]
+        waiting = [peer.engine.blocks for peer in peers]
         began = self.now
         self.run(seconds, lambda: all(requests.complete for requests in waiting))
         missing = [list(bitfield.indices(requests.full & ~requests.have)) for requests in waiting]

@@ -159,7 +159,7 @@ class Stage:
         data = b"".join(message.encode() for message in messages)
         found, used = self._connections[key].receive(memoryview(data))
         assert used == len(data)
-        return self.note(self.engine.received(key, found, self.now))
+        return self.note(self.engine.happened([(key, found)], self.now))
 
     def heard(self, key: int) -> list[m.Handshake | m.Message]:
         """What the puppet was told since this was last asked."""

@@ -119,7 +119,7 @@ def test_two_nodes_trade_a_folder(tmp_path: Path) -> None:
             assert not ana.node.finished.is_set()
             ana.node.peers_found([seed.address])
             await ana.node.finished.wait()
-            assert ana.node.engine.requests.complete
+            assert ana.node.engine.blocks.complete
             assert ana.announced == ["complete"]
             await until(lambda: seed.node.engine.uploads.total == share.metainfo.layout.total_size)
 
