@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Start, Track
+from e2e.conftest import Start, Track
 from e2e.running import Command, write_random
 
 

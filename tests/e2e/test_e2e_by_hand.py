@@ -4,7 +4,7 @@ import json
 import signal
 from pathlib import Path
 
-from conftest import Start, Track
+from e2e.conftest import Start, Track
 from e2e.running import Tracker, contents, eventually, write_random
 
 from minibit.snapshot import SwarmRow

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from conftest import Start, Track
+from e2e.conftest import Start, Track
 from e2e.liar import Liar
 from e2e.running import PATIENCE, PROC, Tracker, contents, eventually, write_random
 

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import Start
+from e2e.conftest import Start
 from e2e.running import PROC, await_blocks, contents, write_random
 
 
