@@ -20,6 +20,10 @@ class UsageError(MinibitError):
     exit_code = 2
 
 
+class StrategyError(UsageError):
+    """A strategy raised, or answered what is no answer; the message names it, and its file and line."""
+
+
 class BencodeError(UsageError):
     """Bytes that are not canonical bencode (BEP 3), or that exceed our bounds on size and depth."""
 

@@ -40,10 +40,6 @@ class AddressBook:
         self._mine: dict[Address, None] = {}
         self._who: dict[bytes, PeerAddress] = {}
 
-    @property
-    def bans(self) -> int:
-        return len(self._banned)
-
     def learn(self, peer: PeerAddress, now: float) -> None:
         """Somebody told us of this peer."""
         address = (peer.ip, peer.port)
@@ -119,18 +115,19 @@ class AddressBook:
                 entry.failures = 0
             self.failed(address, now)
 
-    def ban(self, address: Address, peer_id: bytes) -> None:
-        """Never deal with this peer again.
+    def ban(self, address: Address | None, peer_id: bytes) -> None:
+        """Never deal with this peer again; `address` is where it is connected, if it is.
 
         By IP where that names one machine on the internet; behind a private or loopback address there
         may be many honest peers, so there it is the peer's id that is banned.
         """
-        self._banned[address[0] if _is_global(address[0]) else peer_id] = None
+        self._banned[address[0] if address is not None and _is_global(address[0]) else peer_id] = None
         while len(self._banned) > MAX_BANS:
             del self._banned[next(iter(self._banned))]
         for known in [a for a, e in self._entries.items() if self.banned(a, e.peer_id)]:
             del self._entries[known]
-        self._entries.pop(address, None)
+        if address is not None:
+            self._entries.pop(address, None)
 
     def banned(self, address: Address, peer_id: bytes | None) -> bool:
         """Whether we deal with this peer no more."""

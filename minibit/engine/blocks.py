@@ -39,7 +39,7 @@ class OpenBlock:
     todo: int
     here: int = 0
     asked: dict[int, int] = field(default_factory=dict)  # neighbour -> the chunks it owes us
-    forgiven: dict[int, int] = field(default_factory=dict)  # chunks we take all the same
+    welcome: dict[int, int] = field(default_factory=dict)  # chunks it owes no more and may still send
     since: float = 0.0  # when anybody was last asked for a chunk of it
     owner: int | None = None
     exclusive: bool = False  # only its owner may supply it
@@ -68,8 +68,8 @@ class Debt:
         self.chunks += chunks
         self.batches.append([chunks, now])
 
-    def settle(self, chunks: int) -> float:
-        """`chunks` of it are paid or forgiven; returns when the oldest of them was asked for."""
+    def repay(self, chunks: int) -> float:
+        """`chunks` of it are paid or released; returns when the oldest of them was asked for."""
         asked_at = self.batches[0][1]
         self.chunks -= chunks
         left: float = chunks
@@ -97,7 +97,7 @@ class Blocks:
         self.have = have
         self.verifying = 0
         self.in_flight = 0
-        self.suspect = 0  # blocks that failed with several senders: to be fetched from one alone
+        self.exclusive = 0  # blocks that failed with several senders: from now on only one may supply each
         self.max_open = min(MAX_OPEN, max(2, MAX_OPEN_BYTES // layout.block_size))
         self._open: dict[int, OpenBlock] = {}
         self._spare: dict[int, OpenBlock] = {}  # the open blocks with something to do
@@ -111,7 +111,7 @@ class Blocks:
 
     @property
     def complete(self) -> bool:
-        return self.have == self.full
+        return self.have == self.full != 0
 
     def outstanding(self, key: int) -> int:
         """How many chunks this neighbour owes us."""
@@ -119,18 +119,25 @@ class Blocks:
         return 0 if debt is None else debt.chunks
 
     def ask(
-        self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None], now: float, *, alone: bool
+        self,
+        key: int,
+        blocks: int,
+        room: int,
+        pick: Callable[[int], Pick | None],
+        now: float,
+        *,
+        exclusive: bool,
     ) -> list[Request]:
         """Up to `room` chunks to ask this neighbour for, noted as asked.
 
-        `blocks` is what it can give; `pick` chooses among the wanted blocks it is called with; `alone`
+        `blocks` is what it can give; `pick` chooses among the wanted blocks it is called with; `exclusive`
         keeps this neighbour to blocks that nobody else contributes to.
         """
         asked: list[Request] = []
         for block, opened in list(self._spare.items()):
             if len(asked) >= room:
                 return asked
-            free = opened.owner is None and not alone
+            free = opened.owner is None and not exclusive
             if blocks >> block & 1 and (opened.owner == key or free):
                 opened.owner = key
                 self._take(key, block, opened, room - len(asked), now, asked)
@@ -139,9 +146,9 @@ class Blocks:
             choice = pick(candidates) if candidates else None
             if choice is None:
                 break
-            opened = self._start(key, choice.block, alone)
+            opened = self._start(key, choice.block, exclusive)
             self._take(key, choice.block, opened, room - len(asked), now, asked)
-        if alone:
+        if exclusive:
             if not asked:
                 self._begin_anew(key, blocks, room, now, asked)
         else:
@@ -156,16 +163,16 @@ class Blocks:
         return asked
 
     def arrived(
-        self, key: int, sender: Sender, block: int, chunks: int, now: float, *, alone: bool
+        self, key: int, sender: Sender, block: int, chunks: int, now: float, *, exclusive: bool
     ) -> Arrival:
-        """These chunks of a block came from this neighbour; `alone` as for `ask`."""
+        """These chunks of a block came from this neighbour; `exclusive` as for `ask`."""
         opened = self._open.get(block)
         if opened is None or (opened.exclusive and opened.owner != key):
             return Arrival()
         # What was never asked of it could poison what others supply. What we asked for and took back,
         # because it choked us, may come all the same and is welcome, except from who is under suspicion.
-        chunks &= opened.asked.get(key, 0) | (0 if alone else opened.forgiven.get(key, 0))
-        owed = self._settle(key, opened, chunks)
+        chunks &= opened.asked.get(key, 0) | (0 if exclusive else opened.welcome.get(key, 0))
+        owed = self._repay(key, opened, chunks)
         waited = now - owed[1] if owed[0] else 0.0
         new = chunks & ~opened.here
         if not new:
@@ -179,7 +186,7 @@ class Blocks:
         cancel: list[tuple[int, int]] = []
         for other, theirs in list(opened.asked.items()):
             if theirs & new:
-                self._settle(other, opened, new)
+                self._repay(other, opened, new)
                 cancel.append((other, theirs & new))
         complete = not opened.todo and not opened.asked
         if complete:
@@ -195,9 +202,9 @@ class Blocks:
         senders = self._senders.pop(block)
         if ok:
             self.have |= 1 << block
-            self.suspect &= ~(1 << block)
+            self.exclusive &= ~(1 << block)
         elif len(senders) > 1:
-            self.suspect |= 1 << block
+            self.exclusive |= 1 << block
         return senders
 
     def rejected(self, key: int, request: Request) -> bool:
@@ -206,13 +213,13 @@ class Blocks:
         opened = self._open.get(request.index)
         if odd or opened is None or not opened.asked.get(key, 0) >> chunk & 1:
             return False
-        self._give_back(key, request.index, opened, 1 << chunk)
+        self._release(key, request.index, opened, 1 << chunk)
         return True
 
     def release(self, key: int) -> tuple[list[Request], list[int]]:
         """Nothing more is expected of this neighbour: all it owes us can be asked of others.
 
-        Returns the requests it still held, and the blocks that were abandoned because only this
+        Returns the requests it still held, and the blocks that were forgotten because only this
         neighbour might have supplied them.
         """
         requests: list[Request] = []
@@ -220,26 +227,26 @@ class Blocks:
             owed = opened.asked.get(key, 0)
             if owed:
                 requests += self.requests_for(block, owed)
-                self._give_back(key, block, opened, owed)
-                opened.forgiven[key] = opened.forgiven.get(key, 0) | owed
+                self._release(key, block, opened, owed)
+                opened.welcome[key] = opened.welcome.get(key, 0) | owed
         self._debts.pop(key, None)
-        return requests, self.disown(key, self.full)
+        return requests, self.release_blocks(key, self.full)
 
-    def disown(self, key: int, blocks: int) -> list[int]:
+    def release_blocks(self, key: int, blocks: int) -> list[int]:
         """This neighbour does not go on with these blocks for now: others may.
 
-        Returns those that were abandoned because only this neighbour might have supplied them.
+        Returns those that were forgotten because only this neighbour might have supplied them.
         """
-        abandoned = []
+        forgotten = []
         for block, opened in list(self._open.items()):
             if opened.owner == key and blocks >> block & 1:
                 opened.owner = None
                 if opened.exclusive:
-                    self._abandon(block, opened)
-                    abandoned.append(block)
-        return abandoned
+                    self._forget(block, opened)
+                    forgotten.append(block)
+        return forgotten
 
-    def exclusive(self, before: float) -> list[tuple[int, int, list[Request]]]:
+    def overdue(self, before: float) -> list[tuple[int, int, list[Request]]]:
         """The blocks that only one neighbour may supply, and that it was last asked for before then: each
         with that neighbour and the requests that it still holds."""
         return [
@@ -249,7 +256,7 @@ class Blocks:
         ]
 
     def make_room(self, blocks: int) -> int | None:
-        """Abandon an open block that nobody supplies, if such blocks keep us from opening one of `blocks`.
+        """Forget an open block that nobody supplies, if such blocks keep us from opening one of `blocks`.
 
         Returns which: the one with the fewest chunks here; None as long as one of `blocks` can go on.
         """
@@ -262,7 +269,7 @@ class Blocks:
         if not idle:
             return None
         block = min(idle, key=lambda block: idle[block].here.bit_count())
-        self._abandon(block, idle[block])
+        self._forget(block, idle[block])
         return block
 
     def requests_for(self, block: int, chunks: int) -> list[Request]:
@@ -273,16 +280,16 @@ class Blocks:
             for chunk in bitfield.indices(chunks)
         ]
 
-    def _start(self, key: int, block: int, alone: bool) -> OpenBlock:
+    def _start(self, key: int, block: int, exclusive: bool) -> OpenBlock:
         opened = OpenBlock(bitfield.full(self._layout.chunk_count(block)), owner=key)
-        opened.exclusive = alone or bool(self.suspect >> block & 1)
+        opened.exclusive = exclusive or bool(self.exclusive >> block & 1)
         self._open[block] = self._spare[block] = opened
         self.in_flight |= 1 << block
         return opened
 
-    def _abandon(self, block: int, opened: OpenBlock) -> None:
+    def _forget(self, block: int, opened: OpenBlock) -> None:
         for key, owed in list(opened.asked.items()):
-            self._settle(key, opened, owed)
+            self._repay(key, opened, owed)
         del self._open[block]
         self._spare.pop(block, None)
         self.in_flight ^= 1 << block
@@ -291,7 +298,7 @@ class Blocks:
         # A block that others left half done would wait for ever if everybody left were under suspicion.
         for block, opened in self._spare.items():
             if opened.owner is None and not opened.asked and blocks >> block & 1:
-                self._abandon(block, opened)
+                self._forget(block, opened)
                 self._take(key, block, self._start(key, block, True), room, now, asked)
                 return
 
@@ -328,7 +335,7 @@ class Blocks:
             if late and len(opened.asked) < MAX_ASKED and room > len(asked):
                 self._owe(key, block, opened, _lowest(late, room - len(asked)), now, asked)
 
-    def _settle(self, key: int, opened: OpenBlock, chunks: int) -> tuple[int, float]:
+    def _repay(self, key: int, opened: OpenBlock, chunks: int) -> tuple[int, float]:
         """This neighbour owes us these chunks no more: (how many it did owe, since when)."""
         theirs = opened.asked.get(key, 0)
         paid = theirs & chunks
@@ -339,10 +346,10 @@ class Blocks:
         else:
             opened.asked[key] = theirs ^ paid
         count = paid.bit_count()
-        return count, self._debts[key].settle(count)
+        return count, self._debts[key].repay(count)
 
-    def _give_back(self, key: int, block: int, opened: OpenBlock, chunks: int) -> None:
-        self._settle(key, opened, chunks)
+    def _release(self, key: int, block: int, opened: OpenBlock, chunks: int) -> None:
+        self._repay(key, opened, chunks)
         for owed in opened.asked.values():
             chunks &= ~owed
         if chunks:

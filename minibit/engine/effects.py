@@ -65,9 +65,10 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """Say that the peer there is banned, and why; hanging up on it is an effect of its own."""
+    """Say that this peer is banned; `address` is None if it had left. Hanging up is an effect of its own."""
 
-    address: Address
+    peer_id: bytes
+    address: Address | None
     reason: str
 
 

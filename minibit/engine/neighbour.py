@@ -1,14 +1,19 @@
 """The record of one neighbour: everything the engine knows of it, and nothing that acts.
 
-It satisfies `strategies.view.Neighbour`, the small read-only part that strategies see.
+Three parts: who it is and what it holds; its *supply*, what downloading knows of it; its *demand*, what
+uploading knows. Neither half writes in the other's part. Strategies see only a small read-only part,
+`strategies.view.NeighbourView`.
 """
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
+from minibit import bitfield
 from minibit.address import Address
 from minibit.engine.rates import RateMeter
+from minibit.errors import RemoteProtocolError
 from minibit.wire.messages import Request
 
 FIRST_WINDOW: Final = 16  # chunks asked for at once before the link has shown what it can do
@@ -20,54 +25,117 @@ GREETING_SECONDS: Final = 1.0  # how long a neighbour may take to say who it is 
 IDLE_SECONDS: Final = 30.0  # …and how long it may be of no use
 
 
+class Flow:
+    """Payload bytes one way: their sum, their rate now, and their average over 20 s."""
+
+    def __init__(self, now: float) -> None:
+        self._display = RateMeter(DISPLAY_SECONDS, now)
+        self._average = RateMeter(RECIPROCITY_SECONDS, now)
+
+    def add(self, count: int, now: float) -> None:
+        """`count` bytes moved."""
+        self._display.add(count, now)
+        self._average.add(count, now)
+
+    def rate(self, now: float) -> float:
+        """Bytes per second, for people to read."""
+        return self._display.rate(now)
+
+    def average(self, now: float) -> float:
+        """Bytes per second over 20 s, by which BEP 3's choking repays."""
+        return self._average.rate(now)
+
+    @property
+    def total(self) -> int:
+        return self._display.total
+
+
+class Supply:
+    """What downloading knows of a neighbour; blocks are bitfields, windows are in chunks."""
+
+    def __init__(self, now: float) -> None:
+        self.choking = True  # it chokes us
+        self.interesting = False  # it holds what we miss, and we have told it so
+        self.allowed = 0  # blocks that it serves us even while choking (BEP 6)
+        self.refused = 0  # blocks that it has rejected of late, and since it last unchoked us
+        self.refused_at = now
+        self.window = FIRST_WINDOW
+        self.queue_limit = MAX_WINDOW  # how many requests it says it accepts (BEP 10, reqq)
+        self.asked_at: float | None = None  # when it was first asked, or last answered, whichever is later
+        self.snubbed = False
+        self.unasked = 0  # chunks that it sent and nobody had asked for
+        self.flow = Flow(now)
+
+
+class Demand:
+    """What uploading knows of a neighbour."""
+
+    def __init__(self, now: float) -> None:
+        self.interested = False  # it wants something of us
+        self.unchoked_since: float | None = None
+        self.granted = 0  # blocks that we serve even while choking it
+        self.queue: deque[Request] = deque()
+        self.unsent = 0  # bytes handed to the shell and not yet flushed
+        self.refusals = 0  # requests of its that we refused since we last served one
+        self.flow = Flow(now)
+
+    @property
+    def unchoked(self) -> bool:
+        return self.unchoked_since is not None
+
+
+@dataclass(slots=True)
+class Early:
+    """What a neighbour told of its blocks while nobody here knew how many there are. Bounded by the wire."""
+
+    everything: bool = False
+    wire: bytes | None = None  # the payload of its *bitfield*
+    haves: int = 0
+
+    def blocks(self, count: int) -> int:
+        """The blocks it meant, now that there are `count`.
+
+        Raises:
+            RemoteProtocolError: it told of others.
+        """
+        told = self.haves
+        if self.everything:
+            told |= bitfield.full(count)
+        if self.wire is not None:
+            told |= bitfield.from_wire(self.wire, count)
+        if told >> count:
+            raise RemoteProtocolError("told of blocks that do not exist")
+        return told
+
+
 class Neighbour:
-    """A peer that we have a connection to; `am_…` is our side of it, the rest is theirs."""
+    """A peer that we have a connection to."""
 
     def __init__(self, key: int, address: Address, *, outgoing: bool, now: float) -> None:
         self.key = key
         self.address = address
         self.outgoing = outgoing
         self.connected_at = now
+        self.last_received = now
+        self.last_sent = now
 
         # Who it is: known after its handshake.
         self.peer_id: bytes | None = None
         self.fast = False
         self.extended = False
+        self.extensions: dict[str, int] = {}  # by name, the ids under which it hears them (BEP 10)
         self.name = ""
         self.client = ""
         self.origin = False
         self.minibit = False
 
-        # What it holds and wants.
+        # What it holds.
         self.blocks = 0
-        self.known = False
-        self.interested = False
-        self.choking = True
-        self.am_interested = False
-        self.unchoked_since: float | None = None
+        self.known = False  # whether it has told us its blocks at all
+        self.early = Early()
 
-        # Downloading from it.
-        self.allowed = 0  # blocks that it serves us even while choking (BEP 6)
-        self.refused = 0  # blocks that it has rejected of late, and since it last unchoked us
-        self.refused_at = now
-        self.window = FIRST_WINDOW
-        self.queue_limit = MAX_WINDOW  # what it says it accepts (BEP 10 reqq)
-        self.asked_at: float | None = None  # when it was first asked, or last answered, whichever is later
-        self.snubbed = False
-        self.unasked = 0
-
-        # Uploading to it.
-        self.granted = 0  # blocks that we serve even while choking it
-        self.queue: deque[Request] = deque()
-        self.unsent = 0  # bytes handed to the shell and not yet flushed
-        self.refusals = 0  # requests of its that we refused since we last served one
-
-        self.last_received = now
-        self.last_sent = now
-        self.down = RateMeter(DISPLAY_SECONDS, now)
-        self.up = RateMeter(DISPLAY_SECONDS, now)
-        self._down_slow = RateMeter(RECIPROCITY_SECONDS, now)
-        self._up_slow = RateMeter(RECIPROCITY_SECONDS, now)
+        self.supply = Supply(now)
+        self.demand = Demand(now)
 
     @property
     def greeted(self) -> bool:
@@ -75,29 +143,29 @@ class Neighbour:
         return self.peer_id is not None
 
     @property
-    def unchoked(self) -> bool:
-        return self.unchoked_since is not None
-
-    def received_rate(self, now: float) -> float:
-        return self._down_slow.rate(now)
-
-    def sent_rate(self, now: float) -> float:
-        return self._up_slow.rate(now)
-
-    def count_received(self, count: int, now: float) -> None:
-        """`count` payload bytes came."""
-        self.down.add(count, now)
-        self._down_slow.add(count, now)
-
-    def count_sent(self, count: int, now: float) -> None:
-        """`count` payload bytes left."""
-        self.up.add(count, now)
-        self._up_slow.add(count, now)
-
-    @property
     def label(self) -> str:
         """What people call it: its name, or its address."""
         return self.name or f"{self.address[0]}:{self.address[1]}"
+
+    # What strategies see.
+
+    @property
+    def interested(self) -> bool:
+        return self.demand.interested
+
+    @property
+    def snubbed(self) -> bool:
+        return self.supply.snubbed
+
+    @property
+    def unchoked_since(self) -> float | None:
+        return self.demand.unchoked_since
+
+    def received_rate(self, now: float) -> float:
+        return self.supply.flow.average(now)
+
+    def sent_rate(self, now: float) -> float:
+        return self.demand.flow.average(now)
 
 
 def dispensable(neighbours: Iterable[Neighbour], now: float) -> Neighbour | None:
@@ -112,4 +180,4 @@ def dispensable(neighbours: Iterable[Neighbour], now: float) -> Neighbour | None
 def _probation(neighbour: Neighbour) -> float:
     if not neighbour.greeted:
         return GREETING_SECONDS
-    return float("inf") if neighbour.interested or neighbour.am_interested else IDLE_SECONDS
+    return float("inf") if neighbour.interested or neighbour.supply.interesting else IDLE_SECONDS

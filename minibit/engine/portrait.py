@@ -11,20 +11,20 @@ ETA_HORIZON = 99 * 3600.0  # s; beyond that an estimate says nothing
 
 def figures(engine: Engine, now: float) -> snapshot.Figures:
     """What this peer reports of itself."""
-    slots = engine.uploads.slots
+    slots = engine.slots
     labels = {key: neighbour.label for key, neighbour in engine.neighbours.items()}
     downloads = engine.downloads
     return snapshot.Figures(
         state=State.COMPLETE if engine.blocks.complete else State.DOWNLOADING,
-        down_rate=sum(n.down.rate(now) for n in engine.neighbours.values()),
-        up_rate=sum(n.up.rate(now) for n in engine.neighbours.values()),
+        down_rate=sum(n.supply.flow.rate(now) for n in engine.neighbours.values()),
+        up_rate=sum(n.demand.flow.rate(now) for n in engine.neighbours.values()),
         downloaded=downloads.total,
         uploaded=engine.uploads.total,
         from_origin=downloads.from_origin,
         verified=downloads.verified,
         resumed=engine.resumed,
         corrupt=downloads.corrupt,
-        banned=engine.addresses.bans,
+        banned=engine.banned,
         completed_after=None if engine.completed_at is None else engine.completed_at - engine.started,
         fixed=tuple(labels[key] for key in slots.fixed if key in labels)[: snapshot.MAX_FIXED_NAMED],
         optimistic=labels.get(slots.optimistic) if slots.optimistic is not None else None,
@@ -57,7 +57,7 @@ def portrait(engine: Engine, share: str, granted: int, now: float) -> snapshot.P
 
 
 def _neighbour(engine: Engine, neighbour: Neighbour, rare: int, now: float) -> snapshot.NeighbourRow:
-    slots = engine.uploads.slots
+    slots = engine.slots
     if neighbour.key in slots.fixed:
         role = Role.FIXED
     elif neighbour.key == slots.optimistic:
@@ -71,12 +71,12 @@ def _neighbour(engine: Engine, neighbour: Neighbour, rare: int, now: float) -> s
         blocks=neighbour.blocks,
         role=role,
         interested=neighbour.interested,
-        choking=neighbour.choking,
+        choking=neighbour.supply.choking,
         snubbed=neighbour.snubbed,
         origin=neighbour.origin,
         rare=(neighbour.blocks & rare).bit_count(),
-        down_rate=neighbour.down.rate(now),
-        up_rate=neighbour.up.rate(now),
-        downloaded=neighbour.down.total,
-        uploaded=neighbour.up.total,
+        down_rate=neighbour.supply.flow.rate(now),
+        up_rate=neighbour.demand.flow.rate(now),
+        downloaded=neighbour.supply.flow.total,
+        uploaded=neighbour.demand.flow.total,
     )

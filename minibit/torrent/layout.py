@@ -10,12 +10,16 @@ from typing import Final
 CHUNK_SIZE: Final = 16 * 1024  # bytes one request asks for; every client serves 16 KiB (BEP 3)
 MIN_BLOCK_SIZE: Final = 16 * 1024
 MAX_BLOCK_SIZE: Final = 16 * 1024 * 1024
+MAX_BLOCKS: Final = 1 << 21
 BLOCKS_AIMED_AT: Final = 2048
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How `total_size` bytes are cut: blocks of `block_size` bytes, the last one shorter."""
+    """How `total_size` bytes are cut: blocks of `block_size` bytes, the last one shorter.
+
+    `UNKNOWN` has no blocks at all: it stands where the metainfo is still to come (BEP 9).
+    """
 
     total_size: int
     block_size: int
@@ -37,6 +41,8 @@ class Layout:
 
     def size_of(self, blocks: int) -> int:
         """Bytes in a set of blocks."""
+        if not blocks:
+            return 0
         last, length = self._last
         return blocks.bit_count() * self.block_size - (blocks >> last & 1) * (self.block_size - length)
 
@@ -55,6 +61,9 @@ class Layout:
         if not 0 <= block <= last or begin < 0 or length <= 0:
             return False
         return begin + length <= (last_length if block == last else self.block_size)
+
+
+UNKNOWN: Final = Layout(0, CHUNK_SIZE)
 
 
 def block_size_for(total_size: int) -> int:

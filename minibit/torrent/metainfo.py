@@ -14,10 +14,9 @@ from typing import Any, Final
 
 from minibit.errors import BencodeError, MetainfoError
 from minibit.torrent import bencode
-from minibit.torrent.layout import Layout
+from minibit.torrent.layout import MAX_BLOCKS, Layout
 
 MAX_FOREIGN_BLOCK_SIZE: Final = 32 * 1024 * 1024  # a block is held in memory until it is verified
-MAX_BLOCKS: Final = 1 << 21
 MAX_FILES: Final = 100_000
 MAX_TOTAL_SIZE: Final = 1 << 50
 MAX_PATH_DEPTH: Final = 64

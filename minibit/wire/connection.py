@@ -17,7 +17,7 @@ from typing import Final
 
 from minibit import bitfield
 from minibit.errors import LocalProtocolError, RemoteProtocolError
-from minibit.torrent.layout import Layout
+from minibit.torrent.layout import MAX_BLOCKS, UNKNOWN, Layout
 from minibit.wire import messages as m
 
 MAX_REQUEST: Final = 128 * 1024  # the most that any common client asks for at once; BEP 3 speaks of 2**17
@@ -99,17 +99,23 @@ class Connection:
     """Both directions of one connection about one share.
 
     Feed what arrives to `receive`, send what `send` returns. `remote` is the other side's handshake
-    once it has come.
+    once it has come. Without a `layout` (BEP 9: its metainfo is still to be fetched), nothing can be
+    requested either way, and what the other side tells of its blocks is bounded, not checked.
     """
 
-    __slots__ = ("_layout", "_local", "_remote", "frame_limit", "remote")
+    __slots__ = ("_count", "_layout", "_local", "_remote", "frame_limit", "remote")
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self.frame_limit = max(MIN_FRAME_LIMIT, layout.block_count // 8 + 2)
+    def __init__(self, layout: Layout | None = None) -> None:
+        self.learn(layout or UNKNOWN)
         self._local = Stage.SILENT
         self._remote = Stage.SILENT
         self.remote: m.Handshake | None = None
+
+    def learn(self, layout: Layout) -> None:
+        """From now on, messages are about a share that is cut like this."""
+        self._layout = layout
+        self._count = layout.block_count or MAX_BLOCKS  # how many blocks there may be
+        self.frame_limit = max(MIN_FRAME_LIMIT, self._count // 8 + 2)
 
     def receive(self, data: memoryview) -> tuple[list[m.Handshake | m.Message], int]:
         """The messages at the start of `data`, and how many bytes they took; the rest is for next time.
@@ -212,8 +218,8 @@ class Connection:
         layout = self._layout
         match message:
             case m.Have(index) | m.SuggestPiece(index) | m.AllowedFast(index):
-                if index >= layout.block_count:
-                    raise RemoteProtocolError(f"block {index} of {layout.block_count} does not exist")
+                if index >= self._count:
+                    raise RemoteProtocolError(f"block {index} of {self._count} does not exist")
             case m.Request(index, begin, length) | m.Cancel(index, begin, length):
                 if length > MAX_REQUEST or not layout.contains(index, begin, length):
                     raise RemoteProtocolError(f"a request for {index}+{begin}:{length} makes no sense")
@@ -223,7 +229,7 @@ class Connection:
             case m.Piece(index, begin, data):
                 if not layout.contains(index, begin, len(data)):
                     raise RemoteProtocolError(f"piece {index}+{begin} does not exist")
-            case m.Bitfield(data):
+            case m.Bitfield(data) if layout.block_count:
                 bitfield.from_wire(data, layout.block_count)
             case _:
                 pass

@@ -42,15 +42,15 @@ class Ledger(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requests = Blocks(LAYOUT, 0)
+        self.blocks = Blocks(LAYOUT, 0)
         self.owed: dict[int, set[tuple[int, int]]] = {key: set() for key in range(1, 5)}
         self.now = 0.0
 
     @initialize(have=st.sampled_from([0, 0b111100, FULL ^ 1]), max_open=st.integers(2, 6))
     def begin(self, have: int, max_open: int) -> None:
         """With much to do, or hardly anything, so that endgame comes soon."""
-        self.requests = Blocks(LAYOUT, have)
-        self.requests.max_open = max_open
+        self.blocks = Blocks(LAYOUT, have)
+        self.blocks.max_open = max_open
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 60.0]))
     def time_passes(self, seconds: float) -> None:
@@ -58,33 +58,33 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(key=KEYS, blocks=BLOCKS, room=st.integers(1, 9), pick=st.sampled_from([first, last, never]))
     def ask(self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None]) -> None:
-        self.asks(key, blocks, room, pick, alone=False)
+        self.asks(key, blocks, room, pick, exclusive=False)
 
     @rule(key=KEYS, blocks=BLOCKS, room=st.integers(1, 9), pick=st.sampled_from([first, last, never]))
-    def ask_alone(self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None]) -> None:
-        self.asks(key, blocks, room, pick, alone=True)
+    def ask_exclusively(self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None]) -> None:
+        self.asks(key, blocks, room, pick, exclusive=True)
 
     def asks(
-        self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None], *, alone: bool
+        self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None], *, exclusive: bool
     ) -> None:
-        asked = self.requests.ask(key, blocks, room, pick, self.now, alone=alone)
+        asked = self.blocks.ask(key, blocks, room, pick, self.now, exclusive=exclusive)
         chunks = {chunk_of(request) for request in asked}
         assert len(chunks) == len(asked) <= room
         assert all(blocks >> block & 1 for block, _ in chunks), "asked for what it cannot give"
         assert not chunks & self.owed[key], "asked twice"
         self.owed[key] |= chunks
 
-    @rule(key=KEYS, block=BLOCK, chunks=st.integers(1, 7), alone=st.booleans())
-    def arrive(self, key: int, block: int, chunks: int, alone: bool) -> None:
+    @rule(key=KEYS, block=BLOCK, chunks=st.integers(1, 7), exclusive=st.booleans())
+    def arrive(self, key: int, block: int, chunks: int, exclusive: bool) -> None:
         """Any chunks of a block come, asked for or not."""
         chunks &= bitfield.full(LAYOUT.chunk_count(block))
         come = {(block, chunk) for chunk in bitfield.indices(chunks)}
-        arrival = self.requests.arrived(key, bytes([key]), block, chunks, self.now, alone=alone)
+        arrival = self.blocks.arrived(key, bytes([key]), block, chunks, self.now, exclusive=exclusive)
         accepted = {(block, chunk) for chunk in bitfield.indices(arrival.accepted)}
         assert accepted <= come
         assert come & self.owed[key] <= accepted, "what we asked for and still wanted is taken"
         assert arrival.owed == len(come & self.owed[key])
-        if alone:
+        if exclusive:
             assert accepted <= self.owed[key], "on parole, nothing is taken unasked"
         self.owed[key] -= come
         cancelled = {
@@ -95,7 +95,7 @@ class Ledger(RuleBasedStateMachine):
         }
         for other, chunk in cancelled:
             self.owed[other].remove(chunk)
-        assert arrival.complete == bool(arrival.accepted and self.requests.verifying >> block & 1)
+        assert arrival.complete == bool(arrival.accepted and self.blocks.verifying >> block & 1)
 
     @precondition(lambda self: any(self.owed.values()))
     @rule(data=st.data())
@@ -109,45 +109,45 @@ class Ledger(RuleBasedStateMachine):
     def reject(self, key: int, block: int, chunk: int, odd: int) -> None:
         request = Request(block, chunk * CHUNK_SIZE + odd, CHUNK_SIZE)
         owed = not odd and (block, chunk) in self.owed[key]
-        assert self.requests.rejected(key, request) == owed
+        assert self.blocks.rejected(key, request) == owed
         if owed:
             self.owed[key].remove((block, chunk))
-            self.disowns(key, 1 << block)
+            self.release_blocks(key, 1 << block)
 
     @rule(key=KEYS, blocks=BLOCKS)
-    def disowns(self, key: int, blocks: int) -> None:
-        for block in self.requests.disown(key, blocks):
+    def release_blocks(self, key: int, blocks: int) -> None:
+        for block in self.blocks.release_blocks(key, blocks):
             assert blocks >> block & 1
             self.owed[key] = {owed for owed in self.owed[key] if owed[0] != block}
 
     @rule(key=KEYS)
     def release(self, key: int) -> None:
-        requests, abandoned = self.requests.release(key)
+        requests, forgotten = self.blocks.release(key)
         assert {chunk_of(request) for request in requests} == self.owed[key]
-        assert not any(self.requests.in_flight >> block & 1 for block in abandoned)
+        assert not any(self.blocks.in_flight >> block & 1 for block in forgotten)
         self.owed[key] = set()
 
     @rule(blocks=BLOCKS)
     def make_room(self, blocks: int) -> None:
-        before = self.requests.in_flight
-        block = self.requests.make_room(blocks)
-        assert before ^ self.requests.in_flight == (0 if block is None else 1 << block)
+        before = self.blocks.in_flight
+        block = self.blocks.make_room(blocks)
+        assert before ^ self.blocks.in_flight == (0 if block is None else 1 << block)
         assert block is None or not blocks >> block & 1
 
-    @precondition(lambda self: self.requests.verifying)
+    @precondition(lambda self: self.blocks.verifying)
     @rule(data=st.data(), ok=st.booleans())
     def verified(self, data: st.DataObject, ok: bool) -> None:
-        block = data.draw(st.sampled_from(list(bitfield.indices(self.requests.verifying))))
-        senders = self.requests.verified(block, ok)
+        block = data.draw(st.sampled_from(list(bitfield.indices(self.blocks.verifying))))
+        senders = self.blocks.verified(block, ok)
         assert senders
         assert senders <= {bytes([key]) for key in range(5)}
-        assert self.requests.have >> block & 1 == ok
+        assert self.blocks.have >> block & 1 == ok
         if not ok and len(senders) > 1:
-            assert self.requests.suspect >> block & 1
+            assert self.blocks.exclusive >> block & 1
 
     @invariant()
     def a_block_is_exactly_one_of_four(self) -> None:
-        r = self.requests
+        r = self.blocks
         sets = (r.wanted, r.in_flight, r.verifying, r.have)
         assert sum(blocks.bit_count() for blocks in sets) == LAYOUT.block_count
         assert sets[0] | sets[1] | sets[2] | sets[3] == FULL
@@ -157,7 +157,7 @@ class Ledger(RuleBasedStateMachine):
 
     @invariant()
     def a_chunk_is_exactly_one_of_three(self) -> None:
-        for block, opened in self.requests._open.items():
+        for block, opened in self.blocks._open.items():
             asked = 0
             for theirs in opened.asked.values():
                 assert theirs, "an empty debt"
@@ -167,23 +167,23 @@ class Ledger(RuleBasedStateMachine):
             assert not opened.here & (opened.todo | asked)
             assert opened.todo or asked, "a block with all its chunks is no longer open"
             assert len(opened.asked) <= MAX_ASKED + 1
-        spare = {block for block, opened in self.requests._open.items() if opened.todo}
-        assert spare == set(self.requests._spare)
+        spare = {block for block, opened in self.blocks._open.items() if opened.todo}
+        assert spare == set(self.blocks._spare)
 
     @invariant()
     def what_is_asked_is_what_is_owed(self) -> None:
         for key, theirs in self.owed.items():
             asked = {
                 (block, chunk)
-                for block, opened in self.requests._open.items()
+                for block, opened in self.blocks._open.items()
                 for chunk in bitfield.indices(opened.asked.get(key, 0))
             }
             assert asked == theirs
-            assert self.requests.outstanding(key) == len(theirs)
+            assert self.blocks.outstanding(key) == len(theirs)
 
     @invariant()
     def what_is_exclusive_is_its_owners(self) -> None:
-        for opened in self.requests._open.values():
+        for opened in self.blocks._open.values():
             if opened.exclusive:
                 assert opened.owner is not None, "nobody could ever go on with it"
                 assert set(opened.asked) <= {opened.owner}
@@ -193,15 +193,15 @@ class Ledger(RuleBasedStateMachine):
         """Whatever happened: when the others let go, one neighbour that holds all can finish it alone."""
         for key in self.owed:
             self.release(key)
-        for block in bitfield.indices(self.requests.verifying):
-            self.requests.verified(block, False)
+        for block in bitfield.indices(self.blocks.verifying):
+            self.blocks.verified(block, False)
         for _ in range(3 * LAYOUT.block_count):
             for block, chunk in sorted(self.owed[1]):
                 self.arrive(1, block, 1 << chunk, True)
-            for block in bitfield.indices(self.requests.verifying):
-                assert len(self.requests.verified(block, True)) >= 1
-            self.asks(1, FULL, 5, first, alone=True)
-        assert self.requests.complete
+            for block in bitfield.indices(self.blocks.verifying):
+                assert len(self.blocks.verified(block, True)) >= 1
+            self.asks(1, FULL, 5, first, exclusive=True)
+        assert self.blocks.complete
 
 
 TestLedger = Ledger.TestCase

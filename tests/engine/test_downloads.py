@@ -125,7 +125,7 @@ def test_a_quick_link_widens_its_window_to_the_limit() -> None:
         stage.now += 0.1
         for chunk in asked:
             stage.says(1, piece(*chunk))
-        windows.append(stage.neighbour(1).window)
+        windows.append(stage.neighbour(1).supply.window)
         for block in list(stage.verifying):
             stage.verified(block)
     assert windows[0] == 2 * FIRST_WINDOW
@@ -141,7 +141,7 @@ def test_a_slow_link_narrows_its_window() -> None:
         asked = stage.asked(1)
         stage.now += 3.0
         stage.says(1, *(piece(*chunk) for chunk in asked))
-    assert stage.neighbour(1).window == MIN_WINDOW
+    assert stage.neighbour(1).supply.window == MIN_WINDOW
 
 
 def test_no_more_is_asked_than_a_neighbour_says_it_queues() -> None:
@@ -230,12 +230,12 @@ def test_who_keeps_us_waiting_for_a_minute_is_snubbed_and_others_are_asked() -> 
     stage.puppet(1, have=FULL, unchokes=True)
     stage.puppet(2, have=FULL)
     stage.wait(SNUB_SECONDS - 2)
-    assert not stage.neighbour(1).snubbed
+    assert not stage.neighbour(1).supply.snubbed
     stage.says(2, m.Unchoke())
     stage.heard(2)
     stage.heard(1)
     stage.wait(3.0)
-    assert stage.neighbour(1).snubbed
+    assert stage.neighbour(1).supply.snubbed
     assert stage.heard(1)[:1] == [cancel(0, 0)]
 
 
@@ -248,7 +248,7 @@ def test_a_snubbed_neighbour_is_cancelled_first_and_asked_for_one_chunk_later() 
     stage.says(1, reject(0, 0), reject(0, 1))  # what BEP 6 wants as an answer to a cancel
     assert stage.wait(1.0) == [Send(1, (request(0, 0),))]
     stage.says(1, piece(0, 0))
-    assert not stage.neighbour(1).snubbed
+    assert not stage.neighbour(1).supply.snubbed
     assert stage.engine.blocks.outstanding(1) == 1
     stage.says(1, piece(0, 1))
     assert stage.verifying == [0]
@@ -260,7 +260,7 @@ def test_what_comes_late_all_the_same_is_welcome() -> None:
     stage.wait(SNUB_SECONDS)
     effects = stage.says(1, *both(0))
     assert Verify(0) in effects
-    assert not stage.neighbour(1).snubbed
+    assert not stage.neighbour(1).supply.snubbed
 
 
 def test_junk_does_not_pass_for_an_answer() -> None:
@@ -269,7 +269,7 @@ def test_junk_does_not_pass_for_an_answer() -> None:
     for _ in range(7):
         stage.says(1, piece(5), piece(0, 0, 100))
         stage.wait(SNUB_SECONDS / 6)
-    assert stage.neighbour(1).snubbed
+    assert stage.neighbour(1).supply.snubbed
 
 
 # --- endgame

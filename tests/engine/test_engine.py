@@ -9,18 +9,18 @@ from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, both, piece, request
 from minibit.address import PeerAddress
 from minibit.engine.effects import Announce, Dial, Finished, HangUp, Send
 from minibit.engine.engine import (
-    CLIENT,
     HANDSHAKE_SECONDS,
     KEEP_ALIVE_SECONDS,
     MAX_NEIGHBOURS,
     REANNOUNCE_SECONDS,
     SILENCE_SECONDS,
 )
-from minibit.engine.uploads import MAX_QUEUE
+from minibit.engine.greeting import CLIENT
+from minibit.engine.uploads import MAX_QUEUED
 from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake
 
-HELLO = m.Extended(0, ExtendedHandshake(client=CLIENT, port=5000, queue=MAX_QUEUE, name="me").encode())
+HELLO = m.Extended(0, ExtendedHandshake(client=CLIENT, port=5000, queue=MAX_QUEUED, name="me").encode())
 GREETING = m.Handshake(INFO_HASH, OWN_ID)
 LOW, HIGH = b"a" * 20, b"z" * 20  # peer ids below and above our own
 
@@ -70,7 +70,7 @@ def test_who_a_neighbour_is() -> None:
     said = ExtendedHandshake(client="Other 1.0", queue=50, name="bia")
     stage.says(1, m.Extended(0, said.encode()))
     them = stage.neighbour(1)
-    assert (them.label, them.client, them.queue_limit, them.minibit) == ("bia", "Other 1.0", 50, True)
+    assert (them.label, them.client, them.supply.queue_limit, them.minibit) == ("bia", "Other 1.0", 50, True)
     stage.note(
         stage.engine.peers_found([PeerAddress("bianca", "10.0.0.1", 6881, them.peer_id, True)], stage.now)
     )

@@ -38,7 +38,7 @@ def improvise(seed: int, engine_seed: int = 5) -> tuple[list[list[Effect]], Stag
         elif roll < 0.3 and stage.verifying:
             did.append(stage.verified(rng.choice(stage.verifying), rng.random() < 0.7))
         elif roll < 0.4:
-            did.append(stage.flushed(who, stage.neighbour(who).unsent))
+            did.append(stage.flushed(who, stage.neighbour(who).demand.unsent))
         else:
             words = [
                 *(m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.Have(block)),
@@ -66,7 +66,7 @@ def test_whatever_puppets_say_one_that_behaves_completes_the_download(seed: int)
     for block in list(stage.verifying):
         stage.verified(block, False)
     assert engine.copies.held == 0
-    assert engine.uploads.slots.fixed == ()
+    assert engine.slots.fixed == ()
     stage.puppet(250, have=FULL, unchokes=True)
     for _ in range(60):
         stage.says(250, *(piece(*chunk) for chunk in stage.asked(250)))

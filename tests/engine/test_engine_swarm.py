@@ -62,8 +62,8 @@ def settled(net: Net, peers: list[Peer]) -> None:
         blocks = peer.engine.blocks
         assert (blocks.have, blocks.in_flight, blocks.verifying) == (blocks.full, 0, 0)
         assert peer.finished is not None
-        assert peer.engine.addresses.bans == 0
-        assert not any(n.am_interested or n.unsent for n in peer.engine.neighbours.values())
+        assert peer.engine.banned == 0
+        assert not any(n.supply.interesting or n.demand.unsent for n in peer.engine.neighbours.values())
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_a_liar_is_banned_and_the_honest_stay(spoilt: int, plain: bool) -> None:
         assert set(peer.engine.addresses._banned) <= {guilty}
     assert any(peer.engine.downloads.corrupt for peer in peers)
     if spoilt.bit_count() > 1:
-        assert any(peer.engine.addresses.bans for peer in peers)
+        assert any(peer.engine.banned for peer in peers)
     assert origin.engine.blocks.complete
 
 

@@ -76,7 +76,7 @@ def test_who_is_served_by_name() -> None:
     stage = Stage(have=FULL)
     for key in range(1, 8):
         stage.puppet(key, interested=True, minibit=key != 7)
-    slots = stage.engine.uploads.slots
+    slots = stage.engine.slots
     labels = {key: f"puppet{key}" for key in range(1, 7)} | {7: "10.0.0.7:6881"}
     own = figures(stage.engine, stage.now)
     assert own.fixed == tuple(labels[key] for key in slots.fixed)

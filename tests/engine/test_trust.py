@@ -4,8 +4,9 @@ import pytest
 from fakes.puppets import FULL, Stage, both, piece, reject, request
 
 from minibit.engine.blocks import ENDGAME_AGE
-from minibit.engine.downloads import EXCLUSIVE_SECONDS, MAX_STRIKES, MAX_UNASKED, SNUB_SECONDS
+from minibit.engine.downloads import EXCLUSIVE_SECONDS, MAX_UNASKED, SNUB_SECONDS
 from minibit.engine.effects import Discard, Effect, HangUp, Send, Store
+from minibit.engine.trust import MAX_STRIKES
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.wire import messages as m
 
@@ -25,7 +26,7 @@ def test_nobody_slips_a_chunk_into_what_others_supply() -> None:
     stage.puppet(1, have=FULL, unchokes=True)
     stage.puppet(2, have=FULL)
     assert stage.says(2, piece(0, 1)) == []
-    assert stage.neighbour(2).unasked == 1
+    assert stage.neighbour(2).supply.unasked == 1
 
 
 def test_what_was_on_its_way_when_its_sender_choked_us_is_welcome() -> None:
@@ -44,7 +45,7 @@ def test_a_stray_piece_does_not_spoil_what_is_there(begin: int, first: bool) -> 
     run = [stray, piece(0, 0)] if first else [piece(0, 0), stray]
     effects = stage.says(1, *run)
     assert [e for e in effects if isinstance(e, Store)] == [Store(0, [piece(0, 0)])]
-    assert stage.neighbour(1).unasked == 1
+    assert stage.neighbour(1).supply.unasked == 1
 
 
 def test_a_long_piece_does_not_pass_for_a_chunk() -> None:
@@ -81,7 +82,7 @@ def test_two_corrupt_blocks_of_its_own_get_a_neighbour_banned() -> None:
     assert stage.hung_up == {}
     spoil(stage, 1, 1)
     assert stage.hung_up == {1: "sent 2 corrupt blocks, the last one block 1"}
-    assert stage.engine.addresses.bans == 1
+    assert stage.engine.banned == 1
     stage.connect(2)
     stage.greet(2, peer_id=b"\1" * 20)
     assert stage.hung_up[2] == "banned"
@@ -94,7 +95,7 @@ def test_strikes_outlive_the_connection() -> None:
         stage.says(key, *both(key))
         stage.leaves(key)
         stage.verified(key, False)
-    assert stage.engine.addresses.bans == 1
+    assert stage.engine.banned == 1
     stage.connect(3)
     stage.greet(3, peer_id=b"L" * 20)
     assert stage.hung_up == {3: "banned"}
@@ -106,8 +107,9 @@ def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_fo
     stage.puppet(2, have=FULL, unchokes=True)
     stage.wait(ENDGAME_AGE + 1)  # in endgame both are asked for both chunks
     spoil(stage, 0, 1, 2)
-    assert set(stage.engine.downloads.suspects) == {stage.neighbour(1).peer_id, stage.neighbour(2).peer_id}
-    assert stage.engine.addresses.bans == 0
+    assert stage.suspects(1)
+    assert stage.suspects(2)
+    assert stage.engine.banned == 0
     stage.heard(2)
     # The block is now fetched from one alone. Neighbour 1, the liar, is asked first, and lies.
     assert stage.engine.blocks.outstanding(1) == 2
@@ -118,7 +120,7 @@ def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_fo
     assert stage.asked(2) == [(0, 0), (0, 1)]
     stage.says(2, *both(0))
     stage.verified(0)
-    assert stage.neighbour(2).peer_id not in stage.engine.downloads.suspects
+    assert not stage.suspects(2)
     assert stage.engine.blocks.complete
 
 
@@ -126,15 +128,15 @@ def test_on_parole_nothing_is_taken_unasked() -> None:
     stage = Stage()
     stage.puppet(1, have=FULL, unchokes=True)
     stage.puppet(2, have=FULL)
-    stage.engine.downloads.suspects[stage.neighbour(2).peer_id or b""] = None
+    stage.suspect(bytes([2]) * 20)
     assert stage.says(2, piece(0, 0)) == []
-    assert stage.neighbour(2).unasked == 1
+    assert stage.neighbour(2).supply.unasked == 1
 
 
 @pytest.mark.parametrize("how", ["chokes", "rejects", "chokes plainly", "falls silent", "leaves"])
 def test_a_block_under_suspicion_is_not_lost_with_who_was_to_supply_it(how: str) -> None:
     stage = Stage(have=FULL ^ 0b1)
-    stage.engine.blocks.suspect = 0b1
+    stage.engine.blocks.exclusive = 0b1
     stage.puppet(1, have=FULL, fast=how != "chokes plainly", unchokes=True)
     stage.puppet(2, have=FULL, unchokes=True)
     stage.says(1, piece(0, 0))
@@ -156,7 +158,7 @@ def test_when_everybody_is_on_parole_what_was_left_half_done_is_begun_anew() -> 
     stage = Stage(have=FULL ^ 0b1)
     for key in (1, 2):
         stage.puppet(key, have=FULL, unchokes=True)
-        stage.engine.downloads.suspects[stage.neighbour(key).peer_id or b""] = None
+        stage.suspect(bytes([key]) * 20)
     assert stage.engine.blocks.outstanding(1) == 2
     stage.says(1, piece(0, 0))
     stage.leaves(1)
@@ -173,13 +175,13 @@ def test_suspicion_outlives_the_connection() -> None:
     stage.says(2, piece(0, 1))
     stage.leaves(1)
     stage.verified(0, ok=False)
-    assert liar in stage.engine.downloads.suspects
+    assert stage.engine.downloads.trust.suspects(liar)
 
 
 def test_an_exclusive_block_is_taken_from_who_drips_it() -> None:
     stage = Stage(have=FULL ^ 0b1)
     suspect = b"-XX0000-" + b"s" * 12
-    stage.engine.downloads.suspects[suspect] = None
+    stage.suspect(suspect)
     stage.puppet(1, have=FULL, unchokes=True, peer_id=suspect)
     stage.says(1, piece(0, 0))
     stage.puppet(3, have=FULL, unchokes=True)

@@ -9,7 +9,7 @@ from fakes.puppets import BLOCKS, FULL, Stage, cancel, reject, request
 from minibit import bitfield
 from minibit.engine.effects import HangUp, Send, Upload
 from minibit.engine.offers import Offers
-from minibit.engine.uploads import BATCH, BURST_SECONDS, MAX_QUEUE, MAX_REFUSALS, MAX_UNSENT
+from minibit.engine.uploads import BATCH, BURST_SECONDS, MAX_QUEUED, MAX_REFUSALS, MAX_UNSENT
 from minibit.strategies.choking_manager import FIXED_SLOTS, ROUND_SECONDS
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m
@@ -44,10 +44,10 @@ def test_slots_are_few_and_never_empty_while_somebody_waits() -> None:
     stage = seed()
     for key in range(1, 9):
         stage.puppet(key, interested=True)
-    holders = [key for key, neighbour in stage.engine.neighbours.items() if neighbour.unchoked]
+    holders = [key for key, neighbour in stage.engine.neighbours.items() if neighbour.demand.unchoked]
     assert len(holders) == FIXED_SLOTS + 1
     stage.leaves(holders[0])
-    now_held = [key for key, neighbour in stage.engine.neighbours.items() if neighbour.unchoked]
+    now_held = [key for key, neighbour in stage.engine.neighbours.items() if neighbour.demand.unchoked]
     assert len(now_held) == FIXED_SLOTS + 1
     assert set(holders[1:]) < set(now_held)
 
@@ -56,17 +56,17 @@ def test_a_round_every_ten_seconds_passes_the_optimistic_slot_on() -> None:
     stage = seed()
     for key in range(1, 10):
         stage.puppet(key, interested=True)
-    held = stage.engine.uploads.slots
+    held = stage.engine.slots
     seen = {held.optimistic}
     for _ in range(30):
         stage.wait(ROUND_SECONDS)
         for key in range(1, 10):
             stage.says(key, m.KeepAlive())
-        slots = stage.engine.uploads.slots
+        slots = stage.engine.slots
         assert slots.optimistic != held.optimistic
         held = slots
         seen.add(slots.optimistic)
-        assert {k for k, n in stage.engine.neighbours.items() if n.unchoked} == {
+        assert {k for k, n in stage.engine.neighbours.items() if n.demand.unchoked} == {
             *slots.fixed,
             slots.optimistic,
         }
@@ -136,14 +136,14 @@ def test_a_cancelled_request_is_rejected_and_not_sent() -> None:
 def test_a_flood_of_requests_is_bounded(fast: bool) -> None:
     stage = Stage(have=LONG_FULL, layout=LONG, upload_limit=1.0)
     stage.puppet(1, interested=True, fast=fast)
-    stage.says(1, *long_requests(MAX_QUEUE))
-    waiting = len(stage.neighbour(1).queue)
+    stage.says(1, *long_requests(MAX_QUEUED))
+    waiting = len(stage.neighbour(1).demand.queue)
     effects = stage.says(1, *long_requests(100))
     if fast:
-        assert len(stage.neighbour(1).queue) == MAX_QUEUE
-        assert sum(len(e.messages) for e in effects if isinstance(e, Send)) == waiting + 100 - MAX_QUEUE
+        assert len(stage.neighbour(1).demand.queue) == MAX_QUEUED
+        assert sum(len(e.messages) for e in effects if isinstance(e, Send)) == waiting + 100 - MAX_QUEUED
     else:
-        assert effects == [HangUp(1, f"asks for more than {MAX_QUEUE} chunks at once")]
+        assert effects == [HangUp(1, f"asks for more than {MAX_QUEUED} chunks at once")]
 
 
 def test_who_asks_on_for_what_it_is_refused_is_hung_up_on() -> None:
@@ -154,7 +154,7 @@ def test_who_asks_on_for_what_it_is_refused_is_hung_up_on() -> None:
         effects = stage.says(1, *EVERYTHING)
         answers += sum(len(effect.messages) for effect in effects if isinstance(effect, Send))
         assert answers <= MAX_REFUSALS + len(EVERYTHING), "answers pile up if it does not read them"
-    assert stage.hung_up == {1: "asks on for what it is refused"}
+    assert stage.hung_up == {1: "goes on asking for what it is refused"}
 
 
 def test_refusals_count_only_in_a_row() -> None:
@@ -201,7 +201,7 @@ def test_a_grant_survives_a_choke() -> None:
     stage.says(1, request(7), request(0), request(1), request(0, 1))
     effects = stage.says(1, m.NotInterested())
     assert effects == [Send(1, (m.Choke(),)), Send(1, (reject(1),))]
-    assert list(stage.neighbour(1).queue) == [request(0), request(0, 1)]
+    assert list(stage.neighbour(1).demand.queue) == [request(0), request(0, 1)]
 
 
 def test_a_plain_neighbour_is_not_told_of_its_grant() -> None:
@@ -256,7 +256,7 @@ def test_the_limit_is_honest_at_every_moment(limit: float) -> None:
     sent = 0
     for _ in range(150):
         for key in (1, 2):
-            if len(stage.neighbour(key).queue) < 200:
+            if len(stage.neighbour(key).demand.queue) < 200:
                 stage.says(key, *long_requests(300))
         stage.wait(0.1)
         for key in (1, 2):
@@ -365,7 +365,7 @@ def test_an_origin_feeds_a_lone_neighbour_everything(tells: bool, fast: bool) ->
         seen.update(shown(stage, 1))
         wanted = sorted(seen - got)
         stage.says(1, m.Interested() if wanted else m.NotInterested())
-        if wanted and stage.neighbour(1).unchoked:
+        if wanted and stage.neighbour(1).demand.unchoked:
             stage.says(1, request(wanted[0], 0), request(wanted[0], 1))
             stage.flushed(1, sum(chunk.length for chunk in stage.served(1)))
             got.add(wanted[0])

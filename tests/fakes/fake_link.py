@@ -26,7 +26,8 @@ from minibit.engine.effects import (
     Upload,
     Verify,
 )
-from minibit.engine.engine import Engine, Identity
+from minibit.engine.engine import Engine
+from minibit.engine.greeting import Identity
 from minibit.torrent.layout import Layout
 from minibit.wire.connection import Connection
 from minibit.wire.messages import PROTOCOL

@@ -11,7 +11,8 @@ from typing import Any
 from minibit import bitfield, registry
 from minibit.address import Address
 from minibit.engine.effects import Effect, HangUp, Send, Upload, Verify
-from minibit.engine.engine import Engine, Identity
+from minibit.engine.engine import Engine
+from minibit.engine.greeting import Identity
 from minibit.engine.neighbour import Neighbour
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m
@@ -198,6 +199,15 @@ class Stage:
             did += self.note(self.engine.tick(self.now))
         self.now = end
         return did
+
+    # --- trust
+
+    def suspect(self, peer_id: bytes) -> None:
+        """This peer had a part in a corrupt block."""
+        assert self.engine.downloads.trust.corrupt({peer_id, b"?" * 20}, 0) is None
+
+    def suspects(self, key: int) -> bool:
+        return self.engine.downloads.trust.suspects(self.neighbour(key).peer_id)
 
     def neighbour(self, key: int) -> Neighbour:
         return self.engine.neighbours[key]

@@ -1,0 +1,27 @@
+"""The effects that one input has so far, in order, until the shell is handed them."""
+
+from minibit.engine.effects import Effect, Send
+from minibit.wire.messages import Handshake, Message
+
+
+class Outbox:
+    """Where an engine's parts put what the shell is to do. `told` are the neighbours to be told something."""
+
+    def __init__(self) -> None:
+        self._effects: list[Effect] = []
+        self.told: set[int] = set()
+
+    def put(self, effect: Effect) -> None:
+        """The shell is to do this, after all that was put before."""
+        self._effects.append(effect)
+
+    def send(self, key: int, *messages: Handshake | Message) -> None:
+        """The shell is to say this to that neighbour."""
+        if messages:
+            self._effects.append(Send(key, messages))
+            self.told.add(key)
+
+    def take(self) -> list[Effect]:
+        """All effects since the last call."""
+        effects, self._effects, self.told = self._effects, [], set()
+        return effects

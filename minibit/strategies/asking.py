@@ -1,0 +1,90 @@
+"""Asking a strategy: what it raises or wrongly answers is told with its name, its file and its line.
+
+A strategy may be the user's own code. This is the only place that calls one, so that whoever debugs a
+strategy is shown his own line instead of ours. A built-in one that raises is our bug, and stays one.
+"""
+
+from random import Random
+from types import TracebackType
+from typing import Final
+
+from minibit.errors import StrategyError
+from minibit.strategies.view import Choice, ChokingStrategy, Pick, PickingStrategy, SwarmView
+
+MAX_SHOWN: Final = 100  # characters of a wrong answer
+
+
+def pick(strategy: PickingStrategy, view: SwarmView, now: float, rng: Random) -> Pick | None:
+    """What the picking strategy answers, one of `view.candidates` or None.
+
+    Raises:
+        StrategyError: it raised, or answered something else.
+    """
+    try:
+        answer = strategy.pick(view, now, rng)
+    except Exception as error:
+        if _is_ours(strategy):
+            raise
+        raise _told("picking", strategy, error) from error
+    if answer is None:
+        return None
+    if not isinstance(answer, Pick) or not isinstance(answer.block, int):
+        raise _wrong("picking", strategy, answer, "a Pick or None")
+    if answer.block < 0 or not view.candidates >> answer.block & 1:
+        raise StrategyError(
+            f"the picking strategy {_name(strategy)} chose block {answer.block}, not one of view.candidates"
+        )
+    return answer
+
+
+def choke(strategy: ChokingStrategy, view: SwarmView, now: float, rng: Random) -> Choice:
+    """What the choking strategy answers.
+
+    Raises:
+        StrategyError: it raised, or answered something else than a Choice.
+    """
+    try:
+        answer = strategy.choke(view, now, rng)
+    except Exception as error:
+        if _is_ours(strategy):
+            raise
+        raise _told("choking", strategy, error) from error
+    if not isinstance(answer, Choice):
+        raise _wrong("choking", strategy, answer, "a Choice")
+    return answer
+
+
+def _is_ours(strategy: object) -> bool:
+    return type(strategy).__module__.partition(".")[0] == "minibit"
+
+
+def _told(kind: str, strategy: object, error: Exception) -> StrategyError:
+    file, line = _where(error.__traceback__)
+    return StrategyError(
+        f"the {kind} strategy {_name(strategy)} raised {type(error).__name__}: {error} ({file}, line {line})"
+    )
+
+
+def _wrong(kind: str, strategy: object, answer: object, wanted: str) -> StrategyError:
+    shown = repr(answer)
+    if len(shown) > MAX_SHOWN:
+        shown = shown[:MAX_SHOWN] + "…"
+    return StrategyError(f"the {kind} strategy {_name(strategy)} answered {shown}, not {wanted}")
+
+
+def _name(strategy: object) -> str:
+    kind = type(strategy)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _where(trace: TracebackType | None) -> tuple[str, int]:
+    """The last line of the strategy's own file that an error passed through; what it calls is not its own."""
+    assert trace is not None
+    first = trace.tb_next or trace  # the strategy's own frame lies below ours
+    file, line = first.tb_frame.f_code.co_filename, first.tb_lineno
+    below = first.tb_next
+    while below is not None:
+        if below.tb_frame.f_code.co_filename == file:
+            line = below.tb_lineno
+        below = below.tb_next
+    return file, line
