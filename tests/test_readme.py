@@ -33,13 +33,26 @@ def test_two_commands_start_from_nothing_but_python() -> None:
     assert os.access(CI, os.X_OK)
 
 
-def test_the_floor_plan_names_every_room_once_and_on_its_floor() -> None:
-    (plan,) = (block for block in fences("text") if block.startswith("floor 0"))
-    floors = re.split(r"^floor \d.*\n", plan, flags=re.MULTILINE)[1:]
+def test_the_table_of_the_house_names_every_package_on_its_floor_and_in_order() -> None:
+    house = README.split("## The house")[1].split("```")[0]
+    rows = re.findall(r"^\| (?:(\d)[^|]*)?\| \[?`(\w+)`", house, re.MULTILINE)
 
-    rooms = [re.findall(r"^  (\S+)  ", floor, re.MULTILINE) for floor in floors]
+    told: list[list[str]] = []
+    for floor, package in rows:
+        if floor:
+            assert int(floor) == len(told)
+            told.append([])
+        told[-1].append(package)
 
-    assert [sorted(floor) for floor in rooms] == [sorted(floor) for floor in FLOORS]
+    packages = [[name for name, files in floor.items() if files] for floor in FLOORS]
+    packages[0].insert(0, "minibit")
+    packages[2].insert(0, "registry")
+    assert told == packages
+
+
+def test_the_files_that_it_points_to_are_there() -> None:
+    for target in re.findall(r"\]\(((?:minibit|tests)[^)#]*)\)", README):
+        assert (ROOT / target).exists(), target
 
 
 def run(module: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

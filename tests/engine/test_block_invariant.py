@@ -13,7 +13,8 @@ from minibit.wire.messages import Request
 
 LAYOUT = Layout(6 * 3 * CHUNK_SIZE - CHUNK_SIZE - 100, 3 * CHUNK_SIZE)  # the last block has two chunks
 FULL = bitfield.full(LAYOUT.block_count)
-KEYS = st.integers(1, 4)
+NEIGHBOURS = range(1, 2 * MAX_ASKED + 1)  # more than may be asked for the same chunk
+KEYS = st.sampled_from(NEIGHBOURS)
 BLOCKS = st.integers(0, FULL)
 BLOCK = st.integers(0, LAYOUT.block_count - 1)
 
@@ -43,7 +44,7 @@ class Ledger(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = Blocks(LAYOUT, 0)
-        self.owed: dict[int, set[tuple[int, int]]] = {key: set() for key in range(1, 5)}
+        self.owed: dict[int, set[tuple[int, int]]] = {key: set() for key in NEIGHBOURS}
         self.now = 0.0
 
     @initialize(have=st.sampled_from([0, 0b111100, FULL ^ 1]), max_open=st.integers(2, 6))
@@ -63,6 +64,13 @@ class Ledger(RuleBasedStateMachine):
     @rule(key=KEYS, blocks=BLOCKS, room=st.integers(1, 9), pick=st.sampled_from([first, last, never]))
     def ask_exclusively(self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None]) -> None:
         self.asks(key, blocks, room, pick, exclusive=True)
+
+    @rule(pick=st.sampled_from([first, last]))
+    def everybody_is_kept_waiting(self, pick: Callable[[int], Pick | None]) -> None:
+        """Nothing comes, and each is asked in turn, a minute after the other: what endgame does at most."""
+        for key in NEIGHBOURS:
+            self.time_passes(60.0)
+            self.ask(key, FULL, 9, pick)
 
     def asks(
         self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None], *, exclusive: bool
@@ -140,7 +148,7 @@ class Ledger(RuleBasedStateMachine):
         block = data.draw(st.sampled_from(list(bitfield.indices(self.blocks.verifying))))
         senders = self.blocks.verified(block, ok)
         assert senders
-        assert senders <= {bytes([key]) for key in range(5)}
+        assert senders <= {bytes([key]) for key in NEIGHBOURS}
         assert self.blocks.have >> block & 1 == ok
         if not ok and len(senders) > 1:
             assert self.blocks.exclusive >> block & 1
@@ -166,7 +174,8 @@ class Ledger(RuleBasedStateMachine):
             assert not opened.todo & asked
             assert not opened.here & (opened.todo | asked)
             assert opened.todo or asked, "a block with all its chunks is no longer open"
-            assert len(opened.asked) <= MAX_ASKED + 1
+            for chunk in bitfield.indices(asked):
+                assert sum(theirs >> chunk & 1 for theirs in opened.asked.values()) <= MAX_ASKED
         spare = {block for block, opened in self.blocks._open.items() if opened.todo}
         assert spare == set(self.blocks._spare)
 

@@ -8,6 +8,7 @@ from fakes.fake_link import Net, Peer
 
 from minibit import bitfield
 from minibit.engine.effects import Finished, HangUp
+from minibit.engine.engine import MAX_NEIGHBOURS
 from minibit.torrent.layout import Layout
 
 BLOCKS = 24
@@ -229,3 +230,20 @@ def test_no_uplink_carries_more_than_its_limit() -> None:
     net.run(3.0)
     assert origin.engine.uploads.total <= 3.0 * SLOW + 2 * 16384
     net.finish(peers, seconds=120.0)
+
+
+def test_more_peers_than_one_may_have_neighbours_all_finish() -> None:
+    layout = Layout(4 * 32768, 32768)
+    net, _, peers = swarm(MAX_NEIGHBOURS + 8, layout=layout)
+    net.finish(peers, seconds=300.0)
+    for peer in net.peers:
+        assert len(peer.engine.neighbours) <= MAX_NEIGHBOURS
+
+
+def test_one_slow_link_costs_the_others_little() -> None:
+    net, _, peers = swarm(5)
+    alone = net.finish(peers, seconds=300.0)
+    net, _, peers = swarm(5)
+    net.join("snail", uplink=1_000.0)
+    net.introduce()
+    assert net.finish(peers, seconds=300.0) < 1.5 * alone

@@ -57,7 +57,7 @@ class Stage:
         self,
         *,
         have: int = 0,
-        layout: Layout = LAYOUT,
+        layout: Layout | None = LAYOUT,
         picking: str = "sequential",
         choking: str = "tit-for-tat",
         peer_id: bytes = OWN_ID,
@@ -199,6 +199,12 @@ class Stage:
             did += self.note(self.engine.tick(self.now))
         self.now = end
         return did
+
+    def learns(self, layout: Layout, have: int = 0) -> list[Effect]:
+        """The metainfo comes."""
+        for connection in self._connections.values():
+            connection.learn(layout)
+        return self.note(self.engine.learned(layout, have, self.now))
 
     # --- trust
 

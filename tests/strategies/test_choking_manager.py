@@ -1,12 +1,14 @@
 """Slots and rounds against DESIGN's rules, one by one, with tit-for-tat as the score."""
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 from fakes.onlookers import Onlooker, scoring, seen, swarms
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minibit.strategies.choking_manager import FIXED_SLOTS
 from minibit.strategies.tit_for_tat import TitForTat
 from minibit.strategies.view import Choice, Slots, SwarmView
 
@@ -194,8 +196,27 @@ def test_between_rounds_nobody_who_competes_loses_a_slot(view: SwarmView, seed: 
 @given(swarms(), st.integers())
 def test_after_a_round_the_best_are_fixed(view: SwarmView, seed: int) -> None:
     choice = choke(view, seed)
-    if view.round_due:
-        fallen = [key for key, move in choice.moves if move == "demoted"]
-        assert len(fallen) <= 1
-        for key in fallen:
-            assert choice.scores[key] <= min(choice.scores[fixed] for fixed in choice.slots.fixed)
+    if not view.round_due:
+        return
+    incumbents = [key for key in view.slots.fixed if key in choice.scores]
+    drawn = [key for key, move in choice.moves if move == "drawn"]
+    stays = view.slots.optimistic
+    others = [key for key in choice.scores if key not in incumbents and key != stays]
+    candidate = drawn[0] if others else stays if stays in choice.scores else None
+    contenders = incumbents + [candidate] * (candidate is not None)
+    best = sorted(contenders, key=lambda key: -choice.scores[key])[:FIXED_SLOTS]  # stable: incumbents first
+    assert list(choice.slots.fixed[: len(best)]) == best
+    assert (candidate in choice.slots.fixed) == (candidate in best)
+
+
+def test_rounds_as_they_are_drawn_promote_and_do_not() -> None:
+    """What the property above says of promotions would be empty if hardly any round made one."""
+    seen_moves: Counter[bool] = Counter()
+
+    @given(swarms(), st.integers())
+    def rounds(view: SwarmView, seed: int) -> None:
+        moves = [move for _, move in choke(replace(view, round_due=True), seed).moves]
+        seen_moves["promoted" in moves] += 1
+
+    rounds()
+    assert min(seen_moves[True], seen_moves[False]) >= 5

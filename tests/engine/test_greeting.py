@@ -1,0 +1,198 @@
+"""Who may be a neighbour, and what both sides say first: greetings, ourselves, twins."""
+
+from itertools import permutations
+
+import pytest
+from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, piece, request
+
+from minibit.address import PeerAddress
+from minibit.engine.effects import Dial, HangUp, Send
+from minibit.engine.engine import (
+    HANDSHAKE_SECONDS,
+    SILENCE_SECONDS,
+)
+from minibit.engine.greeting import CLIENT
+from minibit.engine.uploads import MAX_QUEUED
+from minibit.wire import messages as m
+from minibit.wire.extended import ExtendedHandshake
+
+HELLO = m.Extended(0, ExtendedHandshake(client=CLIENT, port=5000, queue=MAX_QUEUED, name="me").encode())
+GREETING = m.Handshake(INFO_HASH, OWN_ID)
+LOW, HIGH = b"a" * 20, b"z" * 20  # peer ids below and above our own
+
+
+def told(*peers: tuple[str, int, bytes | None]) -> list[PeerAddress]:
+    return [PeerAddress(f"peer{port}", ip, port, peer_id) for ip, port, peer_id in peers]
+
+
+# --- greetings
+
+
+def test_we_greet_first_whom_we_dialled() -> None:
+    stage = Stage()
+    assert stage.connect(1, outgoing=True) == [Send(1, (GREETING,))]
+    assert stage.greet(1) == [Send(1, (m.HaveNone(),)), Send(1, (HELLO,))]
+
+
+def test_who_dialled_us_greets_first() -> None:
+    stage = Stage()
+    assert stage.connect(1) == []
+    assert stage.greet(1) == [Send(1, (GREETING,)), Send(1, (m.HaveNone(),)), Send(1, (HELLO,))]
+
+
+@pytest.mark.parametrize(
+    ("have", "fast", "said"),
+    [
+        (0, True, [m.HaveNone()]),
+        (FULL, True, [m.HaveAll()]),
+        (0b1, True, [m.Bitfield(b"\x80")]),
+        (0, False, []),
+        (FULL, False, [m.Bitfield(b"\xff")]),
+        (0b1, False, [m.Bitfield(b"\x80")]),
+    ],
+)
+def test_we_tell_our_blocks_first(have: int, fast: bool, said: list[m.Message]) -> None:
+    stage = Stage(have=have)
+    stage.connect(1)
+    stage.greet(1, fast=fast)
+    assert stage.heard(1) == [GREETING, *said, *([HELLO] if fast else [])]
+
+
+def test_who_a_neighbour_is() -> None:
+    stage = Stage()
+    stage.connect(1)
+    stage.greet(1)
+    assert stage.neighbour(1).label == "10.0.0.1:6881"
+    said = ExtendedHandshake(client="Other 1.0", queue=50, name="bia")
+    stage.says(1, m.Extended(0, said.encode()))
+    them = stage.neighbour(1)
+    assert (them.label, them.client, them.supply.queue_limit, them.minibit) == ("bia", "Other 1.0", 50, True)
+    stage.note(
+        stage.engine.peers_found([PeerAddress("bianca", "10.0.0.1", 6881, them.peer_id, True)], stage.now)
+    )
+    assert (them.label, them.origin) == ("bianca", True)
+
+
+def test_a_malformed_hello_costs_the_connection() -> None:
+    stage = Stage()
+    stage.puppet(1)
+    assert stage.says(1, m.Extended(0, b"i1e")) == [HangUp(1, "extended handshake is not a dictionary")]
+
+
+def test_small_talk_needs_no_answer() -> None:
+    stage = Stage()
+    stage.puppet(1)
+    assert stage.says(1, m.KeepAlive(), m.Port(6881), m.SuggestPiece(0), m.Extended(7, b"anything")) == []
+
+
+def test_another_share_is_another_matter() -> None:
+    stage = Stage()
+    stage.connect(1)
+    assert stage.greet(1, info_hash=b"?" * 20) == [HangUp(1, "asks for another share")]
+    assert stage.engine.neighbours == {}
+
+
+def test_after_a_hang_up_nothing_of_the_same_read_counts() -> None:
+    stage = Stage()
+    stage.connect(1)
+    effects = stage.says(1, m.Handshake(b"?" * 20, b"x" * 20), m.HaveAll(), m.Unchoke(), piece(0))
+    assert effects == [HangUp(1, "asks for another share")]
+    assert stage.engine.happened([(1, [m.Interested()])], stage.now) == []
+    assert stage.engine.flushed(1, 5, stage.now) == []
+    assert stage.engine.disconnected(1, stage.now) == []
+
+
+# --- ourselves
+
+
+def test_we_learn_our_own_address_by_dialling_it() -> None:
+    stage = Stage()
+    (dial,) = stage.note(stage.engine.peers_found(told(("10.0.0.9", 5000, None)), stage.now))
+    assert dial == Dial(("10.0.0.9", 5000))
+    stage.connect(1, outgoing=True, address=("10.0.0.9", 5000))
+    stage.connect(2)
+    # The end that accepted answers the greeting, so that the end that dialled learns whom it reached.
+    assert stage.greet(2, peer_id=OWN_ID) == [Send(2, (GREETING,))]
+    assert stage.greet(1, peer_id=OWN_ID) == [HangUp(1, "that is ourselves")]
+    stage.leaves(2)
+    assert stage.engine.neighbours == {}
+    assert not any(isinstance(effect, Dial) for effect in stage.wait(300.0))
+    assert stage.engine.peers_found(told(("10.0.0.9", 5000, None)), stage.now) == []
+
+
+def test_a_stranger_that_claims_to_be_us_gets_nowhere() -> None:
+    stage = Stage(have=FULL)
+    stage.connect(1)
+    stage.greet(1, peer_id=OWN_ID)
+    assert stage.says(1, m.HaveAll(), m.Interested(), request(0)) == [HangUp(1, "that is ourselves")]
+    stage.connect(2)
+    stage.greet(2, peer_id=OWN_ID)
+    assert HangUp(2, "no handshake") in stage.wait(HANDSHAKE_SECONDS + 2)
+
+
+# --- twins
+
+
+@pytest.mark.parametrize(
+    ("peer_id", "first_outgoing", "kept"),
+    [(HIGH, True, 1), (HIGH, False, 2), (LOW, True, 2), (LOW, False, 1)],
+)
+def test_of_two_connections_the_one_that_the_lower_id_dialled_stays(
+    peer_id: bytes, first_outgoing: bool, kept: int
+) -> None:
+    stage = Stage()
+    stage.connect(1, outgoing=first_outgoing)
+    stage.connect(2, outgoing=not first_outgoing)
+    stage.greet(1, peer_id=peer_id)
+    stage.greet(2, peer_id=peer_id)
+    assert list(stage.engine.neighbours) == [kept]
+    assert stage.hung_up == {3 - kept: "a second connection to the same peer"}
+
+
+@pytest.mark.parametrize("outgoing", [True, False])
+def test_a_second_connection_the_same_way_is_refused(outgoing: bool) -> None:
+    stage = Stage()
+    for key in (1, 2):
+        stage.connect(key, outgoing=outgoing)
+        stage.greet(key, peer_id=HIGH)
+    assert list(stage.engine.neighbours) == [1]
+
+
+MEETING = [("accept", 1), ("answer", 1), ("accept", 2), ("answer", 2)]
+ORDERS = [
+    order
+    for order in permutations(MEETING)
+    if all(order.index(("accept", wire)) < order.index(("answer", wire)) for wire in (1, 2))
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_both_sides_keep_the_same_one_whatever_comes_first(order: list[tuple[str, int]]) -> None:
+    dialler, accepter = {1: LOW, 2: HIGH}, {1: HIGH, 2: LOW}
+    sides = {who: Stage(peer_id=who) for who in (LOW, HIGH)}
+    for who, stage in sides.items():
+        for wire in (1, 2):
+            stage.connect(wire, outgoing=dialler[wire] == who)
+    answered: set[int] = set()
+    for event, wire in order:
+        far, near = sides[accepter[wire]], sides[dialler[wire]]
+        if event == "accept":
+            far.greet(wire, peer_id=dialler[wire])
+            answered |= {wire} & set(far.engine.neighbours)
+        elif wire in answered:
+            near.greet(wire, peer_id=accepter[wire])
+        else:
+            near.leaves(wire)
+    for here, there in ((sides[LOW], sides[HIGH]), (sides[HIGH], sides[LOW])):
+        for wire in here.hung_up:
+            there.leaves(wire)
+    assert [list(stage.engine.neighbours) for stage in sides.values()] == [[1], [1]]
+
+
+def test_a_stale_connection_yields_to_its_successor_once_it_has_been_silent() -> None:
+    stage = Stage(have=FULL)
+    stage.puppet(1, peer_id=HIGH)  # its cable is cut: it will never be heard of again
+    stage.wait(SILENCE_SECONDS + 2)
+    assert set(stage.hung_up) == {1}
+    stage.puppet(2, peer_id=HIGH, interested=True)
+    assert set(stage.engine.neighbours) == {2}

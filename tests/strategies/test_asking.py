@@ -1,0 +1,102 @@
+"""A strategy that raises, or answers what is no answer, is told with its name, its file and its line."""
+
+from pathlib import Path
+from random import Random
+from types import ModuleType
+from typing import Any
+
+import pytest
+from fakes.onlookers import Onlooker, seen
+
+from minibit.errors import StrategyError
+from minibit.strategies import asking
+from minibit.strategies.alternatives import Sequential, UnchokeAll
+from minibit.strategies.view import Choice, Pick, Slots, SwarmView
+
+VIEW = seen([Onlooker(1, 0b110)], candidates=0b110)
+
+OWN = """\
+from minibit.strategies.choking_manager import manage
+
+class Hasty:
+    def pick(self, view, now, rng):
+        return self.worst(view)
+
+    def worst(self, view):
+        return 1 // 0
+
+    def choke(self, view, now, rng):
+        return manage(view, rng, self.score)
+
+    def score(self, neighbour):
+        return neighbour.charm
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Any:
+    """A strategy of the user's own, in a file of its own."""
+    path = tmp_path / "hasty.py"
+    path.write_text(OWN)
+    module = ModuleType("hasty")
+    exec(compile(OWN, str(path), "exec"), module.__dict__)
+    return module.Hasty()
+
+
+class Stubborn:
+    """Gives one answer to every question."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def pick(self, view: SwarmView, now: float, rng: Random) -> Any:  # noqa: ARG002
+        return self.answer
+
+    choke = pick
+
+
+def test_what_is_right_passes() -> None:
+    rng = Random(1)
+    assert asking.pick(Sequential(), VIEW, 0.0, rng) == Pick(1, 0b110, 0b10, "first")
+    assert asking.pick(Stubborn(None), VIEW, 0.0, rng) is None
+    assert asking.choke(UnchokeAll(), VIEW, 0.0, rng).slots == Slots((1,))
+
+
+def test_where_it_raised_is_told(own: Any) -> None:
+    with pytest.raises(StrategyError) as caught:
+        asking.pick(own, VIEW, 0.0, Random(1))
+    assert str(caught.value).startswith("the picking strategy hasty.Hasty raised ZeroDivisionError: ")
+    assert str(caught.value).endswith("hasty.py, line 8)")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_it_is_the_users_line_that_is_told_though_ours_lies_between(own: Any) -> None:
+    with pytest.raises(StrategyError, match=r"hasty\.Hasty raised AttributeError: .*hasty\.py, line 14\)"):
+        asking.choke(own, VIEW, 0.0, Random(1))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (1, r"answered 1, not a Pick or None"),
+        (Choice(Slots()), r"answered Choice\(.*, not a Pick or None"),
+        (Pick("1", 2, 2, "odd"), r"not a Pick or None"),  # type: ignore[arg-type]
+        (Pick(0, 1, 1, "mine"), r"Stubborn chose block 0, not one of view\.candidates"),
+        (Pick(-1, 1, 1, "mine"), r"Stubborn chose block -1, not one of view\.candidates"),
+        ("x" * 5000, r"answered 'x{99}…, not a Pick"),
+    ],
+)
+def test_a_wrong_pick_is_shown(answer: Any, said: str) -> None:
+    with pytest.raises(StrategyError, match=said):
+        asking.pick(Stubborn(answer), VIEW, 0.0, Random(1))
+
+
+@pytest.mark.parametrize("answer", [None, Slots((1,)), (1, 2)])
+def test_a_wrong_choice_is_shown(answer: Any) -> None:
+    with pytest.raises(StrategyError, match=r"choking strategy .*Stubborn answered .*, not a Choice$"):
+        asking.choke(Stubborn(answer), VIEW, 0.0, Random(1))
+
+
+def test_a_built_in_one_that_raises_is_a_bug_of_ours() -> None:
+    with pytest.raises(AttributeError):
+        asking.pick(Sequential(), None, 0.0, Random(1))  # type: ignore[arg-type]

@@ -1,0 +1,52 @@
+"""How a share is cut, by arithmetic that needs no list of blocks."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minibit.torrent.layout import CHUNK_SIZE, MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, UNKNOWN, Layout, block_size_for
+
+
+@given(st.integers(1, 1 << 40), st.integers(10, 24).map(lambda power: 1 << power))
+def test_a_layout_cuts_without_gap_or_overlap(total: int, block_size: int) -> None:
+    layout = Layout(total, block_size)
+    last = layout.block_count - 1
+    assert last * block_size + layout.block_length(last) == total
+    assert 0 < layout.block_length(last) <= block_size
+    for block in {0, last}:
+        chunks = layout.chunk_count(block)
+        assert sum(layout.chunk_length(block, chunk) for chunk in range(chunks)) == layout.block_length(block)
+        assert all(0 < layout.chunk_length(block, chunk) <= CHUNK_SIZE for chunk in range(chunks))
+
+
+@given(st.integers(1, 5000), st.integers(-10, 10), st.integers(-10, 2000), st.integers(-10, 2000))
+def test_contains_is_membership(total: int, block: int, begin: int, length: int) -> None:
+    layout = Layout(total, 1024)
+    inside = (
+        length > 0
+        and block in range(layout.block_count)
+        and set(range(begin, begin + length)) <= set(range(layout.block_length(block)))
+    )
+    assert layout.contains(block, begin, length) == inside
+
+
+@given(st.integers(1, 5000), st.integers(0, 31))
+def test_the_size_of_a_set_is_that_of_its_blocks(total: int, blocks: int) -> None:
+    layout = Layout(total, 1024)
+    blocks &= (1 << layout.block_count) - 1
+    lengths = (layout.block_length(block) for block in range(layout.block_count) if blocks >> block & 1)
+    assert layout.size_of(blocks) == sum(lengths)
+
+
+@given(st.integers(1, 1 << 50))
+def test_block_sizes_are_powers_of_two_that_aim_at_two_thousand_blocks(total: int) -> None:
+    size = block_size_for(total)
+    count = Layout(total, size).block_count
+    assert size & (size - 1) == 0
+    assert MIN_BLOCK_SIZE <= size <= MAX_BLOCK_SIZE
+    assert count <= 2048 or size == MAX_BLOCK_SIZE
+    assert count >= 1024 or size == MIN_BLOCK_SIZE
+
+
+def test_an_unknown_layout_has_nothing() -> None:
+    assert (UNKNOWN.block_count, UNKNOWN.size_of(0)) == (0, 0)
+    assert not UNKNOWN.contains(0, 0, 1)
