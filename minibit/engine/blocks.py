@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from minibit import bitfield
+from minibit.engine.effects import PeerId
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
@@ -27,9 +28,6 @@ MAX_ASKED: Final = 3  # neighbours asked for the same chunk in endgame
 ENDGAME_AGE: Final = 1.0  # s a chunk must have kept us waiting before it is asked of another
 STALL_AGE: Final = 10.0  # …the same before the endgame, of a neighbour that has nothing else for us
 ENDGAME_BATCH: Final = 16
-
-Sender = bytes
-"""A neighbour's peer id: it outlives the connection, as guilt must."""
 
 
 @dataclass(slots=True)
@@ -43,7 +41,7 @@ class OpenBlock:
     since: float = 0.0  # when anybody was last asked for a chunk of it
     owner: int | None = None
     exclusive: bool = False  # only its owner may supply it
-    senders: set[Sender] = field(default_factory=set)
+    senders: set[PeerId] = field(default_factory=set)
 
 
 class Arrival(NamedTuple):
@@ -101,7 +99,7 @@ class Blocks:
         self.max_open = min(MAX_OPEN, max(2, MAX_OPEN_BYTES // layout.block_size))
         self._open: dict[int, OpenBlock] = {}
         self._spare: dict[int, OpenBlock] = {}  # the open blocks with something to do
-        self._senders: dict[int, set[Sender]] = {}  # of the blocks being verified
+        self._senders: dict[int, set[PeerId]] = {}  # of the blocks being verified
         self._debts: dict[int, Debt] = {}
 
     @property
@@ -163,7 +161,7 @@ class Blocks:
         return asked
 
     def arrived(
-        self, key: int, sender: Sender, block: int, chunks: int, now: float, *, exclusive: bool
+        self, key: int, sender: PeerId, block: int, chunks: int, now: float, *, exclusive: bool
     ) -> Arrival:
         """These chunks of a block came from this neighbour; `exclusive` as for `ask`."""
         opened = self._open.get(block)
@@ -196,7 +194,7 @@ class Blocks:
             self.verifying |= 1 << block
         return Arrival(new, owed[0], waited, complete, tuple(cancel))
 
-    def verified(self, block: int, ok: bool) -> set[Sender]:
+    def verified(self, block: int, ok: bool) -> set[PeerId]:
         """The block's hash was right or wrong; returns who supplied it."""
         self.verifying ^= 1 << block
         senders = self._senders.pop(block)

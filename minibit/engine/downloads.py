@@ -13,11 +13,11 @@ from operator import attrgetter
 from typing import Final
 
 from minibit import bitfield
-from minibit.engine.effects import Discard, Store, Verify
+from minibit.engine.effects import Discard, PeerId, Store, Verify
 from minibit.engine.journal import Picked
 from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
 from minibit.engine.standing import Standing
-from minibit.engine.trust import PeerId, Trust
+from minibit.engine.trust import Trust
 from minibit.errors import RemoteProtocolError
 from minibit.strategies import asking
 from minibit.strategies.view import Pick, PickingStrategy

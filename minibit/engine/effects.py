@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from minibit.address import Address
 from minibit.wire.messages import Handshake, Message, Piece, Request
 
+PeerId = bytes
+"""A peer's 20-byte wire id. It outlives its connections, as guilt must."""
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
@@ -67,7 +70,7 @@ class HangUp:
 class Ban:
     """Say that this peer is banned; `address` is None if it had left. Hanging up is an effect of its own."""
 
-    peer_id: bytes
+    peer_id: PeerId
     address: Address | None
     reason: str
 

@@ -9,10 +9,10 @@ strangers may bring any number of ids.
 from collections.abc import Set
 from typing import Final
 
+from minibit.engine.effects import PeerId
+
 MAX_STRIKES: Final = 2  # corrupt blocks that one sender alone supplied before it is banned
 MAX_REMEMBERED: Final = 1000  # peers, of either kind
-
-PeerId = bytes
 
 
 class Trust:

@@ -84,7 +84,8 @@ class Uploads:
     def _choke(self, neighbour: Neighbour) -> None:
         demand = neighbour.demand
         demand.unchoked_since = None
-        kept, dropped = [], []
+        kept: list[m.Request] = []
+        dropped: list[m.Request] = []
         for request in demand.queue:
             (kept if demand.granted >> request.index & 1 else dropped).append(request)
         demand.queue.clear()

@@ -27,7 +27,7 @@ from minibit.screen.swarm_table import (
 from minibit.snapshot import NeighbourRow, PeerStatus, Role
 from minibit.text import plain_text
 
-MAX_NEIGHBOURS: Final = 20
+MAX_ROWS: Final = 20
 MAP_LINES: Final = 3
 MAX_LABEL_CELLS: Final = 24
 NOTES_WIDTH: Final = 21
@@ -50,7 +50,7 @@ _CONCESSIONS: Final = (
 
 
 def peer_table(
-    view: PeerStatus, *, max_neighbours: int = MAX_NEIGHBOURS, max_lines: int | None = None
+    view: PeerStatus, *, max_neighbours: int = MAX_ROWS, max_lines: int | None = None
 ) -> Sheet:
     """The peer's own picture, then its neighbours; with `max_lines`, on a screen of that height."""
     neighbours = view.neighbours

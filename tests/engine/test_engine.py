@@ -3,9 +3,8 @@ tests of their own (`test_greeting`, `test_downloads`, `test_uploads`)."""
 
 from itertools import pairwise
 
-from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, both, request
+from fakes.puppets import FULL, Stage, both, request, told
 
-from minibit.address import PeerAddress
 from minibit.engine.effects import Announce, Dial, Finished, HangUp, Send
 from minibit.engine.engine import (
     HANDSHAKE_SECONDS,
@@ -14,18 +13,9 @@ from minibit.engine.engine import (
     REANNOUNCE_SECONDS,
     SILENCE_SECONDS,
 )
-from minibit.engine.greeting import CLIENT
-from minibit.engine.uploads import MAX_QUEUED
 from minibit.wire import messages as m
-from minibit.wire.extended import ExtendedHandshake
 
-HELLO = m.Extended(0, ExtendedHandshake(client=CLIENT, port=5000, queue=MAX_QUEUED, name="me").encode())
-GREETING = m.Handshake(INFO_HASH, OWN_ID)
-LOW, HIGH = b"a" * 20, b"z" * 20  # peer ids below and above our own
-
-
-def told(*peers: tuple[str, int, bytes | None]) -> list[PeerAddress]:
-    return [PeerAddress(f"peer{port}", ip, port, peer_id) for ip, port, peer_id in peers]
+HIGH = b"z" * 20  # a peer id above our own
 
 
 # --- dials

@@ -3,7 +3,7 @@
 from itertools import permutations
 
 import pytest
-from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, piece, request
+from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, piece, request, told
 
 from minibit.address import PeerAddress
 from minibit.engine.effects import Dial, HangUp, Send
@@ -19,10 +19,6 @@ from minibit.wire.extended import ExtendedHandshake
 HELLO = m.Extended(0, ExtendedHandshake(client=CLIENT, port=5000, queue=MAX_QUEUED, name="me").encode())
 GREETING = m.Handshake(INFO_HASH, OWN_ID)
 LOW, HIGH = b"a" * 20, b"z" * 20  # peer ids below and above our own
-
-
-def told(*peers: tuple[str, int, bytes | None]) -> list[PeerAddress]:
-    return [PeerAddress(f"peer{port}", ip, port, peer_id) for ip, port, peer_id in peers]
 
 
 # --- greetings

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from minibit import bitfield, registry
-from minibit.address import Address
+from minibit.address import Address, PeerAddress
 from minibit.engine.effects import Effect, HangUp, Send, Upload, Verify
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
@@ -45,6 +45,11 @@ def piece(block: int, chunk: int = 0, length: int = CHUNK_SIZE) -> m.Piece:
 def both(block: int) -> list[m.Piece]:
     """The two chunks of a block."""
     return [piece(block, 0), piece(block, 1)]
+
+
+def told(*peers: tuple[str, int, bytes | None]) -> list[PeerAddress]:
+    """What a tracker says of peers at these (ip, port), with these wire ids."""
+    return [PeerAddress(f"peer{port}", ip, port, peer_id) for ip, port, peer_id in peers]
 
 
 class Stage:
