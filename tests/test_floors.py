@@ -25,19 +25,20 @@ FLOORS: list[dict[str, str]] = [
         "snapshot": "",
         "torrent": "bencode layout metainfo",
         "wire": "messages extended connection",
-        "dialects": "json_calls http_announce",
+        "dialects": "refusal announce json_calls http_announce",
     },
     {
-        "strategies": "view rarest_first choking_manager tit_for_tat alternatives",
-        "engine": "effects rates neighbour addresses blocks offers downloads uploads engine portrait",
+        "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
+        "engine": "effects outbox rates neighbour addresses extensions blocks journal standing trust"
+        " offers downloads uploads greeting engine portrait",
         "tracker": "peer_manager block_distributor swarm",
     },
     {
         "registry": "",
-        "disk": "storage buffers worker check share sample",
-        "net": "listener link node",
-        "peer": "tracker_client ending peer",
-        "serve": "app server service",
+        "disk": "storage buffers threads reader arrivals disk check share sample",
+        "net": "listener transport gateway link node",
+        "peer": "tracker_client membership ending peer",
+        "serve": "tracker app server service",
     },
     {"lab": "place processes"},
     {
@@ -51,7 +52,7 @@ FLOORS: list[dict[str, str]] = [
 PURE = {
     *("bisect", "collections", "dataclasses", "enum", "functools", "itertools", "operator", "typing"),
     *("math", "re", "string", "struct", "unicodedata"),
-    *("hashlib", "ipaddress", "json", "urllib"),
+    *("hashlib", "ipaddress", "json", "types", "urllib"),
 }
 PURE_ONLY_THESE = {"random": {"Random"}, "urllib": {"unquote_to_bytes"}}  # the type of `rng`; a codec
 LIBRARIES = {"bencode2"}  # what floors 0 and 1 may use of other people's

@@ -14,7 +14,7 @@ from minibit.screen.sheet import Sheet
 from minibit.screen.swarm_table import status_table
 from minibit.snapshot import SwarmStatus
 
-WATCH_SECONDS: Final = 1.0
+REFRESH_SECONDS: Final = 1.0
 
 
 def run_status(url: str, *, watch: bool, as_json: bool) -> None:
@@ -22,17 +22,17 @@ def run_status(url: str, *, watch: bool, as_json: bool) -> None:
     interrupt = Interrupt()
 
     async def look(display: Display) -> None:
-        client = TrackerClient(url, name="status", bt_id=bytes(20), port=1)
+        client = TrackerClient(url)
         try:
-            view, silent = await asyncio.to_thread(client.status), False
+            view, silent = await client.status(), False
             if not watch:
                 display.document(view.to_json())
                 display.final(lambda: status_table(view), lambda: plain_swarm(view))
             while watch:
                 display.show(partial(_status, view), partial(plain_swarm, view))
-                await asyncio.sleep(WATCH_SECONDS)
+                await asyncio.sleep(REFRESH_SECONDS)
                 try:
-                    view, silent = await asyncio.to_thread(client.status), False
+                    view, silent = await client.status(), False
                 except TrackerUnreachableError as error:  # a tracker that was there may come back
                     if not silent:
                         display.tell(f"{error} Watching for it to come back")

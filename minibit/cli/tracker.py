@@ -14,7 +14,7 @@ from minibit.screen.display import Display
 from minibit.screen.lines import plain_swarm
 from minibit.screen.swarm_table import swarm_table
 from minibit.serve.service import TrackerService, TrackerSettings
-from minibit.tracker.swarm import own_address_towards
+from minibit.serve.tracker import own_address_towards
 from minibit.units import size
 
 ELSEWHERE: Final = "192.0.2.1"  # RFC 5737: no machine's address, so its route is the one to anywhere

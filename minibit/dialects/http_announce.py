@@ -1,133 +1,91 @@
-"""BitTorrent's HTTP dialect of the tracker protocol: announce and scrape, parse and encode side by side.
+"""BitTorrent's HTTP dialect of the tracker protocol: announce and scrape, as a tracker sees them.
 
-Rules: BEP 3 (*tracker requests*), BEP 23 (compact peers), BEP 7 (`peers6`), BEP 48 (scrape). `Announce` and
-`AnnounceReply` are also what a UDP tracker (BEP 15) speaks, so both feed one swarm. BEP 7's `ipv4=` and
-`ipv6=` are not read: an address that the socket does not show is one that anybody could invent.
+Rules: BEP 3 (*tracker requests*), BEP 23 (compact peers), BEP 7 (`peers6`), BEP 48 (scrape). BEP 7's `ipv4=`
+and `ipv6=` are not read: an address that the socket does not show is one that anybody could invent.
 """
 
-import ipaddress
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from minibit.address import PeerAddress, ip_literal
-from minibit.dialects.json_calls import RequestError
+from minibit.address import ip_literal
+from minibit.dialects.announce import (
+    DEFAULT_NUMWANT,
+    MAX_COUNTER,
+    MAX_NUMWANT,
+    Announce,
+    AnnounceReply,
+    Counts,
+    Event,
+    compact_peers,
+)
+from minibit.dialects.refusal import RequestError
 from minibit.torrent import bencode
 
-DEFAULT_NUMWANT: Final = 50
-MAX_NUMWANT: Final = 200  # what common trackers allow: 200 compact peers are 1.2 KB
 MAX_QUERY: Final = 16 * 1024  # 64 scraped hashes, every byte percent-encoded, are 5 KB
 MAX_SCRAPED: Final = 64
-MAX_COUNTER: Final = 1 << 62  # bytes that a client may claim; `snapshot` reads no larger number
-
-
-class Event(StrEnum):
-    """BEP 3's `event`; NONE is one of the announces made at intervals."""
-
-    NONE = ""
-    STARTED = "started"
-    STOPPED = "stopped"
-    COMPLETED = "completed"
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
-    """One announce, over HTTP or (BEP 15) UDP. `left` is None when the client does not know it yet."""
+class Form:
+    """How a client wants peers to be listed: packed (BEP 23), or as dictionaries, with ids or without."""
 
-    info_hash: bytes
-    peer_id: bytes
-    port: int
-    uploaded: int = 0
-    downloaded: int = 0
-    left: int | None = None
-    event: Event = Event.NONE
-    numwant: int = DEFAULT_NUMWANT
-    ip: str | None = None
     compact: bool = True
     no_peer_id: bool = False
 
-    @classmethod
-    def from_query(cls, raw: bytes) -> "Announce":
-        """The announce in a raw query string, which no text decoder may have touched: ids are bytes.
 
-        Raises:
-            RequestError: a field missing or malformed; `failure` makes it an answer.
-        """
-        query = {key: values[-1] for key, values in _query(raw).items()}
-        port = _integer(query, b"port", 0)
-        if not 0 < port <= 65535:
-            raise RequestError("port must be a number from 1 to 65535")
-        event = query.get(b"event", b"").decode("latin-1")
-        numwant = _integer(query, b"numwant", DEFAULT_NUMWANT)
-        left = _integer(query, b"left", -1)
-        return cls(
-            info_hash=_twenty(query, b"info_hash"),
-            peer_id=_twenty(query, b"peer_id"),
-            port=port,
-            uploaded=max(0, _integer(query, b"uploaded", 0)),
-            downloaded=max(0, _integer(query, b"downloaded", 0)),
-            left=left if left >= 0 else None,
-            # Events of later BEPs (21: paused) are announces like any other.
-            event=Event(event) if event in set(Event) else Event.NONE,
-            numwant=min(numwant, MAX_NUMWANT) if numwant >= 0 else DEFAULT_NUMWANT,
-            ip=ip_literal(query.get(b"ip", b"").decode("latin-1")),
-            compact=query.get(b"compact") != b"0",
-            no_peer_id=query.get(b"no_peer_id") == b"1",
-        )
+def decode_announce(raw: bytes) -> tuple[Announce, Form]:
+    """The announce in a raw query string, which no text decoder may have touched: ids are bytes.
 
-
-@dataclass(frozen=True, slots=True)
-class AnnounceReply:
-    """The answer to an announce: seconds until the next one, how many seeds and others, some of them."""
-
-    interval: int
-    complete: int
-    incomplete: int
-    peers: tuple[PeerAddress, ...]
-
-    def encode(self, *, compact: bool = True, no_peer_id: bool = False) -> bytes:
-        """The bencoded reply of the HTTP side (BEP 3; compact: BEP 23 and BEP 7)."""
-        reply: dict[str, Any] = {
-            "interval": self.interval,
-            "min interval": self.interval // 2,
-            "complete": self.complete,
-            "incomplete": self.incomplete,
-        }
-        if compact:
-            reply["peers"], six = compact_peers(self.peers)
-            if six:
-                reply["peers6"] = six
-        else:
-            reply["peers"] = [
-                {"ip": peer.ip, "port": peer.port}
-                | ({} if no_peer_id or peer.bt_id is None else {"peer id": peer.bt_id})
-                for peer in self.peers
-            ]
-        return bencode.encode(reply)
+    Raises:
+        RequestError: a field missing or malformed; `encode_failure` makes it an answer.
+    """
+    query = {key: values[-1] for key, values in _query(raw).items()}
+    port = _integer(query, b"port", 0)
+    if not 0 < port <= 65535:
+        raise RequestError("port must be a number from 1 to 65535")
+    event = query.get(b"event", b"").decode("latin-1")
+    numwant = _integer(query, b"numwant", DEFAULT_NUMWANT)
+    left = _integer(query, b"left", -1)
+    announce = Announce(
+        info_hash=_twenty(query.get(b"info_hash", b""), "info_hash"),
+        peer_id=_twenty(query.get(b"peer_id", b""), "peer_id"),
+        port=port,
+        uploaded=max(0, _integer(query, b"uploaded", 0)),
+        downloaded=max(0, _integer(query, b"downloaded", 0)),
+        left=left if left >= 0 else None,
+        # Events of later BEPs (21: paused) are announces like any other.
+        event=Event(event) if event in set(Event) else Event.NONE,
+        numwant=min(numwant, MAX_NUMWANT) if numwant >= 0 else DEFAULT_NUMWANT,
+        ip=ip_literal(query.get(b"ip", b"").decode("latin-1")),
+    )
+    return announce, Form(query.get(b"compact") != b"0", query.get(b"no_peer_id") == b"1")
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """A swarm in three numbers (BEP 48): seeds, downloads completed so far, peers still downloading."""
+def encode_reply(reply: AnnounceReply, form: Form) -> bytes:
+    """The bencoded answer to an announce."""
+    document: dict[str, Any] = {
+        "interval": reply.interval,
+        "min interval": reply.interval // 2,
+        "complete": reply.complete,
+        "incomplete": reply.incomplete,
+    }
+    if form.compact:
+        document["peers"], six = compact_peers(reply.peers)
+        if six:
+            document["peers6"] = six
+    else:
+        document["peers"] = [
+            {"ip": peer.ip, "port": peer.port}
+            | ({} if form.no_peer_id or peer.bt_id is None else {"peer id": peer.bt_id})
+            for peer in reply.peers
+        ]
+    return bencode.encode(document)
 
-    complete: int
-    downloaded: int
-    incomplete: int
 
-
-def compact_peers(peers: Sequence[PeerAddress]) -> tuple[bytes, bytes]:
-    """IPv4 peers as 6 bytes each, IPv6 peers as 18 bytes each: address, then port, big-endian."""
-    packed: dict[int, list[bytes]] = {4: [], 6: []}
-    for peer in peers:
-        address = ipaddress.ip_address(peer.ip)
-        packed[address.version].append(address.packed + peer.port.to_bytes(2, "big"))
-    return b"".join(packed[4]), b"".join(packed[6])
-
-
-def parse_scrape(raw: bytes) -> tuple[bytes, ...]:
+def decode_scrape(raw: bytes) -> tuple[bytes, ...]:
     """The info hashes that a raw scrape query asks about; none means every share (BEP 48).
 
     Raises:
@@ -136,19 +94,15 @@ def parse_scrape(raw: bytes) -> tuple[bytes, ...]:
     hashes = _query(raw).get(b"info_hash", [])
     if len(hashes) > MAX_SCRAPED:
         raise RequestError(f"at most {MAX_SCRAPED} info hashes per scrape")
-    return tuple(_twenty({b"info_hash": value}, b"info_hash") for value in hashes)
+    return tuple(_twenty(value, "info_hash") for value in hashes)
 
 
 def encode_scrape(counts: Mapping[bytes, Counts]) -> bytes:
     """The bencoded answer to a scrape, by info hash."""
-    files = {
-        info_hash: {"complete": c.complete, "downloaded": c.downloaded, "incomplete": c.incomplete}
-        for info_hash, c in counts.items()
-    }
-    return bencode.encode({"files": files})
+    return bencode.encode({"files": {info_hash: asdict(each) for info_hash, each in counts.items()}})
 
 
-def failure(message: str) -> bytes:
+def encode_failure(message: str) -> bytes:
     """A refusal as BitTorrent clients show it to their user (BEP 3)."""
     return bencode.encode({"failure reason": message})
 
@@ -164,10 +118,9 @@ def _query(raw: bytes) -> dict[bytes, list[bytes]]:
     return fields
 
 
-def _twenty(query: Mapping[bytes, bytes], key: bytes) -> bytes:
-    value = query.get(key, b"")
+def _twenty(value: bytes, name: str) -> bytes:
     if len(value) != 20:
-        raise RequestError(f"{key.decode()} must be 20 percent-encoded bytes")
+        raise RequestError(f"{name} must be 20 percent-encoded bytes")
     return value
 
 

@@ -115,19 +115,24 @@ class AddressBook:
                 entry.failures = 0
             self.failed(address, now)
 
-    def ban(self, address: Address | None, peer_id: bytes) -> None:
-        """Never deal with this peer again; `address` is where it is connected, if it is.
+    def ban(self, address: Address | None, peer_id: bytes) -> bool:
+        """Never deal with this peer again; `address` is where it is connected, if it is. Whether that is news.
 
-        By IP where that names one machine on the internet; behind a private or loopback address there
-        may be many honest peers, so there it is the peer's id that is banned.
+        By its id, and by IP too where that names one machine on the internet: behind a private or
+        loopback address there may be many honest peers.
         """
-        self._banned[address[0] if address is not None and _is_global(address[0]) else peer_id] = None
+        if peer_id in self._banned:
+            return False
+        self._banned[peer_id] = None
+        if address is not None and _is_global(address[0]):
+            self._banned[address[0]] = None
         while len(self._banned) > MAX_BANS:
             del self._banned[next(iter(self._banned))]
         for known in [a for a, e in self._entries.items() if self.banned(a, e.peer_id)]:
             del self._entries[known]
         if address is not None:
             self._entries.pop(address, None)
+        return True
 
     def banned(self, address: Address, peer_id: bytes | None) -> bool:
         """Whether we deal with this peer no more."""

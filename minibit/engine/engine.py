@@ -316,11 +316,11 @@ class Engine:
             self.addresses.disconnected(neighbour.address, now)
 
     def _ban(self, peer_id: bytes, reason: str, now: float) -> None:
-        self.banned += 1
         culprit = next((n for n in self.neighbours.values() if n.peer_id == peer_id), None)
         address = None if culprit is None else culprit.address
-        self.addresses.ban(address, peer_id)
-        self._outbox.put(Ban(peer_id, address, reason))
+        if self.addresses.ban(address, peer_id):  # blocks that it sent before may turn out corrupt after
+            self.banned += 1
+            self._outbox.put(Ban(peer_id, address, reason))
         if culprit is not None:
             self._hang_up(culprit, reason, now)
 

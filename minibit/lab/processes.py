@@ -29,7 +29,7 @@ from minibit.torrent.metainfo import Metainfo
 NAMES: Final = ("ana", "bia", "caio", "duda", "eva", "fabio", "gabi", "hugo", "iris", "joana", "lia", "nina")
 POLL_SECONDS: Final = 0.25
 LAST_REPORTS: Final = 8  # how many times to look for the origin's last report
-SILENCE_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up…
+GIVE_UP_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up…
 RESTART_SECONDS: Final = 60.0  # …and when its process has ended
 HASHING: Final = re.compile(r"hashing: (\d+)%")  # what a tracker says while it is not ready
 ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
@@ -112,8 +112,8 @@ class SwarmProcesses:
         progress(100, 100)
         ports = ["--port", ready["url"].rpartition(":")[2], "--origin-port", str(ready["origin_port"])]
         self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments()])
-        self._client = TrackerClient(ready["url"], name="swarm", bt_id=bytes(20), port=1)
-        self._metainfo = await asyncio.to_thread(self._client.torrent)
+        self._client = TrackerClient(ready["url"])
+        self._metainfo = await self._client.torrent()
         self._started = time.monotonic()
         for number, name in enumerate(self.names, start=1):
             self._peers.append(self._spawn(name, self._peer_arguments(name, number)))
@@ -128,7 +128,7 @@ class SwarmProcesses:
         heard = time.monotonic()
         while True:
             try:
-                view = await asyncio.to_thread(self._client.status)
+                view = await self._client.status()
             except TrackerUnreachableError as error:
                 self._miss_tracker(error, time.monotonic() - heard)
             else:
@@ -191,7 +191,7 @@ class SwarmProcesses:
         received = sum(row.figures.from_origin for row in self._finished.values())
         for _ in range(LAST_REPORTS):
             try:
-                view = await asyncio.to_thread(self._client.status)
+                view = await self._client.status()
             except TrackerUnreachableError:
                 break
             if view.origin is not None and view.origin.figures.uploaded >= received:
@@ -247,7 +247,7 @@ class SwarmProcesses:
         """Say that the tracker does not answer, and how to bring it back; give up in the end."""
         assert self._tracker is not None
         if self._tracker.process.poll() is None:
-            if silent > SILENCE_SECONDS:
+            if silent > GIVE_UP_SECONDS:
                 raise error
             self._note("tracker", f"{error} Peers go on; waiting for it to come back")
             return

@@ -1,15 +1,13 @@
 """One peer as a user runs it: find the tracker, see what is on disk, register, trade, say goodbye.
 
-It ties a `Node` to a `TrackerClient`. The tracker is asked in worker threads, so that a slow one never
-stops the trade; a tracker that is gone is asked again and again, and one that has forgotten us, because
-it restarted say, is told anew what we hold.
+It ties a `Node` to a `Membership`. A slow tracker never stops the trade; one that is gone is asked again
+and again, and one that has forgotten us, because it restarted say, is told anew what we hold.
 """
 
 import asyncio
 import os
 import socket
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +17,11 @@ from urllib.parse import urlsplit
 
 from minibit import bitfield, registry
 from minibit.address import PeerAddress, is_loopback
+from minibit.dialects.json_calls import Welcome
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
-from minibit.engine.engine import Engine, Identity
+from minibit.engine.engine import Engine
+from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures, portrait
 from minibit.errors import (
     MinibitError,
@@ -33,7 +33,8 @@ from minibit.errors import (
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.ending import Interrupt
-from minibit.peer.tracker_client import NameTakenError, Registered, TrackerClient, normalised, retrying
+from minibit.peer.membership import Membership
+from minibit.peer.tracker_client import NameTakenError, TrackerClient, normalised, retrying
 from minibit.snapshot import Figures, PeerStatus
 from minibit.text import name_fault
 from minibit.torrent.metainfo import Metainfo
@@ -128,24 +129,25 @@ class Peer:
         listener = listen(settings.host or default_host(settings.tracker), settings.port)
         port = listener.getsockname()[1]
         peer_id = new_peer_id()
-        client = TrackerClient(settings.tracker, name=settings.name, bt_id=peer_id, port=port)
+        client = TrackerClient(settings.tracker)
         storage: Storage | None = None
         try:
-            metainfo = await self._patiently(client, client.torrent)
+            metainfo = await self._patiently(client.torrent)
+            count = metainfo.layout.block_count
+            membership = Membership(client, metainfo, settings.name, peer_id, port)
             storage = Storage(metainfo, settings.folder, writable=True)
             if settings.folder.exists():
                 have = await self._prepare(storage, metainfo)
-                welcome = await self._register(client, have)
+                welcome = await self._register(membership, have)
             else:  # nothing to look at, and a name that is taken should leave no folder behind
-                have, welcome = 0, await self._register(client, 0)
+                have, welcome = 0, await self._register(membership, 0)
                 try:
                     await asyncio.to_thread(storage.prepare)
                 except StorageError:
                     with suppress(MinibitError):
-                        await asyncio.to_thread(client.disconnect)
+                        await membership.leave()
                     raise
             self._metainfo, self._granted = metainfo, welcome.granted
-            count = metainfo.layout.block_count
             self._tell(f"registered as {settings.name} with the tracker at {client.url}")
             self._tell(f"listening on port {port}")
             self._tell(f"granted {_listed(welcome.granted)} of {count} blocks; {have.bit_count()} on disk")
@@ -163,14 +165,14 @@ class Peer:
             )
             self._node = Node(
                 engine,
-                metainfo,
-                storage,
                 listener,
+                metainfo=metainfo,
+                storage=storage,
                 on_announce=lambda _: self._hurry.set(),
                 on_event=self._tell,
             )
-            self._node.peers_found(welcome.peers)
-            await self._trade(self._node, client, welcome.interval)
+            self._node.peers_found(entry.address for entry in welcome.entries)
+            await self._trade(self._node, membership, welcome.interval)
         finally:
             listener.close()
             if storage is not None:
@@ -182,10 +184,10 @@ class Peer:
         await asyncio.to_thread(storage.prepare)
         return await asyncio.to_thread(check, storage, metainfo, self._progress, self._interrupt.event.is_set)
 
-    async def _trade(self, node: Node, client: TrackerClient, interval: float) -> None:
+    async def _trade(self, node: Node, membership: Membership, interval: float) -> None:
         tasks = {
             asyncio.create_task(node.run()),
-            asyncio.create_task(self._heartbeats(node, client, interval)),
+            asyncio.create_task(self._heartbeats(node, membership, interval)),
         }
         done_task = asyncio.create_task(self._await_completion(node))
         if self._settings.leave_when_done:
@@ -198,7 +200,7 @@ class Peer:
             for task in (*tasks, done_task):
                 task.cancel()
             await asyncio.gather(*tasks, done_task, return_exceptions=True)
-            await self._say_goodbye(node, client)
+            await self._say_goodbye(node, membership)
 
     async def _await_completion(self, node: Node) -> None:
         await node.finished.wait()
@@ -213,37 +215,24 @@ class Peer:
 
     # --- the tracker
 
-    async def _patiently(self, client: TrackerClient, call: Callable[[], T]) -> T:
-        """`call`, repeated while no tracker answers, in a thread that ends when we are interrupted."""
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """`call`, repeated while no tracker answers."""
 
         def waiting(error: TrackerUnreachableError, pause: float) -> None:
             self._tell(f"{error} Trying again in {pause:.1f} s")
 
-        stop = self._interrupt.event
+        return await retrying(call, timeout=self._settings.timeout, on_retry=waiting)
 
-        def patiently() -> T:
-            client.allow(self._settings.timeout, stop.is_set)
-            return retrying(
-                call,
-                timeout=self._settings.timeout,
-                sleep=stop.wait,
-                clock=time.monotonic,
-                on_retry=waiting,
-            )
-
-        return await asyncio.to_thread(patiently)
-
-    async def _register(self, client: TrackerClient, have: int) -> Registered:
+    async def _register(self, membership: Membership, have: int) -> Welcome:
         try:
-            return await self._patiently(client, lambda: client.register(have))
+            return await self._patiently(lambda: membership.register(have))
         except NameTakenError as error:
             if await asyncio.to_thread(_answers, error.peer):
                 raise
         # Its holder is gone without a goodbye: we are that peer come back, or its heir.
-        return await self._patiently(client, lambda: client.register(have, replace=True))
+        return await self._patiently(lambda: membership.register(have, replace=True))
 
-    async def _heartbeats(self, node: Node, client: TrackerClient, interval: float) -> None:
-        client.allow(None, self._interrupt.event.is_set)
+    async def _heartbeats(self, node: Node, membership: Membership, interval: float) -> None:
         pause, silent = interval, False
         while True:
             with suppress(TimeoutError):
@@ -253,11 +242,11 @@ class Peer:
             self._hurry.clear()
             have, own = node.engine.blocks.have, self._figures(node)
             try:
-                listing = await asyncio.to_thread(client.heartbeat, have, own)
-                peers: Iterable[PeerAddress] = listing.peers
+                listing = await membership.heartbeat(have, own)
+                entries = listing.entries
                 if not listing.registered:
-                    welcome = await asyncio.to_thread(self._return, client, have)
-                    peers, self._granted = welcome.peers, welcome.granted
+                    welcome = await membership.come_back(have)
+                    entries, self._granted = welcome.entries, welcome.granted
                     self._tell("the tracker had forgotten us: registered again")
             except (TrackerUnreachableError, TrackerRefusedError) as error:
                 if not silent:
@@ -267,32 +256,14 @@ class Peer:
             if silent:
                 self._tell("the tracker answers again")
             silent, pause = False, listing.interval
-            node.peers_found(peers)
+            node.peers_found(entry.address for entry in entries)
 
-    def _return(self, client: TrackerClient, have: int) -> Registered:
-        """Register again with a tracker that has forgotten us, if it still shares what we trade.
-
-        Raises:
-            UsageError: it shares something else now.
-        """
-        assert self._metainfo is not None
-        if client.torrent().info_hash != self._metainfo.info_hash:
-            raise UsageError(
-                f"the tracker at {client.url} shares something else now: start again, with another --dir"
-            )
-        return client.register(have)
-
-    async def _say_goodbye(self, node: Node, client: TrackerClient) -> None:
-        have, own = node.engine.blocks.have, self._figures(node)
-        client.allow(GOODBYE_SECONDS)
-
-        def goodbye() -> None:
-            client.heartbeat(have, own)  # who leaves when done leaves as complete
-            client.disconnect()
-
+    async def _say_goodbye(self, node: Node, membership: Membership) -> None:
         with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
             async with asyncio.timeout(GOODBYE_SECONDS):
-                await asyncio.to_thread(goodbye)
+                # Who leaves when done leaves as complete.
+                await membership.heartbeat(node.engine.blocks.have, self._figures(node))
+                await membership.leave()
 
     def _figures(self, node: Node) -> Figures:
         return figures(node.engine, node.now)

@@ -9,7 +9,6 @@ that transmission's CVE-2018-5702 came through).
 import json
 import logging
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,16 +16,27 @@ from typing import Any, Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from minibit import bitfield
-from minibit.dialects import http_announce as announce
-from minibit.dialects.http_announce import DEFAULT_NUMWANT, Announce
-from minibit.dialects.json_calls import Heartbeat, PeerEntry, Registration, RequestError, goodbye_from_json
+from minibit.address import ip_literal
+from minibit.dialects import http_announce
+from minibit.dialects.json_calls import (
+    ConflictError,
+    Goodbye,
+    Heartbeat,
+    Listing,
+    ListingQuery,
+    Refusal,
+    Registration,
+    Welcome,
+    block_list,
+    full_text,
+)
+from minibit.dialects.refusal import RequestError
+from minibit.serve.tracker import Tracker
 from minibit.text import plain_text
 from minibit.torrent import metainfo
-from minibit.tracker.peer_manager import MAX_PEERS
-from minibit.tracker.swarm import Tracker
+from minibit.tracker.peer_manager import MAX_ACTIVE
 
-MAX_BODY: Final = 2 * 1024 * 1024  # the bitfield of the largest share is 512 KiB of hex
+MAX_REQUEST_BODY: Final = 2 * 1024 * 1024  # bytes; the bitfield of the largest share is 512 KiB of hex
 MAX_LISTED: Final = 16 * 1024 * 1024  # block numbers in one full listing: about 100 MB of JSON
 LISTED_CACHE: Final = 64 * 1024 * 1024  # bytes of block lists kept as text
 
@@ -44,27 +54,22 @@ _log = logging.getLogger(__name__)
 def create_app(tracker: Tracker) -> Flask:
     """The WSGI application of `tracker`."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BODY
+    count = tracker.metainfo.layout.block_count
 
     # A full listing repeats what hardly changes, so the text of a block list is kept, keyed by the blocks.
-    @lru_cache(maxsize=min(MAX_PEERS, LISTED_CACHE // (8 * tracker.block_count) + 1))
-    def listed(blocks: int) -> str:
-        return ",".join(map(str, bitfield.indices(blocks)))
+    kept = lru_cache(maxsize=min(MAX_ACTIVE, LISTED_CACHE // (8 * count) + 1))(block_list)
 
     @lru_cache(maxsize=2)
     def torrent(announce_url: str) -> bytes:
         return metainfo.encode(tracker.metainfo, announce_url)
 
-    def with_peers(document: dict[str, Any], entries: Sequence[PeerEntry], *, brief: bool) -> Response:
-        """`document` and a last field `peers`, whose block lists are spliced in as text."""
+    def answer(reply: Welcome | Listing, *, brief: bool) -> Response:
         if brief:
-            return _json(document | {"peers": [entry.to_json() for entry in entries]})
-        if sum(entry.blocks.bit_count() for entry in entries) > MAX_LISTED:
+            return _json(reply.to_json())
+        if sum((entry.blocks or 0).bit_count() for entry in reply.entries) > MAX_LISTED:
             raise RequestError("the full list is too long: ask with ?brief=1 for peers without their blocks")
-        peers = ",".join(
-            f'{json.dumps(entry.to_json())[:-1]}, "blocks": [{listed(entry.blocks)}]}}' for entry in entries
-        )
-        return Response(f'{json.dumps(document)[:-1]}, "peers": [{peers}]}}', mimetype="application/json")
+        return Response(full_text(reply, kept), mimetype="application/json")
 
     @app.get("/")
     def index() -> Response:
@@ -72,41 +77,21 @@ def create_app(tracker: Tracker) -> Flask:
 
     @app.post("/registrar_peer")
     def register() -> Response:
-        registration = Registration.from_json(_body(), tracker.block_count)
-        welcome = tracker.register(registration, _remote())
-        count = welcome.granted.bit_count()
-        said = "is registered again" if welcome.returning else "is registered"
-        return with_peers(
-            {
-                "status": "sucesso",
-                "mensagem": f"{registration.name} {said}: {count} of {tracker.block_count} blocks granted",
-                "blocos_iniciais": list(bitfield.indices(welcome.new)),
-                "concedidos": list(bitfield.indices(welcome.granted)),
-                "intervalo": welcome.interval,
-            },
-            welcome.entries,
-            brief=registration.bt_id is not None,
-        )
+        registration = Registration.from_json(_body(), count)
+        return answer(tracker.register(registration, _remote()), brief=registration.bt_id is not None)
 
     @app.get("/listar_peers")
     def list_peers() -> Response:
-        brief = request.args.get("brief") == "1"
+        query = ListingQuery.from_query(request.args)
         carried = bool(request.content_length)
-        heartbeat = Heartbeat.from_json(_body(), tracker.block_count) if carried else Heartbeat()
-        listing = tracker.list_peers(
-            request.args.get("peer_id"), heartbeat, _remote(), numwant=_numwant(brief)
-        )
-        return with_peers(
-            {"total": listing.total, "registrado": listing.registered, "intervalo": listing.interval},
-            listing.entries,
-            brief=brief,
-        )
+        heartbeat = Heartbeat.from_json(_body(), count) if carried else Heartbeat()
+        return answer(tracker.list_peers(query, heartbeat, _remote()), brief=query.brief)
 
     @app.post("/desconectar_peer")
     def disconnect() -> Response:
-        name, bt_id = goodbye_from_json(_body())
-        tracker.disconnect(name, bt_id, _remote())
-        return _json({"status": "sucesso", "mensagem": f"{plain_text(name)} is disconnected"})
+        goodbye = Goodbye.from_json(_body())
+        tracker.disconnect(goodbye, _remote())
+        return _json({"status": "sucesso", "mensagem": f"{plain_text(goodbye.name)} is disconnected"})
 
     @app.get("/status")
     def status() -> Response:
@@ -123,39 +108,38 @@ def create_app(tracker: Tracker) -> Flask:
         return reply
 
     @app.get("/announce")
-    def get_announce() -> Response:
+    def announce() -> Response:
         try:
-            asked = Announce.from_query(request.query_string)
+            asked, form = http_announce.decode_announce(request.query_string)
             reply = tracker.announce(asked, _remote())
         except RequestError as error:
-            return _bencoded(announce.failure(str(error)))
-        return _bencoded(reply.encode(compact=asked.compact, no_peer_id=asked.no_peer_id))
+            return _bencoded(http_announce.encode_failure(str(error)))
+        return _bencoded(http_announce.encode_reply(reply, form))
 
     @app.get("/scrape")
-    def get_scrape() -> Response:
+    def scrape() -> Response:
         try:
-            return _bencoded(
-                announce.encode_scrape(tracker.scrape(announce.parse_scrape(request.query_string)))
-            )
+            counts = tracker.scrape(http_announce.decode_scrape(request.query_string))
         except RequestError as error:
-            return _bencoded(announce.failure(str(error)))
+            return _bencoded(http_announce.encode_failure(str(error)))
+        return _bencoded(http_announce.encode_scrape(counts))
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:
-        extra = {} if error.peer is None else {"peer": error.peer.to_json()}
-        return _error(error.status, str(error), **extra)
+        peer = error.peer if isinstance(error, ConflictError) else None
+        return _json(Refusal(str(error), peer).to_json(), error.status)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-        return _error(
-            status, REMEDIES.get(status) or f"{error.name}: see GET / for what this tracker answers"
-        )
+        said = REMEDIES.get(status) or f"{error.name}: see GET / for what this tracker answers"
+        return _json(Refusal(said).to_json(), status)
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         _log.error("%s %s failed", request.method, plain_text(request.path, 80), exc_info=error)
-        return _error(500, "the tracker failed to answer this: its log says why; please report it")
+        said = "the tracker failed to answer this: its log says why; please report it"
+        return _json(Refusal(said).to_json(), 500)
 
     return app
 
@@ -163,7 +147,7 @@ def create_app(tracker: Tracker) -> Flask:
 REMEDIES: Final[dict[int, str]] = {
     404: "there is nothing here: GET / lists what this tracker answers",
     405: "this address takes another method: GET / lists which",
-    413: f"the body is larger than {MAX_BODY // (1024 * 1024)} MiB: send `bitfield` instead of `blocks`",
+    413: f"the body is larger than {MAX_REQUEST_BODY >> 20} MiB: send `bitfield` instead of `blocks`",
 }
 
 
@@ -182,24 +166,19 @@ def _body() -> object:
 
 
 def _remote() -> str:
-    return request.remote_addr or ""
+    """The address that the request's socket shows, as a canonical literal.
 
-
-def _numwant(brief: bool) -> int | None:
-    text = request.args.get("numwant")
-    if text is None:
-        return DEFAULT_NUMWANT if brief else None
-    if not re.fullmatch("[0-9]{1,6}", text):
-        raise RequestError("numwant must be a whole number")
-    return min(int(text), DEFAULT_NUMWANT) if brief else int(text)
+    Raises:
+        RequestError: it shows none.
+    """
+    remote = ip_literal(request.remote_addr)
+    if remote is None:
+        raise RequestError("the tracker cannot see which address this request comes from")
+    return remote
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(document), status, mimetype="application/json")
-
-
-def _error(status: int, message: str, **extra: object) -> Response:
-    return _json({"status": "erro", "mensagem": message, **extra}, status)
 
 
 def _bencoded(body: bytes) -> Response:

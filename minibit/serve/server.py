@@ -21,13 +21,14 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 
 from minibit.address import ip_literal, is_loopback
+from minibit.dialects.json_calls import Refusal
 from minibit.net.listener import listen
-from minibit.serve.app import MAX_BODY, REMEDIES
+from minibit.serve.app import MAX_REQUEST_BODY, REMEDIES
 
 THREADS: Final = 8
 MAX_CONNECTIONS: Final = 400  # below the 1,024 open files that a process may usually have
-MAX_PER_SOURCE: Final = 100  # of them from one address; idle ones would keep everyone else out
-MAX_FROM_HERE: Final = 300  # from this machine, where a whole swarm may live
+CONNECTIONS_PER_SOURCE: Final = 100  # from one address; idle ones would keep everyone else out
+CONNECTIONS_FROM_HERE: Final = 300  # from this machine, where a whole swarm may live
 HEADER_DEADLINE: Final = 5.0  # seconds to send a request's header in
 REQUEST_DEADLINE: Final = 30.0  # seconds to send a whole request in, however it drips
 SILENCE: Final = 60  # seconds in which a client takes nothing of its answer
@@ -49,7 +50,7 @@ class _JsonErrorTask(ErrorTask):
     def execute(self) -> None:
         error = self.request.error
         message = REMEDIES.get(error.code) or f"{error.reason} ({error.body}): send one HTTP/1.1 request"
-        body = json.dumps({"status": "erro", "mensagem": message}).encode()
+        body = json.dumps(Refusal(message).to_json()).encode()
         self.status = f"{error.code} {error.reason}"
         self.response_headers = [("Content-Type", "application/json")]
         self.set_close_on_finish()
@@ -73,7 +74,7 @@ class _Channel(HTTPChannel):
         self._begun = time.monotonic()
         address = ip_literal(self.addr[0]) or ""
         near = sum(ip_literal(other.addr[0]) == address for other in server.active_channels.values())
-        if near > (MAX_FROM_HERE if is_loopback(address) else MAX_PER_SOURCE):
+        if near > (CONNECTIONS_FROM_HERE if is_loopback(address) else CONNECTIONS_PER_SOURCE):
             self.handle_close()
 
     def readable(self) -> bool:
@@ -140,7 +141,7 @@ class TrackerServer:
             threads=THREADS,
             connection_limit=MAX_CONNECTIONS,
             channel_timeout=SILENCE,
-            max_request_body_size=MAX_BODY + 1,
+            max_request_body_size=MAX_REQUEST_BODY + 1,
             max_request_header_size=64 * 1024,
             log_socket_errors=False,
             ident="MiniBit",

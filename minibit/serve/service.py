@@ -5,7 +5,6 @@ twice a second the loop tells the tracker how the origin stands.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Final
 from minibit import bitfield, registry
 from minibit.disk.share import Share
 from minibit.disk.storage import Storage
-from minibit.engine.engine import Engine, Identity
+from minibit.engine.engine import Engine
+from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.errors import StorageError
 from minibit.net.listener import listen
@@ -23,9 +23,10 @@ from minibit.net.node import Node
 from minibit.peer.peer import new_peer_id
 from minibit.serve.app import create_app
 from minibit.serve.server import TrackerServer
+from minibit.serve.tracker import Tracker
 from minibit.snapshot import SwarmStatus
 from minibit.text import ORIGIN
-from minibit.tracker.swarm import Tracker
+from minibit.tracker.swarm import Granted, Left, Notice
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands
@@ -53,13 +54,7 @@ class TrackerService:
         self._origin: Node | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tracker = Tracker(
-            share.metainfo,
-            clock=time.monotonic,
-            unix=time.time,
-            rng=Random(settings.seed),
-            grant=settings.grant,
-            on_grant=self._grant,
-            on_leave=self._leave,
+            share.metainfo, rng=Random(settings.seed), grant=settings.grant, notify=self._notify
         )
         self._server = TrackerServer(create_app(self._tracker), settings.host, settings.port)
 
@@ -95,7 +90,7 @@ class TrackerService:
                 upload_limit=settings.upload_limit,
                 offering=True,
             )
-            self._origin = Node(engine, metainfo, storage, listener)
+            self._origin = Node(engine, listener, metainfo=metainfo, storage=storage)
             stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)
             self._server.start()
@@ -127,19 +122,22 @@ class TrackerService:
         engine = origin.engine
         identity = engine.identity
         self._tracker.report_origin(
-            identity.port, engine.blocks.have, figures(engine, origin.now), identity.peer_id, ip
+            (ip, identity.port), engine.blocks.have, figures(engine, origin.now), identity.peer_id
         )
 
-    def _grant(self, peer_id: bytes, blocks: int) -> None:
+    def _notify(self, notice: Notice) -> None:
         # Called on the tracker's threads, which may outlive the loop by a moment.
         if self._loop is not None and self._origin is not None:
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._origin.granted, peer_id, blocks)
+                self._loop.call_soon_threadsafe(_tell, self._origin, notice)
 
-    def _leave(self, peer_id: bytes) -> None:
-        if self._loop is not None and self._origin is not None:
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._origin.engine.revoked, peer_id)
+
+def _tell(origin: Node, notice: Notice) -> None:
+    match notice:
+        case Granted(peer_id, blocks):
+            origin.granted(peer_id, blocks)
+        case Left(peer_id):
+            origin.engine.revoked(peer_id)
 
 
 async def _watch(storage: Storage, stamps: list[tuple[int, int]]) -> None:

@@ -15,7 +15,7 @@ from minibit import bitfield
 from minibit.copies import Copies
 from minibit.errors import UsageError
 
-MAX_REMEMBERED: Final = 5000  # grants kept of peers that left; as many as may be active at once
+MAX_GRANTS_KEPT: Final = 5000  # grants kept of peers that left; as many as may be active at once
 
 Key = str | bytes
 
@@ -35,7 +35,7 @@ class BlockDistributor:
     """
 
     def __init__(
-        self, block_count: int, low: float = 0.30, high: float = 0.50, remembered: int = MAX_REMEMBERED
+        self, block_count: int, low: float = 0.30, high: float = 0.50, remembered: int = MAX_GRANTS_KEPT
     ) -> None:
         if not 0 <= low <= high <= 1:
             raise UsageError(f"a grant of {low:.0%}–{high:.0%} is not possible: use two parts of 0–100 %")

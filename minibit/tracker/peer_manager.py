@@ -3,7 +3,7 @@
 It knows nothing of blocks (`block_distributor`) nor of requests and replies. Every operation is O(1), or
 O(answer): peers stand in the order in which they were last heard of, so that expiry looks at the oldest
 only, and in a list, so that drawing some at random does not walk over all. `now` is seconds on a clock
-that nobody sets: a corrected wall clock ends no peer.
+that only grows: a corrected wall clock ends no peer. A `source` or `remote` is a canonical IP literal.
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from minibit.address import PeerAddress, ip_literal, is_loopback, is_near
-from minibit.dialects.json_calls import RequestError
+from minibit.address import PeerAddress, is_loopback, is_near
+from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures
 
 LIFETIME: Final = 60.0  # DESIGN: a peer unheard of for 60 s is inactive
 FOREIGN_LIFETIME: Final = 660.0  # libtorrent announces every 300 s at most: two of these and a minute
-MAX_PER_SOURCE: Final = 1000  # of them from one address, unless it is near: nobody locks all others out
-MAX_PEERS: Final = 5000  # active at once; at 2,048 blocks they cost about 10 MB, and a full listing 50 MB
+MAX_ACTIVE: Final = 5000  # peers at once; at 2,048 blocks they cost about 10 MB, and a full listing 50 MB
+MAX_ACTIVE_PER_SOURCE: Final = 1000  # from one address, unless it is near: nobody locks all others out
 
 _CLIENT = re.compile(rb"-([A-Za-z0-9]{2}[A-Za-z0-9]{4})-")  # BEP 20, Azureus style
 
@@ -30,7 +30,8 @@ _CLIENT = re.compile(rb"-([A-Za-z0-9]{2}[A-Za-z0-9]{4})-")  # BEP 20, Azureus st
 class PeerRecord:
     """One active peer. `figures` is None until it reports some; `foreign`: it came by an announce.
 
-    `source` is the socket address that said where it is, which `ip` need not be; `timestamp` is Unix time.
+    `source` is the socket address that said where it is, which `ip` need not be; `timestamp` is when it was
+    last heard of.
     """
 
     name: str
@@ -42,7 +43,6 @@ class PeerRecord:
     foreign: bool = False
     source: str = ""
     timestamp: float = 0.0
-    last_heard: float = field(default=0.0, repr=False)
     place: int = field(default=-1, repr=False)  # in the manager's list
 
     @property
@@ -55,7 +55,7 @@ class PeerRecord:
 
         Names and wire ids are public in every list: only its own machine speaks for a peer, and this one.
         """
-        return is_loopback(remote) or ip_literal(remote) in (self.ip, self.source)
+        return is_loopback(remote) or remote in (self.ip, self.source)
 
     def guard(self, remote: str) -> None:
         """Lets nothing pass that this peer does not obey.
@@ -82,7 +82,7 @@ class PeerManager:
     unless it is the origin, in the draw list, in one of the two queues of expiry and in its source's count.
     """
 
-    def __init__(self, limit: int = MAX_PEERS) -> None:
+    def __init__(self, limit: int = MAX_ACTIVE) -> None:
         self._limit = limit
         self._by_name: dict[str, PeerRecord] = {}
         self._by_id: dict[bytes, PeerRecord] = {}
@@ -120,9 +120,10 @@ class PeerManager:
                 "or start a second tracker",
                 status=429,
             )
-        elif self._from[record.source] >= MAX_PER_SOURCE and not is_near(record.source):
+        elif self._from[record.source] >= MAX_ACTIVE_PER_SOURCE and not is_near(record.source):
             raise RequestError(
-                f"{MAX_PER_SOURCE} peers from your address are active: stop some, or try again in a minute",
+                f"{MAX_ACTIVE_PER_SOURCE} peers from your address are active: stop some, "
+                "or try again in a minute",
                 status=429,
             )
         else:
@@ -136,7 +137,7 @@ class PeerManager:
 
     def heard(self, record: PeerRecord, now: float) -> None:
         """`record` gave a sign of life."""
-        record.last_heard = now
+        record.timestamp = now
         if not record.origin:
             queue = self._heard[record.foreign]
             queue[record.name] = record
@@ -178,7 +179,7 @@ class PeerManager:
             queue = self._heard[foreign]
             while queue:
                 oldest = next(iter(queue.values()))
-                if now - oldest.last_heard < lifetime:
+                if now - oldest.timestamp < lifetime:
                     break
                 self.remove(oldest)
                 gone.append(oldest)

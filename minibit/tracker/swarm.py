@@ -1,264 +1,231 @@
-"""The swarm as the tracker knows it: the one writer that JSON, HTTP announces and UDP announces all feed.
+"""One share's swarm as its tracker knows it: the one writer that every dialect's requests feed.
 
-Requests come parsed (`registration`, `announce`), with the socket's address beside them; answers are
-values that each dialect encodes. One lock makes every call atomic, and nothing slow happens under it.
-What a request looks like on a wire, and Flask, are unknown here. Rules: DESIGN's two tracker contracts.
+Requests come parsed, answers are values that each dialect encodes. What a request looks like on a wire,
+which address this machine has, a lock and a clock are unknown here. Rules: DESIGN's two tracker contracts.
 """
 
-import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from random import Random
-from threading import Lock
 from typing import Final
 
 from minibit import bitfield
-from minibit.address import believed_ip, is_loopback, is_near, is_nowhere
-from minibit.dialects.http_announce import DEFAULT_NUMWANT, Announce, AnnounceReply, Counts, Event
-from minibit.dialects.json_calls import Heartbeat, PeerEntry, Registration, RequestError, seen_ip
+from minibit.address import believed_ip, is_near
+from minibit.dialects.announce import DEFAULT_NUMWANT, Announce, AnnounceReply, Counts, Event
+from minibit.dialects.json_calls import (
+    ConflictError,
+    Goodbye,
+    Heartbeat,
+    Listing,
+    PeerEntry,
+    Registration,
+    Welcome,
+)
+from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
 from minibit.text import ORIGIN
-from minibit.torrent.metainfo import Metainfo
+from minibit.torrent.layout import Layout
 from minibit.tracker.block_distributor import BlockDistributor
-from minibit.tracker.peer_manager import MAX_PEERS, PeerManager, PeerRecord
+from minibit.tracker.peer_manager import MAX_ACTIVE, PeerManager, PeerRecord
 
 ANNOUNCE_INTERVAL: Final = 120  # seconds; what foreign clients are asked for, many wait longer
 PEERS_PER_SECOND: Final = 50  # heartbeats a second that a full tracker should have to answer
-MAX_INTERVAL: Final = 20.0  # three heartbeats before a peer counts as inactive
-HOLDINGS_BUDGET: Final = (
-    256 * 1024 * 1024
-)  # bytes for bitfields: blocks, grant and a remembered grant per peer
+MAX_HEARTBEAT_INTERVAL: Final = 20.0  # three heartbeats before a peer counts as inactive
+HOLDINGS_BUDGET: Final = 256 << 20  # bytes for bitfields: blocks, grant and a remembered grant per peer
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
-    """The answer to a registration: blocks granted in all and just now (bitfields), peers to dial."""
+class Granted:
+    """The peer with this wire id has been granted `blocks`, all in all."""
 
-    granted: int
-    new: int
-    returning: bool
-    entries: tuple[PeerEntry, ...]
-    interval: float
+    peer_id: bytes
+    blocks: int
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The answer to a heartbeat: does the tracker know the asker, and who else is active."""
+class Left:
+    """The peer with this wire id is no longer active; its grant is not to be served."""
 
-    registered: bool
-    entries: tuple[PeerEntry, ...]
-    total: int
-    interval: float
+    peer_id: bytes
 
 
-def own_address_towards(ip: str) -> str | None:
-    """This machine's address as `ip` would reach it, or None; connecting UDP sends no packet."""
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((ip, 9))
-            return str(probe.getsockname()[0])
-    except OSError:
-        return None
+Notice = Granted | Left
+"""What the origin has to hear of."""
 
 
-def _ignore(*_: object) -> None:
-    """What is done about an event that nobody asked to hear of."""
+class Swarm:
+    """The swarm of one share; no two of them share anything.
 
-
-class Tracker:
-    """The swarm of one share. Every method may be called from any thread.
-
-    `clock` gives seconds that only grow, by which peers expire; `unix` gives Unix time, which is told to
-    others. `on_grant(wire id, blocks)` and `on_leave(wire id)` are called in the order of
-    events, inside the lock: they must neither block nor call back. `remote` is always the address that a
-    request's socket shows.
+    `now` is the only time there is: seconds on a clock that only grows and that reads as Unix time, for
+    it is also what others are told. `remote` is the address that a request's socket shows, as a
+    canonical IP literal. One call at a time: a lock is the caller's matter. What the origin has to hear
+    of waits in an outbox; `take_notices` empties it, and is called after every call, refused ones too.
     """
 
     def __init__(
         self,
-        metainfo: Metainfo,
+        name: str,
+        info_hash: bytes,
+        layout: Layout,
         *,
-        clock: Callable[[], float],
-        unix: Callable[[], float],
         rng: Random,
+        now: float,
         grant: tuple[float, float] = (0.3, 0.5),
-        on_grant: Callable[[bytes, int], None] = _ignore,
-        on_leave: Callable[[bytes], None] = _ignore,
-        own_address: Callable[[str], str | None] = own_address_towards,
     ) -> None:
-        self.metainfo = metainfo
-        self.block_count = metainfo.layout.block_count
-        limit = capacity(self.block_count)
+        self._name = name
+        self._info_hash = info_hash
+        self._layout = layout
+        limit = capacity(layout.block_count)
         self._peers = PeerManager(limit)
-        self._blocks = BlockDistributor(self.block_count, *grant, remembered=limit)
-        self._clock = clock
-        self._unix = unix
+        self._blocks = BlockDistributor(layout.block_count, *grant, remembered=limit)
         self._rng = rng
-        self._on_grant = on_grant
-        self._on_leave = on_leave
-        self._own_address = own_address
-        self._started = clock()
+        self._started = now
         self._downloads = 0
-        self._lock = Lock()
+        self._notices: list[Notice] = []
 
-    def register(self, registration: Registration, remote: str) -> Welcome:
+    def take_notices(self) -> list[Notice]:
+        """What happened since the last time, in order."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def register(self, registration: Registration, remote: str, now: float) -> Welcome:
         """A peer joins, or says again where it is and what it holds.
 
         Raises:
-            RequestError: 409 if another process is active under that name, 429 if the tracker is full,
-                403 for the origin's id, or if it would move or end a peer of another machine.
+            ConflictError: another process is active under that name.
+            RequestError: 429 if the tracker is full, 403 for the origin's id, or if it would move or end
+                a peer of another machine.
         """
-        ip = believed_ip(registration.ip, seen_ip(remote))
-        with self._lock:
-            now = self._begin()
-            record = self._settle(registration, ip, remote)
-            returning = record is not None
-            if record is None:
-                record = PeerRecord(registration.name, ip, registration.port, registration.bt_id)
-                record.source = seen_ip(remote)
-                self._peers.add(record, now)
-            self._hear(record, now)
-            if registration.blocks is not None or not returning:
-                self._hold(record, registration.blocks or 0, newcomer=not returning)
-            new = self._grant(record)
-            granted = self._blocks.granted(record.key)
-            entries = _entries(self._peers.draw(DEFAULT_NUMWANT, self._rng, record), self._blocks)
-            interval = self._interval()
-        return Welcome(granted, new, returning, self._as_seen_from(remote, entries), interval)
+        self._expire(now)
+        ip = believed_ip(registration.ip, remote)
+        record = self._incumbent(registration, ip, remote)
+        returning = record is not None
+        if record is None:
+            record = PeerRecord(registration.name, ip, registration.port, registration.bt_id, source=remote)
+            self._peers.add(record, now)
+        else:
+            self._peers.heard(record, now)
+        if registration.blocks is not None or not returning:
+            self._hold(record, registration.blocks or 0, newcomer=not returning)
+        new = self._grant(record)
+        granted = self._blocks.granted(record.key)
+        said = "is registered again" if returning else "is registered"
+        return Welcome(
+            f"{record.name} {said}: {granted.bit_count()} of {self._layout.block_count} blocks granted",
+            granted,
+            new,
+            self._entries(self._peers.draw(DEFAULT_NUMWANT, self._rng, record)),
+            self._interval(),
+        )
 
     def list_peers(
-        self, name: str | None, heartbeat: Heartbeat, remote: str, *, numwant: int | None = None
+        self, name: str | None, heartbeat: Heartbeat, now: float, *, numwant: int | None = None
     ) -> Listing:
         """Who is active, `name` left out: at most `numwant` of them at random, or all.
 
         It is also `name`'s heartbeat, unless another process (a different wire id) has that name.
         """
-        with self._lock:
-            now = self._begin()
-            record = self._peers.get(name) if name else None
-            registered = record is not None and heartbeat.bt_id in (None, record.bt_id)
-            if record is not None and not record.origin and heartbeat.bt_id == record.bt_id:
-                self._hear(record, now)
-                if heartbeat.blocks is not None:
-                    self._hold(record, heartbeat.blocks)
-                record.figures = heartbeat.figures or record.figures
-            if numwant is None:
-                chosen = [other for other in self._peers if other is not record]
-            else:
-                chosen = self._peers.draw(numwant, self._rng, record)
-            total = len(self._peers) + (self._peers.origin is not None) - (record is not None)
-            entries = _entries(chosen, self._blocks)
-            interval = self._interval()
-        return Listing(registered, self._as_seen_from(remote, entries), total, interval)
+        self._expire(now)
+        record = self._peers.get(name) if name else None
+        registered = record is not None and heartbeat.bt_id in (None, record.bt_id)
+        if record is not None and not record.origin and heartbeat.bt_id == record.bt_id:
+            self._peers.heard(record, now)
+            if heartbeat.blocks is not None:
+                self._hold(record, heartbeat.blocks)
+            record.figures = heartbeat.figures or record.figures
+        if numwant is None:
+            chosen = [other for other in self._peers if other is not record]
+        else:
+            chosen = self._peers.draw(numwant, self._rng, record)
+        total = len(self._peers) + (self._peers.origin is not None) - (record is not None)
+        return Listing(registered, total, self._entries(chosen), self._interval())
 
-    def disconnect(self, name: str, bt_id: bytes | None, remote: str) -> None:
-        """`name` says goodbye.
+    def disconnect(self, goodbye: Goodbye, remote: str, now: float) -> None:
+        """A peer says goodbye.
 
         Raises:
             RequestError: nobody of that name is active (404), it is another process than the one
                 that says goodbye (409), or somebody else speaks for it (403).
         """
-        with self._lock:
-            self._begin()
-            record = self._peers.get(name)
-            if record is None:
-                raise RequestError("no active peer has that name: there is nothing to disconnect", status=404)
-            if record.origin or (bt_id is not None and bt_id != record.bt_id):
-                raise RequestError(f"{name} is now another process: it stays active", status=409)
-            if not record.obeys(remote):
-                raise RequestError(
-                    f"{name} stays active: its goodbye must come from its own address", status=403
-                )
-            self._leave(record)
+        self._expire(now)
+        record = self._peers.get(goodbye.name)
+        if record is None:
+            raise RequestError("no active peer has that name: there is nothing to disconnect", status=404)
+        if record.origin or goodbye.bt_id not in (None, record.bt_id):
+            raise RequestError(f"{record.name} is now another process: it stays active", status=409)
+        if not record.obeys(remote):
+            raise RequestError(
+                f"{record.name} stays active: its goodbye must come from its own address", status=403
+            )
+        self._leave(record)
 
-    def announce(self, announce: Announce, remote: str) -> AnnounceReply:
-        """A BitTorrent client announces itself.
+    def announce(self, announce: Announce, remote: str, now: float) -> AnnounceReply:
+        """A BitTorrent client announces itself; the caller has found this swarm by its `info_hash`.
 
         Which blocks it holds is not said in an announce: all of them if nothing is `left`, and otherwise
         none count until the client is complete.
 
         Raises:
-            RequestError: another share, the origin's id, or the tracker is full.
+            RequestError: the origin's id (403), or the tracker is full (429).
         """
-        if announce.info_hash != self.metainfo.info_hash:
-            raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
-        ip = believed_ip(announce.ip, seen_ip(remote))
-        with self._lock:
-            now = self._begin()
-            record = self._peers.by_id(announce.peer_id)
-            if record is not None and record.origin:
-                raise RequestError(
-                    "that peer_id is the origin's: restart your client to get its own", status=403
-                )
-            if announce.event is Event.STOPPED:
-                if record is not None and record.obeys(remote):
-                    self._leave(record)
-                drawn: list[PeerRecord] = []
-            else:
-                record = self._announced(record, announce, ip, remote, now)
-                drawn = self._peers.draw(announce.numwant, self._rng, record)
-            counts = self._counts()
-            entries = _entries(drawn, self._blocks)
-        peers = tuple(entry.address for entry in self._as_seen_from(remote, entries))
+        self._expire(now)
+        record = self._peers.by_id(announce.peer_id)
+        if record is not None and record.origin:
+            raise RequestError("that peer_id is the origin's: restart your client to get its own", status=403)
+        drawn: list[PeerRecord] = []
+        if announce.event is not Event.STOPPED:
+            record = self._announced(record, announce, remote, now)
+            drawn = self._peers.draw(announce.numwant, self._rng, record)
+        elif record is not None and record.obeys(remote):
+            self._leave(record)
+        counts = self._counts()
+        peers = tuple(other.address for other in drawn)
         return AnnounceReply(ANNOUNCE_INTERVAL, counts.complete, counts.incomplete, peers)
 
-    def scrape(self, info_hashes: Sequence[bytes]) -> dict[bytes, Counts]:
-        """Counts for those of `info_hashes` that are shared here; for every share if none is named."""
-        with self._lock:
-            self._begin()
-            counts = self._counts()
-        ours = self.metainfo.info_hash
-        return {ours: counts} if not info_hashes or ours in info_hashes else {}
+    def counts(self, now: float) -> Counts:
+        """The swarm in three numbers."""
+        self._expire(now)
+        return self._counts()
 
-    def status(self) -> SwarmStatus:
+    def status(self, now: float) -> SwarmStatus:
         """The whole swarm, the origin first, then by name."""
-        with self._lock:
-            now = self._begin()
-            rows = [self._row(record) for record in self._peers]
-            rarest = self._blocks.rarest_copies if len(self._peers) else 0
-        layout = self.metainfo.layout
+        self._expire(now)
+        layout = self._layout
         return SwarmStatus(
-            share=self.metainfo.name,
+            share=self._name,
             total_size=layout.total_size,
             block_size=layout.block_size,
-            block_count=self.block_count,
-            info_hash=self.metainfo.info_hash.hex(),
-            uptime=max(0.0, now - self._started),
-            rarest_copies=rarest,
-            rows=tuple(sorted(rows, key=lambda row: (not row.origin, row.name))),
+            block_count=layout.block_count,
+            info_hash=self._info_hash.hex(),
+            uptime=now - self._started,
+            rarest_copies=self._blocks.rarest_copies if len(self._peers) else 0,
+            rows=tuple(sorted(map(self._row, self._peers), key=lambda row: (not row.origin, row.name))),
         )
 
     def report_origin(
-        self, port: int, blocks: int, figures: Figures, bt_id: bytes, ip: str = "127.0.0.1"
+        self, address: tuple[str, int], blocks: int, figures: Figures, bt_id: bytes, now: float
     ) -> None:
-        """The origin, in this process, says what it is doing; peers are told to dial it."""
-        with self._lock:
-            now = self._begin()
-            record = self._peers.origin
-            if record is None:
-                record = PeerRecord(ORIGIN, ip, port, bt_id, origin=True)
-                self._peers.add(record, now)
-            elif record.bt_id != bt_id:
-                self._peers.identify(record, bt_id)
-            record.ip, record.port, record.figures = ip, port, figures
-            self._hear(record, now)
-            self._blocks.hold(record.key, blocks, counted=False)
+        """The origin, in this process, says where it is and what it is doing; peers are told to dial it."""
+        self._expire(now)
+        record = self._peers.origin
+        if record is None:
+            record = PeerRecord(ORIGIN, *address, bt_id, origin=True)
+            self._peers.add(record, now)
+        elif record.bt_id != bt_id:
+            self._peers.identify(record, bt_id)
+        record.ip, record.port = address
+        record.figures = figures
+        self._peers.heard(record, now)
+        self._blocks.hold(record.key, blocks, counted=False)
 
-    # Below, the lock is held.
+    # --- who stays, who goes
 
-    def _begin(self) -> float:
-        now = self._clock()
+    def _expire(self, now: float) -> None:
         for record in self._peers.expire(now):
             self._blocks.drop(record.key)
             self._gone(record.bt_id)
-        return now
 
-    def _hear(self, record: PeerRecord, now: float) -> None:
-        self._peers.heard(record, now)
-        record.timestamp = self._unix()
-
-    def _settle(self, registration: Registration, ip: str, remote: str) -> PeerRecord | None:
+    def _incumbent(self, registration: Registration, ip: str, remote: str) -> PeerRecord | None:
         """The active record that `registration` refreshes, brought up to date; None if it is a newcomer."""
         bt_id, address = registration.bt_id, (ip, registration.port)
         namesake = self._peers.by_id(bt_id)
@@ -268,11 +235,10 @@ class Tracker:
         if record is not None:
             moved = (record.ip, record.port) != address
             if bt_id is not None and bt_id != record.bt_id and moved and not registration.replace:
-                raise RequestError(
+                raise ConflictError(
                     f"the name {record.name!r} is active at {record.ip}:{record.port}: choose another name, "
                     "or wait a minute if that peer is gone",
-                    status=409,
-                    peer=self._as_seen_from(remote, _entries([record], self._blocks))[0],
+                    self._entries([record])[0],
                 )
             if ip != record.ip and not (registration.replace and is_near(remote)):
                 record.guard(remote)
@@ -287,44 +253,32 @@ class Tracker:
         if bt_id != record.bt_id and (bt_id is not None or moved):
             self._gone(record.bt_id)
             self._peers.identify(record, bt_id)
-        self._peers.move(record, *address, seen_ip(remote))
+        self._peers.move(record, *address, remote)
         return record
 
     def _announced(
-        self, record: PeerRecord | None, announce: Announce, ip: str, remote: str, now: float
+        self, record: PeerRecord | None, announce: Announce, remote: str, now: float
     ) -> PeerRecord:
-        newcomer = record is None
+        ip, newcomer = believed_ip(announce.ip, remote), record is None
         if record is None:
             name = self._peers.name_for(announce.peer_id)
-            record = PeerRecord(name, ip, announce.port, announce.peer_id, foreign=True)
-            record.source = seen_ip(remote)
+            record = PeerRecord(name, ip, announce.port, announce.peer_id, foreign=True, source=remote)
             self._peers.add(record, now)
         elif not record.obeys(remote):
             # No refusal: a client with IPv4 and IPv6 announces itself from both.
             return record
-        self._hear(record, now)
+        else:
+            self._peers.heard(record, now)
         if record.foreign:
-            self._peers.move(record, ip, announce.port, seen_ip(remote))
+            self._peers.move(record, ip, announce.port, remote)
             complete = announce.left == 0
             state = State.COMPLETE if complete else State.DOWNLOADING
             record.figures = Figures(state, downloaded=announce.downloaded, uploaded=announce.uploaded)
-            self._hold(record, bitfield.full(self.block_count) if complete else 0, newcomer=newcomer)
+            everything = bitfield.full(self._layout.block_count)
+            self._hold(record, everything if complete else 0, newcomer=newcomer)
             if not complete:
                 self._grant(record)
         return record
-
-    def _grant(self, record: PeerRecord) -> int:
-        new = self._blocks.grant(record.key, self._rng)
-        if record.bt_id is not None:
-            # Said again on every registration: the origin may be newer than the grant, the id too.
-            self._on_grant(record.bt_id, self._blocks.granted(record.key))
-        return new
-
-    def _hold(self, record: PeerRecord, blocks: int, *, newcomer: bool = False) -> None:
-        before = self._blocks.complete
-        self._blocks.hold(record.key, blocks)
-        # Who arrives complete has downloaded nothing here; BEP 48 counts those who became so.
-        self._downloads += not newcomer and self._blocks.complete > before
 
     def _leave(self, record: PeerRecord) -> None:
         self._peers.remove(record)
@@ -333,18 +287,37 @@ class Tracker:
 
     def _gone(self, bt_id: bytes | None) -> None:
         if bt_id is not None:
-            self._on_leave(bt_id)
+            self._notices.append(Left(bt_id))
+
+    # --- blocks, and what is told
+
+    def _grant(self, record: PeerRecord) -> int:
+        new = self._blocks.grant(record.key, self._rng)
+        if record.bt_id is not None:
+            # Said again on every registration: the origin may be newer than the grant, the id too.
+            self._notices.append(Granted(record.bt_id, self._blocks.granted(record.key)))
+        return new
+
+    def _hold(self, record: PeerRecord, blocks: int, *, newcomer: bool = False) -> None:
+        before = self._blocks.complete
+        self._blocks.hold(record.key, blocks)
+        # Who arrives complete has downloaded nothing here; BEP 48 counts those who became so.
+        self._downloads += not newcomer and self._blocks.complete > before
 
     def _counts(self) -> Counts:
         everyone = len(self._peers) + (self._peers.origin is not None)
         return Counts(self._blocks.complete, self._downloads, everyone - self._blocks.complete)
 
     def _interval(self) -> float:
-        return min(max(len(self._peers) / PEERS_PER_SECOND, 1.0), MAX_INTERVAL)
+        return min(max(len(self._peers) / PEERS_PER_SECOND, 1.0), MAX_HEARTBEAT_INTERVAL)
+
+    def _entries(self, records: Iterable[PeerRecord]) -> tuple[PeerEntry, ...]:
+        held = self._blocks.held
+        return tuple(PeerEntry(record.address, record.timestamp, held(record.key)) for record in records)
 
     def _row(self, record: PeerRecord) -> SwarmRow:
         blocks = self._blocks.held(record.key)
-        complete = blocks == bitfield.full(self.block_count)
+        complete = blocks == bitfield.full(self._layout.block_count)
         return SwarmRow(
             name=record.name,
             ip=record.ip,
@@ -356,26 +329,8 @@ class Tracker:
             figures=record.figures or Figures(State.COMPLETE if complete else State.DOWNLOADING),
         )
 
-    # Above, the lock is held.
-
-    def _as_seen_from(self, remote: str, entries: tuple[PeerEntry, ...]) -> tuple[PeerEntry, ...]:
-        """`entries` with addresses that `remote` can dial: "here" means this machine, not the asker's."""
-        if is_loopback(remote) or not any(is_nowhere(entry.address.ip) for entry in entries):
-            return entries
-        here = self._own_address(remote)
-        return tuple(
-            replace(entry, address=replace(entry.address, ip=here))
-            if here is not None and is_nowhere(entry.address.ip)
-            else entry
-            for entry in entries
-        )
-
 
 def capacity(block_count: int) -> int:
     """How many peers may be active in a share of `block_count` blocks."""
     per_peer = 3 * (block_count // 8 + 1)
-    return min(MAX_PEERS, HOLDINGS_BUDGET // per_peer)
-
-
-def _entries(records: Sequence[PeerRecord], blocks: BlockDistributor) -> tuple[PeerEntry, ...]:
-    return tuple(PeerEntry(record.address, record.timestamp, blocks.held(record.key)) for record in records)
+    return min(MAX_ACTIVE, HOLDINGS_BUDGET // per_peer)

@@ -1,23 +1,32 @@
 """MiniBit's JSON dialect: strict on what comes in, symmetrical in what goes out."""
 
+import json
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minibit import bitfield
-from minibit.address import PeerAddress, believed_ip, ip_literal, is_loopback, is_nowhere
+from minibit.address import PeerAddress
 from minibit.dialects.json_calls import (
+    MAX_ENTRIES_READ,
+    Goodbye,
     Heartbeat,
+    Listing,
+    ListingQuery,
     PeerEntry,
+    Refusal,
     Registration,
-    RequestError,
-    address_from_json,
-    goodbye_from_json,
-    seen_ip,
+    Welcome,
+    block_list,
+    full_text,
 )
+from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, State
+from minibit.text import name_fault
 
 COUNT = 20
 ID = bytes(range(20))
@@ -36,30 +45,115 @@ def test_whatever_a_stranger_posts_is_parsed_or_refused(body: object) -> None:
     for parse in (
         lambda: Registration.from_json(body, COUNT),
         lambda: Heartbeat.from_json(body, COUNT),
-        lambda: address_from_json(body),
-        lambda: goodbye_from_json(body),
+        lambda: Goodbye.from_json(body),
     ):
         with suppress(RequestError):
             parse()
 
 
-blocks_or_none = st.none() | st.integers(0, bitfield.full(COUNT))
+REPLY_FIELDS = (
+    *("status", "mensagem", "blocos_iniciais", "concedidos", "peers", "peer"),
+    *("intervalo", "total", "registrado", "timestamp"),
+)
+replies = json_values | st.dictionaries(st.sampled_from(FIELDS + REPLY_FIELDS), json_values, max_size=9)
+
+
+@given(replies)
+def test_whatever_a_stranger_replies_is_read_or_taken_for_none(reply: object) -> None:
+    for parse in (
+        lambda: Welcome.from_json(reply, COUNT),
+        lambda: Listing.from_json(reply),
+        lambda: PeerEntry.from_json(reply),
+        lambda: Refusal.from_json(reply),
+    ):
+        with suppress(ValueError):
+            parse()
+
+
+def over_the_wire(document: object) -> Any:
+    return json.loads(json.dumps(document))
+
+
+names = st.text(min_size=1, max_size=32).filter(lambda name: name_fault(name) is None)
+ips = st.ip_addresses().map(str).filter(lambda ip: not ip.startswith("::ffff:"))
+blocks = st.integers(0, bitfield.full(COUNT))
+blocks_or_none = st.none() | blocks
 ids = st.none() | st.binary(min_size=20, max_size=20)
+ports = st.integers(1, 65535)
+entries = st.builds(
+    PeerEntry,
+    st.builds(PeerAddress, names, ips, ports, ids, st.booleans()),
+    st.floats(0, 1e10),
+)
+intervals = st.floats(0.5, 30)
+lists = st.lists(entries, max_size=5).map(tuple)
 
 
-@given(st.integers(1, 65535), blocks_or_none, ids, st.booleans(), st.none() | st.ip_addresses().map(str))
-def test_a_registration_survives_the_wire(
-    port: int, blocks: int | None, bt_id: bytes | None, replace: bool, ip: str | None
-) -> None:
-    registration = Registration("ana", port, ip, blocks, bt_id, replace)
-    assert Registration.from_json(registration.to_json(COUNT), COUNT) == registration
+@given(st.builds(Registration, names, ports, st.none() | ips, blocks_or_none, ids, st.booleans()))
+def test_a_registration_survives_the_wire(registration: Registration) -> None:
+    assert Registration.from_json(over_the_wire(registration.to_json(COUNT)), COUNT) == registration
 
 
 @given(blocks_or_none, ids)
 def test_a_heartbeat_survives_the_wire(blocks: int | None, bt_id: bytes | None) -> None:
     heartbeat = Heartbeat(bt_id, blocks, Figures(State.COMPLETE, down_rate=2.5, fixed=("bia",)))
-    assert Heartbeat.from_json(heartbeat.to_json(COUNT), COUNT) == heartbeat
+    assert Heartbeat.from_json(over_the_wire(heartbeat.to_json(COUNT)), COUNT) == heartbeat
     assert Heartbeat.from_json({}, COUNT) == Heartbeat()
+
+
+@given(st.builds(Goodbye, names, ids))
+def test_a_goodbye_survives_the_wire(goodbye: Goodbye) -> None:
+    assert Goodbye.from_json(over_the_wire(goodbye.to_json())) == goodbye
+
+
+@given(st.builds(ListingQuery, st.none() | names, st.just(False), st.none() | st.integers(0, 999_999)))
+def test_a_query_for_a_full_list_survives_the_wire(query: ListingQuery) -> None:
+    assert ListingQuery.from_query(query.to_query()) == query
+
+
+@given(st.builds(ListingQuery, st.none() | names, st.just(True), st.integers(0, 50)))
+def test_a_query_for_a_brief_list_survives_the_wire(query: ListingQuery) -> None:
+    assert ListingQuery.from_query(query.to_query()) == query
+
+
+def test_a_brief_list_is_of_fifty() -> None:
+    assert ListingQuery.from_query({"brief": "1"}).numwant == 50
+    assert ListingQuery.from_query({"brief": "1", "numwant": "500"}).numwant == 50
+    assert ListingQuery.from_query({"numwant": "500"}).numwant == 500
+
+
+@given(st.builds(Welcome, names, blocks, blocks, lists, intervals))
+def test_a_welcome_survives_the_wire(welcome: Welcome) -> None:
+    assert Welcome.from_json(over_the_wire(welcome.to_json()), COUNT) == welcome
+
+
+@given(st.builds(Listing, st.booleans(), st.integers(0, 5000), lists, intervals))
+def test_a_listing_survives_the_wire(listing: Listing) -> None:
+    assert Listing.from_json(over_the_wire(listing.to_json())) == listing
+
+
+@given(st.builds(Refusal, names, st.none() | entries))
+def test_a_refusal_survives_the_wire(refusal: Refusal) -> None:
+    assert Refusal.from_json(over_the_wire(refusal.to_json())) == refusal
+
+
+@given(
+    st.builds(Welcome, names, blocks, blocks, lists, intervals)
+    | st.builds(Listing, st.booleans(), st.integers(0, 5000), lists, intervals),
+    blocks,
+)
+def test_a_full_text_is_the_reply_with_every_peers_blocks(reply: Welcome | Listing, held: int) -> None:
+    full = replace(reply, entries=tuple(replace(entry, blocks=held) for entry in reply.entries))
+    asked: list[int] = []
+
+    def kept(blocks: int) -> str:
+        asked.append(blocks)
+        return block_list(blocks)
+
+    document = json.loads(full_text(full, kept))
+    assert asked == [held] * len(reply.entries)
+    assert [peer.pop("blocks") for peer in document["peers"]] == [list(bitfield.indices(held)) for _ in asked]
+    assert document == over_the_wire(reply.to_json())
 
 
 def test_the_contract_needs_a_name_and_a_port_only() -> None:
@@ -116,70 +210,66 @@ def test_wrong_figures_are_named_briefly() -> None:
 
 
 def test_goodbye() -> None:
-    assert goodbye_from_json({"peer_id": "ana"}) == ("ana", None)
-    assert goodbye_from_json({"peer_id": "ana", "bt_id": ID.hex()}) == ("ana", ID)
+    assert Goodbye.from_json({"peer_id": "ana"}) == Goodbye("ana")
+    assert Goodbye.from_json({"peer_id": "ana", "bt_id": ID.hex()}) == Goodbye("ana", ID)
     with pytest.raises(RequestError, match="peer_id"):
-        goodbye_from_json({"peer_id": ["ana"]})
+        Goodbye.from_json({"peer_id": ["ana"]})
 
 
-def test_a_listed_peer_is_read_back_as_its_address() -> None:
-    address = PeerAddress("ana", "::1", 5001, ID, True)
-    entry = PeerEntry(address, 1000.5, 3).to_json()
-    assert entry["timestamp"] == 1000.5
-    assert address_from_json(entry) == address
+def test_a_listed_peer_is_what_the_contract_says() -> None:
+    entry = PeerEntry(PeerAddress("ana", "::1", 5001, ID, True), 1000.5, 3)
+    assert entry.to_json() == {
+        "peer_id": "ana",
+        "ip": "::1",
+        "porta": 5001,
+        "timestamp": 1000.5,
+        "bt_id": ID.hex(),
+        "origin": True,
+    }
     with pytest.raises(RequestError):
-        address_from_json(entry | {"ip": "example.org"})
+        PeerEntry.from_json(entry.to_json() | {"ip": "example.org"})
+
+
+def test_addresses_that_cannot_be_dialled_are_left_out() -> None:
+    good = {"peer_id": "bia", "ip": "10.0.0.1", "porta": 5002}
+    bad = ({"ip": "example.org"}, {"porta": 0}, {"bt_id": "x"}, {"peer_id": "\x1b"})
+    reply = {"peers": [good, *(good | change for change in bad), 7]}
+    assert Listing.from_json(reply).entries == (PeerEntry(PeerAddress("bia", "10.0.0.1", 5002)),)
+
+
+def test_a_list_without_end_is_cut_off() -> None:
+    reply = {"peers": [{"peer_id": "bia", "ip": "10.0.0.1", "porta": 5002}] * (MAX_ENTRIES_READ + 1)}
+    assert len(Listing.from_json(reply).entries) == MAX_ENTRIES_READ
 
 
 @pytest.mark.parametrize(
-    ("text", "literal"),
+    ("said", "kept"),
     [
-        ("127.0.0.1", "127.0.0.1"),
-        ("::FFFF:10.0.0.1", "10.0.0.1"),
-        ("FE80::1%eth0", "fe80::1"),
-        ("localhost", None),
-        ("1.2.3.4%eth0", None),
-        ("", None),
-        (None, None),
-        (7, None),
+        (2, 2.0),
+        (0.001, 0.5),
+        (0, 10.0),
+        (-1, 10.0),
+        (9999, 10.0),
+        (float("nan"), 10.0),
+        ("x", 10.0),
+        (True, 10.0),
+        (None, 10.0),
     ],
 )
-def test_ip_literals_are_canonical(text: object, literal: str | None) -> None:
-    assert ip_literal(text) == literal
+def test_an_interval_that_makes_no_sense_is_our_own(said: object, kept: float) -> None:
+    assert Listing.from_json({"peers": [], "intervalo": said}).interval == kept
 
 
-@pytest.mark.parametrize(
-    ("claimed", "remote", "counts"),
-    [
-        (None, "203.0.113.5", "203.0.113.5"),
-        ("10.9.9.9", "127.0.0.1", "10.9.9.9"),
-        ("10.9.9.9", "192.168.1.5", "10.9.9.9"),
-        ("10.9.9.9", "::ffff:192.168.1.5", "10.9.9.9"),
-        ("10.9.9.9", "8.8.8.8", "8.8.8.8"),
-        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
-        ("127.0.0.1", "192.168.1.5", "192.168.1.5"),
-        ("0.0.0.0", "192.168.1.5", "192.168.1.5"),
-        ("0.0.0.0", "127.0.0.1", "127.0.0.1"),
-        ("224.0.0.1", "127.0.0.1", "127.0.0.1"),
-        ("localhost", "127.0.0.1", "127.0.0.1"),
-    ],
-)
-def test_a_claimed_address_counts_from_nearby_only(claimed: str | None, remote: str, counts: str) -> None:
-    assert believed_ip(claimed, remote) == counts
+@pytest.mark.parametrize("blocks", [None, 3, [99], [-1], ["x"], [[]], [True], {}, [0] * (COUNT + 1)])
+@pytest.mark.parametrize("field", ["concedidos", "blocos_iniciais"])
+def test_a_grant_that_is_none(field: str, blocks: object) -> None:
+    reply = {"concedidos": [], "blocos_iniciais": [], "peers": []}
+    assert Welcome.from_json(reply, COUNT).granted == 0
+    with pytest.raises(ValueError, match=field):
+        Welcome.from_json(reply | {field: blocks}, COUNT)
 
 
-def test_an_invisible_remote_is_refused() -> None:
-    with pytest.raises(RequestError):
-        seen_ip("")
-
-
-def test_loopback_and_nowhere() -> None:
-    assert [ip for ip in ("127.0.0.1", "::1", "0.0.0.0", "10.0.0.1", "") if is_loopback(ip)] == [
-        "127.0.0.1",
-        "::1",
-    ]
-    assert [ip for ip in ("127.0.0.1", "::", "0.0.0.0", "10.0.0.1") if is_nowhere(ip)] == [
-        "127.0.0.1",
-        "::",
-        "0.0.0.0",
-    ]
+def test_a_refusal_needs_a_reason() -> None:
+    with pytest.raises(ValueError, match="no reason"):
+        Refusal.from_json({"mensagem": 7})
+    assert Refusal.from_json({"mensagem": "no\x1b[2J\nway", "peer": {}}) == Refusal("no[2Jway")

@@ -3,6 +3,7 @@
 It is built on the product's own connection and messages, so that it is refused for its data only.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from threading import Thread
 
 from minibit import bitfield
 from minibit.errors import RemoteProtocolError
+from minibit.peer.membership import Membership
 from minibit.peer.tracker_client import TrackerClient
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire import messages
@@ -25,8 +27,9 @@ class Liar:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.peer_id = b"-LI0001-" + name.encode().ljust(12, b".")[:12]
         self.port: int = self._listener.getsockname()[1]
-        self._client = TrackerClient(url, name=name, bt_id=self.peer_id, port=self.port)
-        self.metainfo: Metainfo = self._client.torrent()
+        self._client = TrackerClient(url)
+        self.metainfo: Metainfo = asyncio.run(self._client.torrent())
+        self._membership = Membership(self._client, self.metainfo, name, self.peer_id, self.port)
         self.served = 0
         self._sockets: list[socket.socket] = []
         self._threads: list[Thread] = []
@@ -34,7 +37,7 @@ class Liar:
     def start(self) -> None:
         """Register as a peer that holds everything, and serve whoever dials it."""
         self._run(self._accept)
-        self._client.register(bitfield.full(self.metainfo.layout.block_count))
+        asyncio.run(self._membership.register(bitfield.full(self.metainfo.layout.block_count)))
 
     def close(self) -> None:
         self._client.close()

@@ -171,6 +171,7 @@ def test_behind_a_private_address_it_is_the_peer_that_is_banned(ip: str) -> None
     assert book.banned((ip, 99), b"x" * 20)
     assert not book.banned((ip, 1), b"y" * 20)
     assert not book.banned((ip, 1), None)
+    assert not book.ban((ip, 1), b"x" * 20), "that is no news"
     book.learn(guilty, 1.0)
     assert due(book, 1.0) == [at(honest)]
 
@@ -181,6 +182,7 @@ def test_on_the_internet_it_is_the_address_that_is_banned(ip: str) -> None:
     book.ban((ip, 1), b"x" * 20)
     assert book.banned((ip, 2), b"z" * 20)
     assert book.banned((ip, 3), None)
+    assert book.banned(("9.9.9.9", 3), b"x" * 20), "it moved"
     assert due(book) == [at(ANA)]
 
 

@@ -5,7 +5,7 @@ from fakes.puppets import FULL, Stage, both, piece, reject, request
 
 from minibit.engine.blocks import ENDGAME_AGE
 from minibit.engine.downloads import EXCLUSIVE_SECONDS, MAX_UNASKED, SNUB_SECONDS
-from minibit.engine.effects import Discard, Effect, HangUp, Send, Store
+from minibit.engine.effects import Ban, Discard, Effect, HangUp, Send, Store
 from minibit.engine.trust import MAX_STRIKES
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.wire import messages as m
@@ -86,6 +86,22 @@ def test_two_corrupt_blocks_of_its_own_get_a_neighbour_banned() -> None:
     stage.connect(2)
     stage.greet(2, peer_id=b"\1" * 20)
     assert stage.hung_up[2] == "banned"
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_peer_is_banned_once_however_many_of_its_blocks_turn_out_corrupt(stays: bool) -> None:
+    stage = Stage()
+    stage.puppet(1, have=FULL, unchokes=True)
+    for block in range(5):
+        stage.says(1, *both(block))
+    if not stays:
+        stage.leaves(1)
+    effects = [effect for block in range(5) for effect in stage.verified(block, False)]
+    bans = [effect for effect in effects if isinstance(effect, Ban)]
+    assert bans == [
+        Ban(b"\1" * 20, ("10.0.0.1", 6881) if stays else None, "sent 2 corrupt blocks, the last one block 1")
+    ]
+    assert (stage.engine.banned, stage.engine.downloads.corrupt) == (1, 5)
 
 
 def test_strikes_outlive_the_connection() -> None:

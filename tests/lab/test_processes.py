@@ -179,7 +179,11 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
     impostor(f"echo '{ready}'; echo 'minibit: the disk fell out' >&2; exit 1")
     monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(processes, "RESTART_SECONDS", 0.1)
-    monkeypatch.setattr(TrackerClient, "torrent", lambda _: None)
+
+    async def no_torrent(_: TrackerClient) -> None:
+        return None
+
+    monkeypatch.setattr(TrackerClient, "torrent", no_torrent)
     (tmp_path / "kept").mkdir()
     told: list[str] = []
     started = SwarmProcesses(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
@@ -10,14 +11,18 @@ from random import Random
 from typing import Any, TypeVar
 
 import pytest
+from fakes.trackers import dripping
 
+from minibit.dialects.json_calls import Listing
 from minibit.disk.share import from_path
 from minibit.errors import TrackerUnreachableError, UsageError
 from minibit.net.listener import listen
 from minibit.peer.ending import Interrupt
+from minibit.peer.membership import Membership
 from minibit.peer.peer import Peer, PeerSettings, default_host, new_peer_id
-from minibit.peer.tracker_client import Listing, NameTakenError, TrackerClient
+from minibit.peer.tracker_client import NameTakenError, TrackerClient
 from minibit.serve.service import TrackerService, TrackerSettings
+from minibit.torrent.metainfo import Metainfo
 
 PATIENCE = 30.0
 SIZE = 100_000
@@ -81,6 +86,11 @@ def bounded(work: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+async def register_and_die(url: str, name: str, port: int) -> None:
+    with closing(TrackerClient(url)) as client:
+        await Membership(client, await client.torrent(), name, b"-XX0000-dead-as-dust", port).register(0)
+
+
 async def until(look: Callable[[], Any]) -> None:
     while not look():
         await asyncio.sleep(0.01)
@@ -110,11 +120,7 @@ def test_a_peer_joins_completes_and_leaves(source: Path, tmp_path: Path) -> None
 def test_a_name_that_cannot_be_leaves_nothing_behind(source: Path, tmp_path: Path) -> None:
     async def join() -> None:
         async with tracking(source) as (_, url):
-            dead = TrackerClient(
-                url, name="ana", bt_id=b"-XX0000-dead-as-dust", port=int(url[-5:].strip(":"))
-            )
-            await asyncio.to_thread(dead.register, 0)
-            dead.close()
+            await register_and_die(url, "ana", port=int(url.rpartition(":")[2]))
             for name in ("Origin", "ana"):  # where `ana` should be, somebody answers: the tracker
                 with pytest.raises(UsageError):
                     await Asked(url, tmp_path / "new", name).peer.run()
@@ -191,9 +197,7 @@ def test_the_name_of_a_dead_process_is_taken_over(source: Path, tmp_path: Path) 
         async with tracking(source) as (_, url):
             with closing(listen("127.0.0.1", 0)) as nobody:
                 port = nobody.getsockname()[1]
-            dead = TrackerClient(url, name="ana", bt_id=b"-XX0000-dead-as-dust", port=port)
-            await asyncio.to_thread(dead.register, 0)
-            dead.close()
+            await register_and_die(url, "ana", port)
             ana = Asked(url, tmp_path / "ana")
             await ana.peer.run()
             return ana
@@ -230,14 +234,21 @@ def test_a_peer_that_the_tracker_has_forgotten_registers_again(source: Path, tmp
 def test_a_tracker_that_shares_something_else_now_ends_the_peer(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def forgotten(*_: object) -> Listing:
+        return Listing(False, 0, (), 1.0)
+
     async def return_to_another_share() -> None:
         async with tracking(source) as (_, url):
             ana = Asked(url, tmp_path / "ana", leave_when_done=False)
             other = from_path(source, block_size=32768).metainfo
+
+            async def another(_: TrackerClient) -> Metainfo:
+                return other
+
             async with ana.running() as task:
                 await until(lambda: ana.peer.complete)
-                monkeypatch.setattr(TrackerClient, "torrent", lambda _: other)
-                monkeypatch.setattr(TrackerClient, "heartbeat", lambda *_: Listing(False, (), 1.0))
+                monkeypatch.setattr(TrackerClient, "torrent", another)
+                monkeypatch.setattr(Membership, "heartbeat", forgotten)
                 with pytest.raises(UsageError, match="something else now"):
                     await task
 
@@ -283,6 +294,27 @@ def test_looking_for_a_tracker_ends_at_once_when_interrupted(tmp_path: Path) -> 
         return code
 
     assert bounded(interrupt) == 130
+
+
+def test_a_tracker_that_hangs_is_left_at_once_when_interrupted(tmp_path: Path) -> None:
+    def calling() -> bool:
+        return any(thread.name == "tracker-calls" for thread in threading.enumerate())
+
+    async def interrupt(url: str) -> int:
+        ana = Asked(url, tmp_path / "ana")
+
+        async def when_calling() -> None:
+            await until(calling)
+            ana.interrupt.end(130)
+
+        ending = asyncio.create_task(when_calling())
+        code = await ana.interrupt.guard(ana.peer.run())
+        await ending
+        assert calling(), "its thread is left behind"
+        return code
+
+    with dripping(b"HTTP/1.1 200 OK\r\nX-Slow") as url:
+        assert bounded(lambda: interrupt(url)) == 130
 
 
 @pytest.mark.parametrize(

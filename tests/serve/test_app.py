@@ -12,10 +12,10 @@ from werkzeug.test import TestResponse
 
 from minibit import bitfield
 from minibit.serve import app as tracker_app
-from minibit.serve.app import MAX_BODY, create_app
+from minibit.serve.app import MAX_REQUEST_BODY, create_app
+from minibit.serve.tracker import Tracker
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent import bencode, metainfo
-from minibit.tracker.swarm import Tracker
 
 COUNT = 20
 SHARE = metainfo.build("aula é.bin", [((), COUNT * 16384)], 16384, bytes(20 * COUNT), folder=False)
@@ -24,13 +24,8 @@ ID = bytes(range(20))
 
 @pytest.fixture
 def tracker() -> Tracker:
-    return Tracker(
-        SHARE,
-        clock=lambda: 50.0,
-        unix=lambda: 1000.0,
-        rng=Random(7),
-        own_address={"192.168.1.4": "192.0.2.1"}.get,
-    )
+    own_address = {"192.168.1.4": "192.0.2.1"}.get
+    return Tracker(SHARE, rng=Random(7), clock=lambda: 1000.0, own_address=own_address)
 
 
 @pytest.fixture
@@ -191,6 +186,24 @@ def test_a_claimed_address_counts_from_nearby_only(client: FlaskClient) -> None:
         assert listing["peers"][-1]["ip"] == ip
 
 
+@pytest.mark.parametrize("remote", ["", "unix", "a.host.name"])
+def test_an_invisible_remote_is_refused(client: FlaskClient, remote: str) -> None:
+    body, invisible = {"peer_id": "ana", "porta": 5001}, {"REMOTE_ADDR": remote}
+    assert "cannot see" in refused(client.post("/registrar_peer", json=body, environ_base=invisible), 400)
+    refused(client.get("/listar_peers", environ_base=invisible), 400)
+    assert b"cannot see" in announce(client, remote=remote)[b"failure reason"]
+
+
+def test_an_ipv4_client_of_a_dual_stack_socket_is_an_ipv4_client(client: FlaskClient) -> None:
+    mapped = {"REMOTE_ADDR": "::ffff:203.0.113.9"}
+    client.post("/registrar_peer", json={"peer_id": "ana", "porta": 5001}, environ_base=mapped)
+    listing = client.get("/listar_peers").json
+    assert listing is not None
+    assert listing["peers"][0]["ip"] == "203.0.113.9"
+    gone = {"json": {"peer_id": "ana"}, "environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
+    assert client.post("/desconectar_peer", **gone).status_code == 200
+
+
 def test_this_machine_is_told_to_others_by_its_address(client: FlaskClient) -> None:
     register(client, "ana")
     far = client.get("/listar_peers", environ_base={"REMOTE_ADDR": "192.168.1.4"}).json
@@ -299,7 +312,7 @@ def test_wrong_numwant(client: FlaskClient, numwant: str) -> None:
 
 
 def test_huge_bodies_unknown_addresses_and_wrong_methods(client: FlaskClient) -> None:
-    huge = client.post("/registrar_peer", data=b" " * (MAX_BODY + 1), content_type="application/json")
+    huge = client.post("/registrar_peer", data=b" " * (MAX_REQUEST_BODY + 1), content_type="application/json")
     assert "2 MiB" in refused(huge, 413)
     refused(client.get("/nowhere"), 404)
     refused(client.get("/registrar_peer"), 405)
@@ -336,4 +349,4 @@ def test_the_index_names_every_address(client: FlaskClient) -> None:
 
 
 def test_a_full_bitfield_fits_in_a_body() -> None:
-    assert len(bitfield.to_wire(0, metainfo.MAX_BLOCKS).hex()) < MAX_BODY
+    assert len(bitfield.to_wire(0, metainfo.MAX_BLOCKS).hex()) < MAX_REQUEST_BODY

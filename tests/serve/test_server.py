@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from random import Random
 from threading import Thread, active_count
@@ -12,19 +11,17 @@ import requests
 
 from minibit.errors import UsageError
 from minibit.serve import server as tracker_server
-from minibit.serve.app import MAX_BODY, create_app
+from minibit.serve.app import MAX_REQUEST_BODY, create_app
 from minibit.serve.server import TrackerServer
+from minibit.serve.tracker import Tracker
 from minibit.torrent import metainfo
-from minibit.tracker.swarm import Tracker
 
 SHARE = metainfo.build("sample.bin", [((), 20 * 16384)], 16384, bytes(400), folder=False)
 LOOP = "127.0.0.1"
 
 
 def new_server(host: str = LOOP, port: int = 0) -> TrackerServer:
-    return TrackerServer(
-        create_app(Tracker(SHARE, clock=time.monotonic, unix=time.time, rng=Random(1))), host, port
-    )
+    return TrackerServer(create_app(Tracker(SHARE, rng=Random(1))), host, port)
 
 
 @pytest.fixture
@@ -90,7 +87,7 @@ def test_every_refusal_has_the_contracts_form(server: TrackerServer, raw: bytes,
 
 
 def test_a_body_that_is_too_large_is_told_so(server: TrackerServer) -> None:
-    for size in (MAX_BODY + 1, 3 * MAX_BODY):
+    for size in (MAX_REQUEST_BODY + 1, 3 * MAX_REQUEST_BODY):
         reply = requests.post(
             f"http://{LOOP}:{server.port}/registrar_peer",
             data=b" " * size,
@@ -102,7 +99,7 @@ def test_a_body_that_is_too_large_is_told_so(server: TrackerServer) -> None:
 
 
 def test_a_client_that_sends_to_the_end_still_reads_its_refusal(server: TrackerServer) -> None:
-    size = 8 * MAX_BODY
+    size = 8 * MAX_REQUEST_BODY
     with connect(server) as connection:
         connection.sendall(
             b"POST /registrar_peer HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
@@ -139,7 +136,7 @@ def test_a_request_that_does_not_begin_is_cut_off_sooner(
 def test_one_address_keeps_only_so_many_connections(
     server: TrackerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracker_server, "MAX_FROM_HERE", 2)
+    monkeypatch.setattr(tracker_server, "CONNECTIONS_FROM_HERE", 2)
     with connect(server), connect(server), connect(server) as third:
         assert is_closed(third)
 

@@ -14,6 +14,7 @@ from minibit import bitfield
 from minibit.disk.share import Share, from_path
 from minibit.errors import StorageError, UsageError
 from minibit.net.listener import listen
+from minibit.peer.membership import Membership
 from minibit.peer.tracker_client import TrackerClient
 from minibit.serve import service
 from minibit.serve.service import TrackerService, TrackerSettings
@@ -163,10 +164,10 @@ def fetch_granted(tracker_port: int, origin_port: int) -> tuple[int, dict[int, b
     Returns the grant, and the data of each block of it that came.
     """
     peer_id = b"-XX0000-" + b"grantee".ljust(12, b".")
-    client = TrackerClient(f"http://127.0.0.1:{tracker_port}", name="ana", bt_id=peer_id, port=1)
+    client = TrackerClient(f"http://127.0.0.1:{tracker_port}")
     with closing(client), socket.create_connection(("127.0.0.1", origin_port), timeout=PATIENCE) as sock:
-        metainfo = client.torrent()
-        granted = client.register(0).granted
+        metainfo = asyncio.run(client.torrent())
+        granted = asyncio.run(Membership(client, metainfo, "ana", peer_id, 1).register(0)).granted
         connection = Connection(metainfo.layout)
         sock.sendall(connection.send(m.Handshake(metainfo.info_hash, peer_id)))
         came: dict[int, bytes] = {}

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from minibit.dialects.json_calls import RequestError
+from minibit.dialects.refusal import RequestError
 from minibit.tracker.peer_manager import FOREIGN_LIFETIME, LIFETIME, PeerManager, PeerRecord
 
 
@@ -28,7 +28,7 @@ def test_a_peer_is_found_by_name_and_by_id() -> None:
     manager = PeerManager()
     ana = record("ana", bt_id=b"a" * 20)
     manager.add(ana, 5.0)
-    assert ana.last_heard == 5.0
+    assert ana.timestamp == 5.0
     assert manager.get("ana") is manager.by_id(b"a" * 20) is ana
     manager.identify(ana, b"b" * 20)
     assert manager.by_id(b"a" * 20) is None
@@ -63,7 +63,7 @@ def test_expiry_looks_at_nobody_but_the_oldest() -> None:
         reads = 0
 
         def __getattribute__(self, name: str) -> object:
-            if name == "last_heard":
+            if name == "timestamp":
                 Watched.reads += 1
             return super().__getattribute__(name)
 
@@ -151,7 +151,7 @@ class Churn(RuleBasedStateMachine):
         self.now += step
         gone = {peer.name for peer in self.manager.expire(self.now)}
         for name, peer in list(self.model.items()):
-            late = self.now - peer.last_heard >= (FOREIGN_LIFETIME if peer.foreign else LIFETIME)
+            late = self.now - peer.timestamp >= (FOREIGN_LIFETIME if peer.foreign else LIFETIME)
             assert (name in gone) == late
             if late:
                 del self.model[name]

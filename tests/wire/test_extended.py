@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibit.errors import RemoteProtocolError
-from minibit.text import MAX_NAME, plain_text
+from minibit.text import MAX_NAME
 from minibit.torrent import bencode
 from minibit.wire.extended import MAX_BODY, ExtendedHandshake
 from minibit.wire.extended import MAX_REQQ as MAX_QUEUE
@@ -75,34 +75,3 @@ def test_size_and_depth_are_bounded() -> None:
         ExtendedHandshake.decode(b"d1:v%d:%se" % (padding + 1, b"x" * (padding + 1)))
     with pytest.raises(RemoteProtocolError, match="nested deeper"):
         ExtendedHandshake.decode(b"d1:m" + b"l" * 200 + b"e" * 200 + b"e")
-
-
-@given(st.text() | st.binary() | st.integers() | st.none(), st.integers(1, 80))
-def test_plain_text_is_one_short_printable_line(raw: object, limit: int) -> None:
-    text = plain_text(raw, limit)
-    assert len(text) <= limit
-    assert text.isprintable()
-    assert len(text.splitlines()) <= 1
-    assert plain_text(text, limit) == text
-    text.encode()
-
-
-@pytest.mark.parametrize(
-    ("raw", "text"),
-    [
-        (b"bia", "bia"),
-        ("joão 名前 🙂", "joão 名前 🙂"),
-        ("\x1b[2J\x1b[31mred", "[2J[31mred"),
-        ("a\r\nb\tc\0d", "abcd"),
-        ("left\u202eright", "leftright"),
-        ("one\u2028two\u2029three", "onetwothree"),
-        (b"\xff\xfe", "��"),
-        ("\ud800x", "x"),
-        ("  spaced  ", "spaced"),
-        (7, ""),
-        (None, ""),
-        ([b"x"], ""),
-    ],
-)
-def test_no_control_code_reaches_a_terminal(raw: object, text: str) -> None:
-    assert plain_text(raw) == text

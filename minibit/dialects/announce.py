@@ -1,0 +1,69 @@
+"""What BitTorrent clients say to a tracker, and what it answers, over HTTP and UDP alike.
+
+Rules: BEP 3 (*tracker requests*), BEP 23 and BEP 7 (compact peers), BEP 48 (counts). These are the values
+only: how a request is written is the matter of a dialect's own module.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from minibit.address import PeerAddress
+
+DEFAULT_NUMWANT: Final = 50
+MAX_NUMWANT: Final = 200  # what common trackers allow: 200 compact peers are 1.2 KB
+MAX_COUNTER: Final = 1 << 62  # bytes that a client may claim; `snapshot` reads no larger number
+
+
+class Event(StrEnum):
+    """BEP 3's `event`; NONE is one of the announces made at intervals."""
+
+    NONE = ""
+    STARTED = "started"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """One announce. `left` is None when the client does not know it yet; `ip` is a literal that it claims."""
+
+    info_hash: bytes
+    peer_id: bytes
+    port: int
+    uploaded: int = 0
+    downloaded: int = 0
+    left: int | None = None
+    event: Event = Event.NONE
+    numwant: int = DEFAULT_NUMWANT
+    ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceReply:
+    """The answer to an announce: seconds until the next one, how many seeds and others, some of them."""
+
+    interval: int
+    complete: int
+    incomplete: int
+    peers: tuple[PeerAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A swarm in three numbers (BEP 48): seeds, downloads completed so far, peers still downloading."""
+
+    complete: int
+    downloaded: int
+    incomplete: int
+
+
+def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:
+    """IPv4 peers as 6 bytes each, IPv6 peers as 18 bytes each: address, then port, big-endian."""
+    packed: dict[int, list[bytes]] = {4: [], 6: []}
+    for peer in peers:
+        address = ipaddress.ip_address(peer.ip)
+        packed[address.version].append(address.packed + peer.port.to_bytes(2, "big"))
+    return b"".join(packed[4]), b"".join(packed[6])

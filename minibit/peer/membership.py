@@ -1,0 +1,77 @@
+"""One peer's membership of a swarm: what it says to the tracker in its own name, and what that answers.
+
+What a peer does with the answers, and when it calls again, is unknown here; how calls are made is
+`tracker_client`'s matter.
+"""
+
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from minibit.dialects.json_calls import Goodbye, Heartbeat, Listing, ListingQuery, Registration, Welcome
+from minibit.errors import TrackerRefusedError, UsageError
+from minibit.peer.tracker_client import TrackerClient
+from minibit.snapshot import Figures
+from minibit.torrent.metainfo import Metainfo
+
+Reply = TypeVar("Reply", Welcome, Listing)
+
+
+class Membership:
+    """The peer `name` with wire id `bt_id` that listens on `port`, in the swarm of `share`.
+
+    Blocks are bitfields. Every call raises what `TrackerClient.call` does.
+    """
+
+    def __init__(self, client: TrackerClient, share: Metainfo, name: str, bt_id: bytes, port: int) -> None:
+        self._client = client
+        self._share = share
+        self._name = name
+        self._bt_id = bt_id
+        self._port = port
+        self._count = share.layout.block_count
+
+    async def register(self, blocks: int, *, replace: bool = False) -> Welcome:
+        """Joins the swarm, holding `blocks`; `replace` takes the name over from a process that is gone.
+
+        Raises:
+            NameTakenError: another process is active under that name.
+        """
+        registration = Registration(self._name, self._port, None, blocks, self._bt_id, replace)
+        read = partial(Welcome.from_json, block_count=self._count)
+        return self._dialable(
+            await self._client.call(read, "POST", "/registrar_peer", registration.to_json(self._count))
+        )
+
+    async def come_back(self, blocks: int) -> Welcome:
+        """Registers again with a tracker that has forgotten us.
+
+        Raises:
+            UsageError: it shares something else now.
+        """
+        if (await self._client.torrent()).info_hash != self._share.info_hash:
+            raise UsageError(
+                f"the tracker at {self._client.url} shares something else now: start again, "
+                "with another --dir"
+            )
+        return await self.register(blocks)
+
+    async def heartbeat(self, blocks: int, figures: Figures) -> Listing:
+        """Says what we hold and do, and asks who else is there."""
+        body = Heartbeat(self._bt_id, blocks, figures).to_json(self._count)
+        query = ListingQuery(self._name, brief=True).to_query()
+        return self._dialable(await self._client.call(Listing.from_json, "GET", "/listar_peers", body, query))
+
+    async def leave(self) -> None:
+        """Says goodbye; that the tracker no longer knows us is fine."""
+        goodbye = Goodbye(self._name, self._bt_id).to_json()
+        try:
+            await self._client.call(lambda _: None, "POST", "/desconectar_peer", goodbye)
+        except TrackerRefusedError:
+            return
+
+    def _dialable(self, reply: Reply) -> Reply:
+        """`reply` with peers that we can dial only."""
+        found = ((entry, self._client.dialable(entry.address)) for entry in reply.entries)
+        entries = tuple(replace(entry, address=address) for entry, address in found if address is not None)
+        return replace(reply, entries=entries)

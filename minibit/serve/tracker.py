@@ -1,0 +1,144 @@
+"""A share's swarm for many threads: behind a lock, on a real clock, told which address this machine has.
+
+What is decided is decided by the `Swarm`; nothing slow happens under the lock.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from random import Random
+from threading import Lock
+
+from minibit.address import Address, PeerAddress, is_loopback, is_nowhere
+from minibit.dialects.announce import Announce, AnnounceReply, Counts
+from minibit.dialects.json_calls import (
+    ConflictError,
+    Goodbye,
+    Heartbeat,
+    Listing,
+    ListingQuery,
+    PeerEntry,
+    Registration,
+    Welcome,
+)
+from minibit.dialects.refusal import RequestError
+from minibit.snapshot import Figures, SwarmStatus
+from minibit.torrent.metainfo import Metainfo
+from minibit.tracker.swarm import Notice, Swarm
+
+
+def growing_clock() -> Callable[[], float]:
+    """A clock that reads as Unix time and only grows, whatever becomes of the machine's clock meanwhile."""
+    start = time.time() - time.monotonic()
+    return lambda: start + time.monotonic()
+
+
+def own_address_towards(ip: str) -> str | None:
+    """This machine's address as `ip` would reach it, or None; connecting UDP sends no packet."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((ip, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
+
+
+class Tracker:
+    """The swarm of `metainfo`. Every method may be called from any thread, and does what `Swarm`'s does.
+
+    Args:
+        notify: told what the origin has to hear of, in the order of events and inside the lock: it must
+            neither block nor call back.
+        clock: seconds that only grow and that read as Unix time.
+        own_address: this machine's address as another one reaches it, None if it cannot be told.
+    """
+
+    def __init__(
+        self,
+        metainfo: Metainfo,
+        *,
+        rng: Random,
+        grant: tuple[float, float] = (0.3, 0.5),
+        notify: Callable[[Notice], None] = lambda _: None,
+        clock: Callable[[], float] | None = None,
+        own_address: Callable[[str], str | None] = own_address_towards,
+    ) -> None:
+        self.metainfo = metainfo
+        self._clock = clock or growing_clock()
+        self._notify = notify
+        self._own_address = own_address
+        self._lock = Lock()
+        self._swarm = Swarm(
+            metainfo.name, metainfo.info_hash, metainfo.layout, rng=rng, now=self._clock(), grant=grant
+        )
+
+    def register(self, registration: Registration, remote: str) -> Welcome:
+        try:
+            with self._turn() as now:
+                welcome = self._swarm.register(registration, remote, now)
+        except ConflictError as error:
+            (error.peer,) = self._told(remote, (error.peer,))
+            raise
+        return replace(welcome, entries=self._told(remote, welcome.entries))
+
+    def list_peers(self, query: ListingQuery, heartbeat: Heartbeat, remote: str) -> Listing:
+        with self._turn() as now:
+            listing = self._swarm.list_peers(query.name, heartbeat, now, numwant=query.numwant)
+        return replace(listing, entries=self._told(remote, listing.entries))
+
+    def disconnect(self, goodbye: Goodbye, remote: str) -> None:
+        with self._turn() as now:
+            self._swarm.disconnect(goodbye, remote, now)
+
+    def announce(self, announce: Announce, remote: str) -> AnnounceReply:
+        """As `Swarm`'s; another share's announce is refused with a `RequestError` too."""
+        if announce.info_hash != self.metainfo.info_hash:
+            raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
+        with self._turn() as now:
+            reply = self._swarm.announce(announce, remote, now)
+        return replace(reply, peers=tuple(map(self._seen_from(remote), reply.peers)))
+
+    def scrape(self, info_hashes: Sequence[bytes]) -> dict[bytes, Counts]:
+        """Counts for those of `info_hashes` that are shared here; for every share if none is named."""
+        with self._turn() as now:
+            counts = self._swarm.counts(now)
+        ours = self.metainfo.info_hash
+        return {ours: counts} if not info_hashes or ours in info_hashes else {}
+
+    def status(self) -> SwarmStatus:
+        with self._turn() as now:
+            return self._swarm.status(now)
+
+    def report_origin(self, address: Address, blocks: int, figures: Figures, bt_id: bytes) -> None:
+        with self._turn() as now:
+            self._swarm.report_origin(address, blocks, figures, bt_id, now)
+
+    @contextmanager
+    def _turn(self) -> Iterator[float]:
+        """Holds the lock and gives the time; passes the notices on, even if the call was refused."""
+        with self._lock:
+            try:
+                yield self._clock()
+            finally:
+                for notice in self._swarm.take_notices():
+                    self._notify(notice)
+
+    def _told(self, remote: str, entries: tuple[PeerEntry, ...]) -> tuple[PeerEntry, ...]:
+        if is_loopback(remote):
+            return entries  # a full listing is long
+        seen = self._seen_from(remote)
+        return tuple(replace(entry, address=seen(entry.address)) for entry in entries)
+
+    def _seen_from(self, remote: str) -> Callable[[PeerAddress], PeerAddress]:
+        """Gives an address that `remote` can dial: "here" means this machine, not the asker's."""
+        own, here = cache(self._own_address), is_loopback(remote)
+
+        def seen(peer: PeerAddress) -> PeerAddress:
+            ip = own(remote) if not here and is_nowhere(peer.ip) else None
+            return peer if ip is None else replace(peer, ip=ip)
+
+        return seen

@@ -1,0 +1,91 @@
+"""Addresses as literals, what they say of a machine, and which claims about them count."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minibit.address import believed_ip, ip_literal, is_loopback, is_near, is_nowhere
+
+
+@given(st.text(max_size=40) | st.ip_addresses().map(str))
+def test_a_literal_is_its_own_literal(text: str) -> None:
+    literal = ip_literal(text)
+    assert literal is None or ip_literal(literal) == literal
+
+
+@given(
+    st.none() | st.text(max_size=20) | st.ip_addresses().map(str), st.ip_addresses(v=4, network="8.0.0.0/8")
+)
+def test_a_claim_from_the_open_internet_never_counts(claimed: str | None, seen: object) -> None:
+    assert believed_ip(claimed, str(seen)) == str(seen)
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::FFFF:10.0.0.1", "10.0.0.1"),
+        ("FE80::1%eth0", "fe80::1"),
+        ("localhost", None),
+        ("1.2.3.4%eth0", None),
+        ("", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_ip_literals_are_canonical(text: object, literal: str | None) -> None:
+    assert ip_literal(text) == literal
+
+
+@pytest.mark.parametrize(
+    ("claimed", "remote", "counts"),
+    [
+        (None, "203.0.113.5", "203.0.113.5"),
+        ("10.9.9.9", "127.0.0.1", "10.9.9.9"),
+        ("10.9.9.9", "192.168.1.5", "10.9.9.9"),
+        ("10.9.9.9", "::ffff:192.168.1.5", "10.9.9.9"),
+        ("10.9.9.9", "8.8.8.8", "8.8.8.8"),
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "192.168.1.5", "192.168.1.5"),
+        ("0.0.0.0", "192.168.1.5", "192.168.1.5"),
+        ("0.0.0.0", "127.0.0.1", "127.0.0.1"),
+        ("224.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_a_claimed_address_counts_from_nearby_only(claimed: str | None, remote: str, counts: str) -> None:
+    assert believed_ip(claimed, remote) == counts
+
+
+def test_loopback_and_nowhere() -> None:
+    assert [ip for ip in ("127.0.0.1", "::1", "0.0.0.0", "10.0.0.1", "") if is_loopback(ip)] == [
+        "127.0.0.1",
+        "::1",
+    ]
+    assert [ip for ip in ("127.0.0.1", "::", "0.0.0.0", "10.0.0.1") if is_nowhere(ip)] == [
+        "127.0.0.1",
+        "::",
+        "0.0.0.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ip", "near"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("10.0.0.1", True),
+        ("192.168.1.7", True),
+        ("172.16.0.1", True),
+        ("169.254.1.1", True),
+        ("fe80::1%eth0", True),
+        ("fd00::1", True),
+        ("::ffff:10.0.0.1", True),
+        ("8.8.8.8", False),
+        ("2600::1", False),
+        ("tracker.lan", False),
+        ("", False),
+    ],
+)
+def test_who_is_near(ip: str, near: bool) -> None:
+    assert is_near(ip) == near
