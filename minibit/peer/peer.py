@@ -185,22 +185,20 @@ class Peer:
         return await asyncio.to_thread(check, storage, metainfo, self._progress, self._interrupt.event.is_set)
 
     async def _trade(self, node: Node, membership: Membership, interval: float) -> None:
-        tasks = {
-            asyncio.create_task(node.run()),
-            asyncio.create_task(self._heartbeats(node, membership, interval)),
-        }
-        done_task = asyncio.create_task(self._await_completion(node))
-        if self._settings.leave_when_done:
-            tasks.add(done_task)
+        trade = asyncio.create_task(node.run())
+        heartbeats = asyncio.create_task(self._heartbeats(node, membership, interval))
+        completion = asyncio.create_task(self._await_completion(node))
+        ends = {trade, heartbeats} | ({completion} if self._settings.leave_when_done else set())
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (*tasks, done_task):
+            for task in (trade, heartbeats, completion):
                 task.cancel()
-            await asyncio.gather(*tasks, done_task, return_exceptions=True)
-            await self._say_goodbye(node, membership)
+            await asyncio.gather(heartbeats, completion, return_exceptions=True)
+            # Goodbye is said while the disk finishes what it is at.
+            await asyncio.gather(trade, self._say_goodbye(node, membership), return_exceptions=True)
 
     async def _await_completion(self, node: Node) -> None:
         await node.finished.wait()

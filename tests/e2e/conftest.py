@@ -1,13 +1,10 @@
 """Fixtures that start real processes, and end them whatever happens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.running import Command, Tracker
-
-Start = Callable[..., Command]
-Track = Callable[..., Tracker]
+from e2e.running import Command, Start, Track, Tracker
 
 
 @pytest.fixture

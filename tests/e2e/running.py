@@ -236,3 +236,9 @@ def write_random(path: Path, size: int, seed: int = 7) -> Path:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below `folder`, by its path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+Start = Callable[..., Command]
+"""What the fixture `minibit` is."""
+Track = Callable[..., Tracker]
+"""What the fixture `track` is."""

@@ -10,8 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from e2e.conftest import Start, Track
-from e2e.running import Command, write_random
+from e2e.running import Command, Start, Track, write_random
 
 
 def refused(command: Command, pattern: str, code: int = 2) -> None:

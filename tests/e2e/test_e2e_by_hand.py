@@ -4,8 +4,7 @@ import json
 import signal
 from pathlib import Path
 
-from e2e.conftest import Start, Track
-from e2e.running import Tracker, contents, eventually, write_random
+from e2e.running import Start, Track, Tracker, contents, eventually, write_random
 
 from minibit.snapshot import SwarmRow
 

@@ -5,8 +5,17 @@ import socket
 from pathlib import Path
 
 import pytest
-from e2e.conftest import Start, Track
-from e2e.running import PROC, Command, Descendant, await_blocks, contents, eventually, write_random
+from e2e.running import (
+    PROC,
+    Command,
+    Descendant,
+    Start,
+    Track,
+    await_blocks,
+    contents,
+    eventually,
+    write_random,
+)
 
 SOON = 12.0  # seconds: longer than a process is given for its goodbyes
 

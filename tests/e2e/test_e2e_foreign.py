@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.conftest import Start, Track
-from e2e.running import Tracker, contents, eventually, torrent, write_random
+from e2e.running import Start, Track, Tracker, contents, eventually, torrent, write_random
 
 if os.environ.get("MINIBIT_REQUIRE_FOREIGN"):
     import libtorrent

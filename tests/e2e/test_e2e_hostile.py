@@ -9,9 +9,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from e2e.conftest import Start, Track
 from e2e.liar import Liar
-from e2e.running import PATIENCE, PROC, Tracker, contents, eventually, write_random
+from e2e.running import PATIENCE, PROC, Start, Track, Tracker, contents, eventually, write_random
 
 from minibit.engine.engine import HANDSHAKE_SECONDS, MAX_NEIGHBOURS
 from minibit.snapshot import SwarmRow

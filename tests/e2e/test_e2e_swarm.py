@@ -5,8 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from e2e.conftest import Start
-from e2e.running import PROC, await_blocks, contents, write_random
+from e2e.running import PROC, Start, await_blocks, contents, write_random
 
 
 def test_five_peers_in_a_pipe(minibit: Start, tmp_path: Path) -> None:
