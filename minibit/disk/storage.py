@@ -3,7 +3,7 @@
 Files lie as the metainfo says (BEP 3, *files* and *length*), sparse and written in place. Nothing here
 is mapped into memory: a mapped file that someone truncates kills the process, and mapped pages count
 as ours. This room knows no hashes, no neighbours and no event loop; whether bytes deserve to be
-written is `disk.py`'s matter. Any thread may call it: a lock guards the table of open files, and an
+written is `arrivals`' matter. Any thread may call it: a lock guards the table of open files, and an
 open file is never closed while somebody is inside it.
 """
 
@@ -25,6 +25,7 @@ from minibit.torrent.metainfo import FileEntry, Metainfo
 MAX_OPEN_FILES: Final = 64  # a folder may hold 100,000 files, a process may often open only 256
 
 _SEEK_DATA: Final = getattr(os, "SEEK_DATA", os.SEEK_SET)  # where holes are unknown, all counts as data
+_NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)  # Linux: read only what needs no waiting for a disk
 _IN_THE_WAY: Final = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
 _ELSEWHERE: Final = "choose another folder with --dir"
 _REMEDIES: Final = {
@@ -128,6 +129,22 @@ class Storage:
                     part = part[count:]
                     at += count
 
+    def read_cached(self, view: memoryview, block: int, begin: int) -> bool:
+        """`read_into` as far as it needs no disk: whether `view` was filled from the page cache.
+
+        If not, because some of it is not there or this system cannot tell, the view holds anything.
+        """
+        for index, at, size in self._spans(block * self._block_size + begin, len(view)):
+            part, view = view[:size], view[size:]
+            with self._lock:
+                held = self._hold(index)
+            if held is None:
+                return False
+            with held as descriptor:
+                if _read_if_cached(descriptor, part, at) != size:
+                    return False
+        return True
+
     def write(self, block: int, begin: int, data: bytes | bytearray | memoryview) -> None:
         """Put `data` at `begin` in `block`.
 
@@ -220,24 +237,40 @@ class Storage:
     def _using(self, index: int) -> _OpenFile:
         """A file, opened if need be and held open from here until the `with` on it ends."""
         with self._lock:
-            held = self._open.get(index)
-            if held is None:
-                held = self._open_and_make_room(index)
-            elif len(self._open) > 1:
+            if self._closed:
+                raise ValueError("this storage is closed")
+            held = self._hold(index)
+        if held is not None:
+            return held
+        # Not under the lock, which nobody may hold for as long as a disk takes.
+        entry = self._files[index]
+        descriptor = self._open_file(entry)
+        surplus: int | None = descriptor
+        with self._lock:
+            held = self._hold(index)
+            if held is None:  # else another thread was faster
+                surplus = self._make_room()
+                held = self._open[index] = _OpenFile(self._path(entry), descriptor, self._lock, users=1)
+        if surplus is not None:
+            os.close(surplus)
+        return held
+
+    def _hold(self, index: int) -> _OpenFile | None:
+        """A file that is open already, held open; under the lock."""
+        held = self._open.get(index)
+        if held is not None:
+            if len(self._open) > 1:
                 self._open.move_to_end(index)
             held.users += 1
         return held
 
-    def _open_and_make_room(self, index: int) -> _OpenFile:
-        if self._closed:
-            raise ValueError("this storage is closed")
+    def _make_room(self) -> int | None:
+        """The descriptor of an idle file, to be closed, if too many are open; under the lock."""
         if len(self._open) >= MAX_OPEN_FILES:
-            idle = next((i for i, held in self._open.items() if not held.users), None)
-            if idle is not None:
-                os.close(self._open.pop(idle).descriptor)
-        entry = self._files[index]
-        held = self._open[index] = _OpenFile(self._path(entry), self._open_file(entry), self._lock)
-        return held
+            for index, held in self._open.items():
+                if not held.users:
+                    return self._open.pop(index).descriptor
+        return None
 
     def _open_file(self, entry: FileEntry, flags: int = 0) -> int:
         path = self._path(entry)
@@ -279,6 +312,15 @@ class Storage:
             f"{self._path(entry)!r} no longer has its {entry.length} bytes, something else changed it: "
             "start again"
         )
+
+
+def _read_if_cached(descriptor: int, view: memoryview, at: int) -> int:
+    if not _NO_WAIT:
+        return 0
+    try:
+        return os.preadv(descriptor, [view], at, _NO_WAIT)
+    except OSError:  # it is not in memory, or this file system cannot tell
+        return 0
 
 
 def _seek_data(descriptor: int, start: int) -> int:

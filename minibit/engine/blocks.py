@@ -23,7 +23,7 @@ from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
 
 MAX_OPEN_BYTES: Final = 48 * 1024 * 1024  # memory for blocks in flight and being verified
-MAX_OPEN: Final = 1024  # blocks; no more may wait for the disk
+MAX_OPEN: Final = 1024  # blocks
 MAX_ASKED: Final = 3  # neighbours asked for the same chunk in endgame
 ENDGAME_AGE: Final = 1.0  # s a chunk must have kept us waiting before it is asked of another
 STALL_AGE: Final = 10.0  # …the same before the endgame, of a neighbour that has nothing else for us

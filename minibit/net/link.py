@@ -1,138 +1,172 @@
-"""One TCP connection as the shell sees it: a socket, the protocol machine, and what is to be sent.
+"""One connection as the shell sees it: a transport, the protocol machine, and what is to be sent.
 
-Control messages and data leave in the order in which the engine asked for them. Data is read from the
-disk only when the socket has room, in batches that one system call sends together with their headers:
-that amortises a system call and a turn of Python over 32 chunks.
+Control messages and data leave in the order in which the engine asked for them, in batches that one
+system call sends: that amortises a system call and a turn of Python over 32 chunks. While one batch is
+sent, the data of the next is read from the disk, elsewhere; what is read already leaves with it.
 """
 
-import socket
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from minibit.address import Address
-from minibit.disk.buffers import BufferPool
-from minibit.disk.storage import Storage
+from minibit.disk.reader import READ_BYTES, READS_AHEAD, Read, Reader
+from minibit.net.transport import Transport
 from minibit.wire.connection import Connection
 from minibit.wire.messages import Request
 
-STUCK_MILLISECONDS: Final = 60_000  # how long the other side may take nothing of what we send
-SEND_BATCH: Final = 512 * 1024  # bytes of data handed to one system call
-MAX_PARTS: Final = 512  # …and buffers; Linux takes 1024
+MAX_PARTS: Final = 1024 // READS_AHEAD  # buffers of one batch; Linux takes 1024 in one system call
 ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
 
 
-class Link:
-    """A connected socket. `pending` are bytes of a message not yet complete, at most one frame."""
+class Batch:
+    """Messages and chunks that are sent together; `read` is the data of the chunks, None without any."""
 
-    def __init__(self, key: int, sock: socket.socket, address: Address, connection: Connection) -> None:
+    __slots__ = ("items", "memory", "read")
+
+    def __init__(self, items: list[bytes | Request], memory: int, read: Read | None) -> None:
+        self.items = items
+        self.memory = memory  # what the messages take
+        self.read = read
+
+    @property
+    def ready(self) -> bool:
+        return self.read is None or self.read.done
+
+
+class Link:
+    """A connection to one neighbour. `pending` are bytes of a message not yet complete, at most one frame.
+
+    `reader` reads what is to be uploaded; None as long as nothing can be, because the share is unknown.
+    """
+
+    def __init__(
+        self, key: int, transport: Transport, address: Address, connection: Connection, reader: Reader | None
+    ) -> None:
         self.key = key
-        self.sock = sock
+        self.transport = transport
         self.address = address
         self.connection = connection
+        self.reader = reader
         self.pending = b""
-        self.writing = False  # whether the loop watches the socket for room
         self.waiting = 0  # bytes of memory that messages take, as long as the other side does not read
         self._queue: deque[bytes | Request] = deque()
-        self._parts: deque[bytes | memoryview] = deque()  # of the batch being sent
-        self._buffer: memoryview | None = None  # what the batch's data was read into
-        self._payload = 0
+        self._batches: deque[Batch] = deque()
+        self._sending = 0  # how many of them are being sent
+        self._parts: deque[bytes | memoryview] = deque()  # of these, what is not yet sent
+        self._unsent = 0  # bytes in them
 
-    def put(self, item: bytes | Request) -> None:
-        """Send these bytes, or the data of this chunk, after all that was put before."""
-        self._queue.append(item)
-        if isinstance(item, bytes):
-            self.waiting += len(item) + ITEM_OVERHEAD
+    def put(self, message: bytes) -> None:
+        """Send these bytes after all that was put before."""
+        self._queue.append(message)
+        self.waiting += len(message) + ITEM_OVERHEAD
+
+    def upload(self, chunks: Iterable[Request]) -> None:
+        """Send the data of these chunks after all that was put before."""
+        self._queue.extend(chunks)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is left to be sent."""
-        return not self._queue and not self._parts
+        return not self._queue and not self._batches
 
-    def send(self, storage: Storage, buffers: BufferPool) -> tuple[bool, int]:
-        """Send one batch, or what the socket takes of it.
+    @property
+    def ready(self) -> bool:
+        """Whether something could be sent now, were there room: what is next to leave has been read."""
+        return bool(self._batches) and self._batches[0].ready
 
-        Returns whether the socket took everything so far, and how many bytes of payload are on their
-        way now that were not before.
+    def send(self) -> tuple[bool, int]:
+        """Send what is ready, as far as there is room, and see to it that the next batches are read.
+
+        Returns whether all of it left, and how many bytes of payload are on their way now that were not
+        before.
 
         Raises:
-            StorageError: the data cannot be read.
             OSError: the connection is broken.
         """
+        self._gather()
         if not self._parts:
-            self._gather(storage, buffers)
+            self._lay_out()
             if not self._parts:
-                return True, 0
-        try:
-            sent = self.sock.sendmsg(self._parts)
-        except BlockingIOError:
-            return False, 0
-        while sent:
-            part = self._parts[0]
-            if sent < len(part):
-                self._parts[0] = memoryview(part)[sent:]
                 return False, 0
-            sent -= len(part)
-            self._parts.popleft()
-        if self._parts:
+        sent = self.transport.send(self._parts)
+        if sent < self._unsent:
+            self._advance(sent)
             return False, 0
-        payload, self._payload = self._payload, 0
-        self.release(buffers)
+        self._parts.clear()
+        payload = 0
+        while self._sending:
+            self._sending -= 1
+            payload += self._release(self._batches.popleft())
+        self._gather()
         return True, payload
 
-    def release(self, buffers: BufferPool) -> None:
-        """Give the batch's buffer back."""
-        self._parts.clear()
-        if self._buffer is not None:
-            buffers.release(self._buffer)
-            self._buffer = None
-
-    def close(self, buffers: BufferPool) -> None:
-        """Close the socket and forget what was to be sent."""
+    def close(self) -> None:
+        """End the connection and forget what was to be sent."""
         self._queue.clear()
-        self.waiting = 0
-        self.release(buffers)
-        self.sock.close()
+        self._parts.clear()
+        while self._batches:
+            self._release(self._batches.popleft())
+        self.transport.close()
 
-    def _gather(self, storage: Storage, buffers: BufferPool) -> None:
-        queue, parts = self._queue, self._parts
-        used = 0
-        run: list[Request] = []  # chunks that follow each other in the share: one read
-        expected = (-1, -1)  # where the next chunk of the run would begin
-        while queue and len(parts) < MAX_PARTS:
-            item = queue[0]
-            if isinstance(item, bytes):
-                parts.append(item)
-                self.waiting -= len(item) + ITEM_OVERHEAD
-            else:
-                if self._buffer is None:
-                    self._buffer = buffers.acquire(SEND_BATCH)
-                index, begin, length = item.index, item.begin, item.length
-                if used + length > SEND_BATCH:
-                    break
-                if (index, begin) != expected:
-                    self._read(storage, run, used)
-                    run = []
-                expected = (index, begin + length)
-                parts.append(self.connection.send_piece(index, begin, length))
-                parts.append(self._buffer[used : used + length])
-                run.append(item)
-                used += length
-            queue.popleft()
-        self._read(storage, run, used)
-        self._payload = used
+    def _gather(self) -> None:
+        """Make batches of what is queued, as many as may be ahead, and have their data read."""
+        queue = self._queue
+        while queue and len(self._batches) < READS_AHEAD:
+            items: list[bytes | Request] = []
+            chunks: list[Request] = []
+            memory = length = 0
+            # A chunk takes two parts: the header of its message, and the data.
+            while queue and len(items) + len(chunks) < MAX_PARTS - 1:
+                item = queue[0]
+                if isinstance(item, bytes):
+                    memory += len(item) + ITEM_OVERHEAD
+                elif (items and not chunks) or length + item.length > READ_BYTES:
+                    break  # what comes before the first chunk does not wait for the disk
+                else:
+                    length += item.length
+                    chunks.append(item)
+                items.append(queue.popleft())
+            read = None
+            if chunks:
+                assert self.reader is not None
+                read = Read(self.key, chunks, length)
+                self.reader.submit(read)
+            self._batches.append(Batch(items, memory, read))
 
-    def _read(self, storage: Storage, run: list[Request], used: int) -> None:
-        if run:
-            assert self._buffer is not None
-            length = sum(request.length for request in run)
-            storage.read_into(self._buffer[used - length : used], run[0].index, run[0].begin)
+    def _lay_out(self) -> None:
+        """The batches that are ready as parts, in the order in which their items were put."""
+        parts, header = self._parts, self.connection.send_piece
+        for batch in self._batches:
+            if not batch.ready:
+                break
+            self._sending += 1
+            view, used = None if batch.read is None else batch.read.view, 0
+            for item in batch.items:
+                if isinstance(item, bytes):
+                    parts.append(item)
+                else:
+                    assert view is not None
+                    length = item.length
+                    parts.append(header(item.index, item.begin, length))
+                    parts.append(view[used : used + length])
+                    used += length
+        self._unsent = sum(map(len, parts))
 
+    def _advance(self, sent: int) -> None:
+        """`sent` bytes of the parts have left, but not all."""
+        self._unsent -= sent
+        parts = self._parts
+        while sent >= len(parts[0]):
+            sent -= len(parts.popleft())
+        if sent:
+            parts[0] = memoryview(parts[0])[sent:]
 
-def connected_socket(sock: socket.socket) -> socket.socket:
-    """`sock`, set up as every peer connection is."""
-    sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # A neighbour that stops reading would keep its upload slot for ever.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
-    return sock
+    def _release(self, batch: Batch) -> int:
+        """Nobody needs the batch any more; how many bytes of payload it was."""
+        self.waiting -= batch.memory
+        if batch.read is None:
+            return 0
+        assert self.reader is not None
+        self.reader.release(batch.read)
+        return batch.read.length

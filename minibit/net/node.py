@@ -1,24 +1,22 @@
-"""The shell around one engine: sockets, disk, clock and timer on an asyncio loop.
+"""The shell around one engine: connections, disk, clock and timer on an asyncio loop.
 
 It performs the engine's effects and reports what became of them; it decides nothing. All state is
-touched on the loop's thread only: the disk worker and other threads hand results over with
-`call_soon_threadsafe`. Sockets are non-blocking on `add_reader`/`add_writer` (streams are three times
-slower), and every read lands in one shared buffer, whatever the number of neighbours.
+touched on the loop's thread only, and nothing here waits for a disk: `disk` does that in its threads and
+wakes the loop when there is something to report. Transports say when they are ready (streams are three
+times slower), and every read lands in one shared buffer, whatever the number of neighbours.
 """
 
 import asyncio
-import contextlib
 import socket
-import sys
-from collections import deque
 from collections.abc import Callable, Iterable
-from traceback import walk_tb
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from minibit.address import Address, PeerAddress
-from minibit.disk.buffers import BufferPool
+from minibit.disk.disk import Disk, Present, Verified
+from minibit.disk.reader import Read
 from minibit.disk.storage import Storage
-from minibit.disk.worker import DiskWorker
 from minibit.engine.effects import (
     Announce,
     Ban,
@@ -33,16 +31,14 @@ from minibit.engine.effects import (
     Verify,
 )
 from minibit.engine.engine import MAX_NEIGHBOURS, Engine
-from minibit.errors import MinibitError, RemoteProtocolError, StorageError, UsageError
-from minibit.net.link import SEND_BATCH, Link, connected_socket
-from minibit.net.listener import BACKLOG
+from minibit.errors import RemoteProtocolError
+from minibit.net.gateway import Gateway
+from minibit.net.link import Link
+from minibit.net.transport import Transport
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.connection import Connection
 
 RING: Final = 512 * 1024  # bytes read at once
-OURS: Final = {"minibit", "bencode2", *sys.stdlib_module_names}
-DIAL_SECONDS: Final = 5.0
-ACCEPT_PAUSE: Final = 1.0  # seconds in which no connection is accepted, after one could not be
 SENDS_PER_TURN: Final = 4  # batches one neighbour may send before the loop looks around
 MAX_BLAMED: Final = 256  # machines whose broken protocol is told
 MAX_WAITING: Final = 1024 * 1024  # bytes of memory for what one neighbour does not read…
@@ -50,68 +46,83 @@ WAITING_PER_BLOCK: Final = 128  # …and for each block, of which it may be told
 
 
 class Node:
-    """One engine on real sockets and a real disk.
+    """One engine on real connections and a real disk.
 
     Args:
         engine: the peer; its clock is the running loop's.
         listener: from `listener.listen`; closed with the node.
+        metainfo: which share, and
+        storage: where it lies; without both, `begin` gives them later.
         on_announce: called on the loop when the tracker should hear of us at once.
         on_event: called on the loop with a line about each ban, about the first time that each machine
             breaks the protocol, and about connections that cannot be accepted; other ends are routine.
+
+    `finished` is set once every block is verified and every file was seen where it belongs.
     """
 
     def __init__(
         self,
         engine: Engine,
-        metainfo: Metainfo,
-        storage: Storage,
         listener: socket.socket,
         *,
+        metainfo: Metainfo | None = None,
+        storage: Storage | None = None,
         on_announce: Callable[[str], None] = lambda _: None,
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.engine = engine
         self.finished = asyncio.Event()
-        self._layout = metainfo.layout
-        self._storage = storage
-        self._listener = listener
         self._on_announce = on_announce
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._failure: asyncio.Future[None] = self._loop.create_future()
+        self._running = False
+        self._gateway = Gateway(listener, self)
         self._links: dict[int, Link] = {}
         self._next_key = 0
-        self._dialling: set[asyncio.Task[None]] = set()
         self._dirty: dict[int, Link] = {}  # what was put on these is to be sent
         self._resuming = False
         self._blamed: set[str] = set()
-        self._ring = memoryview(bytearray(RING + Connection(self._layout).frame_limit + 4))
+        self._ring = memoryview(bytearray(RING + Connection().frame_limit + 4))
         self._timer: asyncio.TimerHandle | None = None
-        self._accepting: asyncio.TimerHandle | None = None  # set while we accept nobody
-        self._max_waiting = MAX_WAITING + WAITING_PER_BLOCK * self._layout.block_count
-        block = self._layout.block_size
-        self._blocks: dict[int, memoryview] = {}
-        self._block_buffers = BufferPool(block, (engine.blocks.max_open + 2) * block)
-        self._send_buffers = BufferPool(SEND_BATCH, (MAX_NEIGHBOURS + 2) * SEND_BATCH)
-        self._results: deque[tuple[int, bool]] = deque()  # of the disk worker, not yet told to the engine
-        self._woken = False
-        self._worker = DiskWorker(storage, metainfo.digest, self._block_buffers, self._verified, self._failed)
-        if engine.blocks.complete:
-            self.finished.set()
+        self._share: Disk | None = None
+        if metainfo is not None and storage is not None:
+            self._open(metainfo, storage)
+
+    def begin(self, metainfo: Metainfo, storage: Storage, have: int) -> None:
+        """The share, unknown so far (BEP 9), is this one; the blocks `have` lie on the disk already.
+
+        Called on the loop, not from one of the node's own callbacks.
+        """
+
+        def learn(now: float) -> list[Effect]:
+            for link in self._links.values():
+                link.connection.learn(metainfo.layout)
+            effects = self.engine.learned(metainfo.layout, have, now)
+            self._open(metainfo, storage)
+            return effects
+
+        self._run(learn)
 
     async def run(self) -> None:
-        """Trade until cancelled; then hang up on everyone and let the disk finish.
+        """Trade until cancelled; then hang up on everyone at once, and let the disk finish what it is at.
+
+        Whatever the engine holds for verified is on the disk then; blocks that were still to be verified
+        are fetched again by the next run. The loop goes on turning meanwhile, and no thread is left.
 
         Raises:
             StorageError: the disk refused.
-            UsageError: a strategy of the user's broke its contract.
+            StrategyError: a strategy broke its contract.
         """
-        self._listen()
+        self._running = True
+        self._gateway.open()
+        self._start_disk()
         self._arm()
         try:
             await self._failure
         finally:
             self._close()
+            await self._let_the_disk_finish()
 
     def peers_found(self, peers: Iterable[PeerAddress]) -> None:
         """A tracker told us of these peers."""
@@ -126,66 +137,54 @@ class Node:
         """The engine's clock, seconds."""
         return self._loop.time()
 
-    # --- the loop's events
+    # --- connections come and go: the gateway calls these, as its host
 
-    def _listen(self) -> None:
-        self._accepting = None
-        self._loop.add_reader(self._listener, self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(BACKLOG):
-            try:
-                sock, address = self._listener.accept()
-            except BlockingIOError:
-                return
-            except ConnectionAbortedError:  # the other side is gone already
-                continue
-            except OSError as error:
-                # Out of descriptors: who knocks goes on knocking, and the loop would do nothing but listen.
-                self._on_event(f"cannot accept a connection: {error.strerror}")
-                self._loop.remove_reader(self._listener)
-                self._accepting = self._loop.call_later(ACCEPT_PAUSE, self._listen)
-                return
-            self._connect(sock, (address[0], address[1]), outgoing=False)
-
-    def _connect(self, sock: socket.socket, address: Address, *, outgoing: bool) -> None:
+    def connected(self, transport: Transport, address: Address, *, outgoing: bool) -> None:
+        """A connection stands."""
         key, self._next_key = self._next_key, self._next_key + 1
-        link = Link(key, connected_socket(sock), address, Connection(self._layout))
-        self._links[key] = link
-        self._loop.add_reader(sock, self._readable, link)
+        layout, reader = (None, None) if self._share is None else (self._share.layout, self._share.reader)
+        link = self._links[key] = Link(key, transport, address, Connection(layout), reader)
+        transport.start(partial(self._readable, link), partial(self._writable, link))
         self._run(lambda now: self.engine.connected(key, address, now, outgoing=outgoing))
 
-    async def _dial(self, address: Address) -> None:
-        try:
-            sock = await self._dialled(address)
-        except OSError:  # refused, unreachable, timed out, or out of descriptors
-            self._run(lambda now: self.engine.dial_failed(address, now))
-        else:
-            self._connect(sock, address, outgoing=True)
+    def dial_failed(self, address: Address) -> None:
+        """Nobody answered there."""
+        self._run(lambda now: self.engine.dial_failed(address, now))
 
-    async def _dialled(self, address: Address) -> socket.socket:
-        sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            async with asyncio.timeout(DIAL_SECONDS):
-                await self._loop.sock_connect(sock, address)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+    def cannot_accept(self, reason: str) -> None:
+        """Somebody could not be let in."""
+        self._on_event(f"cannot accept a connection: {reason}")
+
+    def _drop(self, link: Link) -> None:
+        self._hang_up(link)
+        self._run(lambda now: self.engine.disconnected(link.key, now))
+
+    def _hang_up(self, link: Link) -> None:
+        del self._links[link.key]
+        self._dirty.pop(link.key, None)
+        link.close()
+
+    def _blame(self, link: Link, reason: str) -> None:
+        # Once for each machine: one that comes back for ever to do the same is no news.
+        ip, port = link.address
+        if ip not in self._blamed and len(self._blamed) < MAX_BLAMED:
+            self._blamed.add(ip)
+            self._on_event(f"hung up on {ip} port {port}: {reason}")
+
+    # --- the loop's events
 
     def _readable(self, link: Link) -> None:
         ring = self._ring
         kept = len(link.pending)
         ring[:kept] = link.pending
         try:
-            count = link.sock.recv_into(ring[kept:])
+            count = link.transport.receive(ring[kept:])
+            if count is None:
+                return
             if not count:
                 self._drop(link)
                 return
             messages, used = link.connection.receive(ring[: kept + count])
-        except BlockingIOError:
-            return
         except OSError:
             self._drop(link)
             return
@@ -201,37 +200,37 @@ class Node:
         self._dirty[link.key] = link
         self._run(lambda _: [])
 
-    def _verified(self, block: int, ok: bool) -> None:
-        # Called on the disk worker's threads. One wake-up of the loop serves all results until it comes.
-        self._results.append((block, ok))
-        if not self._woken:
-            self._woken = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for this block
-                self._loop.call_soon_threadsafe(self._take_results)
+    def _wake(self) -> None:
+        # Called in the disk's threads.
+        with suppress(RuntimeError):  # the loop is closed: nobody waits for this any more
+            self._loop.call_soon_threadsafe(self._run, self._take_outcomes)
 
-    def _take_results(self) -> None:
-        self._woken = False
+    def _take_outcomes(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for outcome in self._disk.outcomes():
+            match outcome:
+                case Verified(block, good):
+                    effects += self.engine.block_verified(block, good, now)
+                case Read(key=key):
+                    if key in self._links:
+                        self._dirty[key] = self._links[key]
+                case Present():
+                    self.finished.set()
+                case error:
+                    raise error
+        return effects
 
-        def happen(now: float) -> list[Effect]:
-            effects: list[Effect] = []
-            while self._results:
-                effects += self.engine.block_verified(*self._results.popleft(), now)
-            return effects
+    def _arm(self) -> None:
+        due = self.engine.next_deadline(self._loop.time())
+        if self._timer is not None:
+            if self._timer.when() <= due and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._ring_timer)
 
-        self._run(happen)
-
-    def _failed(self, error: Exception) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._fail, error)
-
-    def _fail(self, error: Exception) -> None:
-        if not self._failure.done():
-            self._failure.set_exception(error)
-            self._failure.exception()  # asyncio need not print it, should `run` be cancelled at this moment
-
-    def _drop(self, link: Link) -> None:
-        self._hang_up(link)
-        self._run(lambda now: self.engine.disconnected(link.key, now))
+    def _ring_timer(self) -> None:
+        self._timer = None
+        self._run(self.engine.tick)
 
     # --- effects
 
@@ -251,7 +250,9 @@ class Node:
             self._arm()
         except Exception as error:
             # A broken disk, a strategy that broke its contract, or a bug: the node ends, and `run` says why.
-            self._fail(_attributed(error))
+            if not self._failure.done():
+                self._failure.set_exception(error)
+                self._failure.exception()  # asyncio need not print it, should `run` be cancelled just now
 
     def _resume(self) -> None:
         self._resuming = False
@@ -261,13 +262,7 @@ class Node:
         for effect in effects:
             match effect:
                 case Store(block, pieces):
-                    view = self._blocks.get(block)
-                    if view is None:
-                        view = self._block_buffers.acquire(self._layout.block_length(block))
-                        self._blocks[block] = view
-                    for piece in pieces:
-                        begin = piece.begin
-                        view[begin : begin + len(piece.data)] = piece.data
+                    self._disk.arrivals.store(block, pieces)
                 case Send(key, messages):
                     link = self._links.get(key)
                     if link is not None:
@@ -276,106 +271,79 @@ class Node:
                 case Upload(key, chunks):
                     link = self._links.get(key)
                     if link is not None:
-                        for chunk in chunks:
-                            link.put(chunk)
+                        link.upload(chunks)
                         self._dirty[key] = link
                 case Verify(block):
-                    self._worker.submit(block, self._blocks.pop(block))
+                    self._disk.arrivals.verify(block)
                 case Discard(block):
-                    if block in self._blocks:
-                        self._block_buffers.release(self._blocks.pop(block))
+                    self._disk.arrivals.discard(block)
                 case Dial(address):
-                    task = self._loop.create_task(self._dial(address))
-                    self._dialling.add(task)
-                    task.add_done_callback(self._dialling.discard)
+                    self._gateway.dial(address)
                 case HangUp(key):
                     link = self._links.get(key)
                     if link is not None:
                         self._hang_up(link)
-                case Ban((ip, port), reason):
-                    self._on_event(f"banned the peer at {ip} port {port}: {reason}")
+                case Ban(_, address, reason):
+                    where = "that has left" if address is None else f"at {address[0]} port {address[1]}"
+                    self._on_event(f"banned the peer {where}: {reason}")
                 case Announce(reason):
                     self._on_announce(reason)
                 case Finished():
-                    self._storage.check_present()
-                    self.finished.set()
+                    self._disk.check_present()
 
     def _send(self, link: Link) -> None:
         for _ in range(SENDS_PER_TURN):
             if link.key not in self._links:
                 return
             try:
-                room, payload = link.send(self._storage, self._send_buffers)
-            except StorageError:
-                raise
+                left, payload = link.send()
             except OSError:
                 self._drop(link)
                 return
             if payload:
                 self._perform(self.engine.flushed(link.key, payload, self._loop.time()))
-            if not room or link.idle:
+            if not left:
                 break
-        if link.waiting > self._max_waiting:
+        if link.key not in self._links:
+            return
+        if link.waiting > MAX_WAITING + WAITING_PER_BLOCK * self.engine.layout.block_count:
             self._blame(link, "does not read what it makes us say")
             self._drop(link)
-        elif link.key in self._links and link.writing == link.idle:
-            link.writing = not link.idle
-            if link.writing:
-                self._loop.add_writer(link.sock, self._writable, link)
-            else:
-                self._loop.remove_writer(link.sock)
+        else:
+            link.transport.ask_room(link.ready)
 
-    def _hang_up(self, link: Link) -> None:
-        del self._links[link.key]
-        self._dirty.pop(link.key, None)
-        self._loop.remove_reader(link.sock)
-        if link.writing:
-            self._loop.remove_writer(link.sock)
-        link.close(self._send_buffers)
+    # --- the disk
 
-    def _blame(self, link: Link, reason: str) -> None:
-        # Once for each machine: who comes back for ever to do the same is no news.
-        ip, port = link.address
-        if ip not in self._blamed and len(self._blamed) < MAX_BLAMED:
-            self._blamed.add(ip)
-            self._on_event(f"hung up on {ip} port {port}: {reason}")
+    @property
+    def _disk(self) -> Disk:
+        assert self._share is not None, "nothing is fetched or served before the share is known"
+        return self._share
 
-    def _arm(self) -> None:
-        due = self.engine.next_deadline(self._loop.time())
-        if self._timer is not None:
-            if self._timer.when() <= due and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._ring_timer)
+    def _open(self, metainfo: Metainfo, storage: Storage) -> None:
+        blocks = self.engine.blocks
+        self._share = Disk(metainfo, storage, max_open=blocks.max_open, links=MAX_NEIGHBOURS, wake=self._wake)
+        for link in self._links.values():
+            link.reader = self._share.reader
+        if blocks.complete:
+            self.finished.set()
+        self._start_disk()
 
-    def _ring_timer(self) -> None:
-        self._timer = None
-        self._run(self.engine.tick)
+    def _start_disk(self) -> None:
+        if self._share is not None and self._running:
+            self._share.start(writing=not self.engine.blocks.complete)
 
     def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._accepting is not None:
-            self._accepting.cancel()
-        self._loop.remove_reader(self._listener)
-        self._listener.close()
-        for task in self._dialling:
-            task.cancel()
+        self._gateway.close()
         for link in list(self._links.values()):
             self._hang_up(link)
-        self._worker.close()
 
-
-def _attributed(error: Exception) -> Exception:
-    """`error` itself, or a UsageError that names the user's strategy if it was raised in one.
-
-    Strategies are the only code that an engine runs which neither we nor Python's library wrote.
-    """
-    if isinstance(error, MinibitError):
-        return error
-    for frame, _ in walk_tb(error.__traceback__):
-        module = str(frame.f_globals.get("__name__"))
-        if module.partition(".")[0] not in OURS:
-            where = f"{module}.{frame.f_code.co_qualname}"
-            return UsageError(f"the strategy {where} raised {type(error).__name__}: {error}")
-    return error
+    async def _let_the_disk_finish(self) -> None:
+        if self._share is not None:
+            self._share.stop()
+            ended = asyncio.ensure_future(asyncio.to_thread(self._share.join))
+            while not ended.done():
+                # Cancelled again, we wait all the same: our caller closes the files that a thread writes to.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.shield(ended)

@@ -6,7 +6,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -464,6 +465,36 @@ def test_a_file_in_use_is_not_closed_by_another_thread(
     target.write(0, 0, b"still in")
     assert len(files_open_below(tmp_path)) <= 3
     target.close()
+
+
+def test_a_file_that_is_slow_to_open_holds_up_nobody_and_is_open_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = opened(folder_of([BLOCK, BLOCK]), tmp_path)
+    target.write(0, 0, noise(2 * BLOCK))
+    target.close()
+    source = Storage(folder_of([BLOCK, BLOCK]), tmp_path, writable=False)
+    assert read(source, 0, 0, 5) == noise(5)
+    opening, gate, real = Barrier(3, timeout=20), Event(), os.open
+
+    def slow(*arguments: Any) -> int:
+        opening.wait()
+        assert gate.wait(20)
+        return real(*arguments)
+
+    monkeypatch.setattr(os, "open", slow)
+    found: list[bytes] = []
+    threads = [Thread(target=lambda: found.append(read(source, 1, 0, 5))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    opening.wait()
+    assert read(source, 0, 7, 5) == noise(12)[7:], "from the file that is open already"
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert found == [noise(BLOCK + 5)[BLOCK:]] * 2
+    assert len(files_open_below(tmp_path)) == 2
+    source.close()
 
 
 def test_closed_storage_opens_nothing(tmp_path: Path) -> None:

@@ -1,16 +1,14 @@
-"""What leaves through one TCP connection: everything, in order, once, and no more than the socket takes."""
+"""What leaves through one connection: everything, in order, once, and no more than there is room for."""
 
-import socket
-import struct
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from random import Random
 
 import pytest
+from fakes.transports import FakeTransport
 
-from minibit.disk.buffers import BufferPool
-from minibit.errors import StorageError
-from minibit.net.link import ITEM_OVERHEAD, SEND_BATCH, Link, connected_socket
+from minibit.disk.reader import READ_BYTES, READS_AHEAD, Read
+from minibit.net.link import ITEM_OVERHEAD, MAX_PARTS, Link
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m
 from minibit.wire.connection import Connection
@@ -19,66 +17,62 @@ LAYOUT = Layout(40 * 65536, 65536)
 SHARE = Random(3).randbytes(LAYOUT.total_size)
 
 
-class Disk:
-    """Reads from memory, and remembers what was read: (block, begin, length)."""
+class FakeReader:
+    """Reads from memory: at once if `prompt`, else when `finish` is called.
+
+    `reads` are those that were asked for and not yet given back; `most` is how many there ever were.
+    """
 
     def __init__(self) -> None:
-        self.reads: list[tuple[int, int, int]] = []
+        self.prompt = True
+        self.reads: list[Read] = []
+        self.most = 0
 
-    def read_into(self, view: memoryview, block: int, begin: int) -> None:
-        self.reads.append((block, begin, len(view)))
-        at = block * LAYOUT.block_size + begin
-        view[:] = SHARE[at : at + len(view)]
+    def submit(self, read: Read) -> None:
+        assert read.length == sum(chunk.length for chunk in read.chunks) <= READ_BYTES
+        self.reads.append(read)
+        self.most = max(self.most, len(self.reads))
+        if self.prompt:
+            self.finish(read)
 
+    def finish(self, read: Read) -> None:
+        read.view = memoryview(bytearray(b"".join(map(data_of, read.chunks))))
+        read.done = True
 
-class BrokenDisk:
-    def read_into(self, _view: memoryview, block: int, _begin: int) -> None:
-        raise StorageError(f"block {block} cannot be read")
-
-
-def free(pool: BufferPool) -> int:
-    """How many more buffers it lends."""
-    lent = []
-    with suppress(BufferError):
-        while True:
-            lent.append(pool.acquire(1))
-    for view in lent:
-        pool.release(view)
-    return len(lent)
+    def release(self, read: Read) -> None:
+        self.reads.remove(read)
 
 
-class Ends:
-    """A link on a real connection, the other end, and the pool that the link borrows from."""
+class Sending:
+    """A link between fakes, past its handshakes."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.far = socket.create_connection(server.getsockname(), timeout=5)
-            near, _ = server.accept()
-        # Small enough to be full before a test runs out of data.
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
-        self.far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-        self.connection = Connection(LAYOUT)
-        self.connection.receive(memoryview(m.Handshake(bytes(20), b"b" * 20).encode()))
+        self.transport = FakeTransport()
+        self.reader = FakeReader()
+        connection = Connection(LAYOUT)
+        connection.receive(memoryview(m.Handshake(bytes(20), b"b" * 20).encode()))
         for message in (m.Handshake(bytes(20), b"a" * 20), m.HaveAll()):
-            self.connection.send(message)
-        self.link = Link(1, connected_socket(near), ("127.0.0.1", 1), self.connection)
-        self.buffers = BufferPool(SEND_BATCH, 2 * SEND_BATCH)
+            connection.send(message)
+        self.link = Link(1, self.transport, ("127.0.0.1", 1), connection, self.reader)  # type: ignore[arg-type]
+
+    def send_all(self) -> int:
+        """Send until nothing more can be sent now; how many bytes of payload left."""
+        payload = 0
+        while self.link.ready or not self.link.idle:
+            left, count = self.link.send()
+            payload += count
+            if not left:
+                break
+        return payload
 
     def close(self) -> None:
-        self.link.close(self.buffers)
-        self.far.close()
-
-    def receive(self, count: int) -> bytes:
-        received = bytearray()
-        while len(received) < count and (data := self.far.recv(count - len(received))):
-            received += data
-        return bytes(received)
+        self.link.close()
 
 
 @pytest.fixture
-def ends() -> Iterator[Ends]:
-    with closing(Ends()) as pair:
-        yield pair
+def sending() -> Iterator[Sending]:
+    with closing(Sending()) as here:
+        yield here
 
 
 def chunks(*numbers: int) -> list[m.Request]:
@@ -87,111 +81,157 @@ def chunks(*numbers: int) -> list[m.Request]:
     return [m.Request(n // per_block, n % per_block * CHUNK_SIZE, CHUNK_SIZE) for n in numbers]
 
 
-def on_the_wire(request: m.Request) -> bytes:
+def data_of(request: m.Request) -> bytes:
     at = request.index * LAYOUT.block_size + request.begin
-    return m.Piece(request.index, request.begin, SHARE[at : at + request.length]).encode()
+    return SHARE[at : at + request.length]
 
 
-def test_a_socket_is_set_up_for_small_messages(ends: Ends) -> None:
-    assert not ends.link.sock.getblocking()
-    assert ends.link.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+def on_the_wire(requests: Sequence[m.Request]) -> bytes:
+    return b"".join(m.Piece(r.index, r.begin, data_of(r)).encode() for r in requests)
 
 
-def test_messages_and_data_leave_in_the_order_they_were_put(ends: Ends) -> None:
-    link, disk = ends.link, Disk()
+def test_messages_and_data_leave_in_the_order_they_were_put(sending: Sending) -> None:
     expected = b""
     for request in chunks(0, 1, 2, 9, 8):
-        link.put(m.Have(request.index).encode())
-        link.put(request)
-        expected += m.Have(request.index).encode() + on_the_wire(request)
-    assert not link.idle
-
-    assert link.send(disk, ends.buffers) == (True, 5 * CHUNK_SIZE)
-
-    assert link.idle
-    assert ends.receive(len(expected)) == expected
-
-
-def test_chunks_in_a_row_are_one_read(ends: Ends) -> None:
-    disk = Disk()
-    for request in chunks(0, 1, 2, 3, 9, 8):
-        ends.link.put(request)
-    ends.link.send(disk, ends.buffers)
-    assert [length for _, _, length in disk.reads[:1]] == [4 * CHUNK_SIZE]
-    assert sum(length for _, _, length in disk.reads) == 6 * CHUNK_SIZE
-    expected = b"".join(map(on_the_wire, chunks(0, 1, 2, 3, 9, 8)))
-    assert ends.receive(len(expected)) == expected
+        have = m.Have(request.index).encode()
+        sending.link.put(have)
+        sending.link.upload([request])
+        expected += have + on_the_wire([request])
+    assert not sending.link.idle
+    assert sending.send_all() == 5 * CHUNK_SIZE
+    assert sending.link.idle
+    assert not sending.link.ready
+    assert sending.transport.sent == expected
+    assert sending.reader.reads == []
 
 
-def test_nothing_to_send_is_no_work(ends: Ends) -> None:
-    assert ends.link.send(Disk(), ends.buffers) == (True, 0)
-    assert ends.link.idle
+def test_a_message_put_after_data_waits_for_it_and_one_put_before_does_not(sending: Sending) -> None:
+    sending.reader.prompt = False
+    have, choke = m.Have(1).encode(), m.Choke().encode()
+    (request,) = chunks(3)
+    sending.link.put(have)
+    sending.link.upload([request])
+    sending.link.put(choke)
+
+    assert sending.send_all() == 0
+    assert sending.transport.sent == have
+    assert not sending.link.ready, "nothing is to be sent before the disk has answered"
+    assert not sending.link.idle
+
+    sending.reader.finish(sending.reader.reads[0])
+    assert sending.link.ready
+    assert sending.send_all() == CHUNK_SIZE
+    assert sending.transport.sent == have + on_the_wire([request]) + choke
 
 
-def test_a_slow_reader_holds_up_one_batch_only_and_loses_nothing(ends: Ends) -> None:
-    link, disk = ends.link, Disk()
+def test_reads_that_are_done_out_of_turn_leave_in_turn(sending: Sending) -> None:
+    sending.reader.prompt = False
+    per_read = READ_BYTES // CHUNK_SIZE
+    asked = chunks(*range(2 * per_read))
+    sending.link.upload(asked)
+    sending.link.send()
+    first, second = sending.reader.reads
+    sending.reader.finish(second)
+    assert sending.send_all() == 0
+    assert sending.transport.sent == b""
+    sending.reader.finish(first)
+    assert sending.send_all() == 2 * READ_BYTES
+    assert sending.transport.sent == on_the_wire(asked)
+
+
+def test_the_next_batch_is_read_while_one_is_sent_and_no_more_than_that(sending: Sending) -> None:
+    sending.transport.room = 100_000
     asked = chunks(*range(LAYOUT.total_size // CHUNK_SIZE))
-    for request in asked:
-        link.put(request)
-    expected = b"".join(map(on_the_wire, asked))
-    received, reported, stalls = b"", 0, 0
-    while not link.idle or len(received) < len(expected):
-        room, payload = link.send(disk, ends.buffers)
+    sending.link.upload(asked)
+    reported = 0
+    while not sending.link.idle:
+        _, payload = sending.link.send()
         reported += payload
-        stalls += not room
-        assert sum(length for _, _, length in disk.reads) <= reported + SEND_BATCH
-        received += ends.far.recv(256 * 1024)
-    assert received == expected
+        left = LAYOUT.total_size - reported
+        assert len(sending.reader.reads) == min(READS_AHEAD, -(-left // READ_BYTES))
+    assert sending.transport.sent == on_the_wire(asked)
     assert reported == LAYOUT.total_size
-    assert stalls > 0, "the socket took everything at once: this test has tested nothing"
+    assert sending.reader.most == READS_AHEAD
 
 
-def test_a_buffer_is_borrowed_only_while_data_waits(ends: Ends) -> None:
-    before = free(ends.buffers)
-    ends.link.put(b"\0\0\0\0")
-    ends.link.send(Disk(), ends.buffers)
-    (request,) = chunks(5)
-    ends.link.put(request)
-    ends.link.send(Disk(), ends.buffers)
-    assert free(ends.buffers) == before
+def test_a_link_that_takes_little_at_a_time_loses_nothing_and_stays_ready(sending: Sending) -> None:
+    sending.transport.room = 1000
+    asked = chunks(*range(10))
+    expected = m.Unchoke().encode() + on_the_wire(asked) + m.Choke().encode()
+    sending.link.put(m.Unchoke().encode())
+    sending.link.upload(asked)
+    sending.link.put(m.Choke().encode())
+    turns = reported = 0
+    while not sending.link.idle:
+        assert turns == 0 or sending.link.ready
+        _, payload = sending.link.send()
+        reported += payload
+        turns += 1
+    assert sending.transport.sent == expected
+    assert reported == 10 * CHUNK_SIZE
+    assert turns >= len(expected) // 1000
 
 
-def test_a_closed_link_gives_its_buffer_back(ends: Ends) -> None:
-    before = free(ends.buffers)
-    for request in chunks(*range(150)):
-        ends.link.put(request)
-    while ends.link.send(Disk(), ends.buffers)[0]:
-        assert not ends.link.idle, "the socket took everything: nothing is left to close"
-    assert free(ends.buffers) == before - 1
-    ends.link.close(ends.buffers)
-    assert free(ends.buffers) == before
-    assert ends.link.idle
+def test_without_any_room_nothing_changes(sending: Sending) -> None:
+    sending.transport.room = 0
+    sending.link.upload(chunks(0))
+    for _ in range(3):
+        assert sending.link.send() == (False, 0)
+        assert sending.link.ready
+    sending.transport.room = 1 << 30
+    assert sending.link.send() == (True, CHUNK_SIZE)
 
 
-def test_what_is_not_read_is_counted_until_it_leaves(ends: Ends) -> None:
-    link = ends.link
-    for request in chunks(*range(100)):
-        link.put(request)
-    assert link.waiting == 0, "data is read from the disk when there is room for it"
+def test_many_messages_are_sent_by_few_calls(sending: Sending) -> None:
+    for _ in range(2 * MAX_PARTS):
+        sending.link.put(b"\0\0\0\0")
+    sending.send_all()
+    assert len(sending.transport.sent) == 8 * MAX_PARTS
+    assert len(sending.transport.calls) == 2
+    sending.link.put(b"\0\0\0\0")
+    sending.link.upload(chunks(*range(2)))
+    sending.send_all()
+    assert len(sending.transport.calls) == 3, "what is read already leaves with what is before it"
+
+
+def test_nothing_to_send_is_no_work(sending: Sending) -> None:
+    assert sending.link.send() == (False, 0)
+    assert sending.link.idle
+    assert sending.transport.calls == []
+
+
+def test_what_is_not_read_is_counted_until_it_leaves(sending: Sending) -> None:
+    link = sending.link
+    link.upload(chunks(*range(100)))
+    assert link.waiting == 0, "data is read from the disk when it is about to be sent"
     for _ in range(1000):
         link.put(m.Have(1).encode())
+    sending.transport.room = 0
+    link.send()
     assert link.waiting == 1000 * (9 + ITEM_OVERHEAD)
-    while not link.idle:
-        link.send(Disk(), ends.buffers)
-        ends.far.recv(256 * 1024)
+    sending.transport.room = 1 << 30
+    sending.send_all()
+    assert link.idle
     assert link.waiting == 0
 
 
-def test_the_other_side_has_gone(ends: Ends) -> None:
-    ends.far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset at once
-    ends.far.close()
-    ends.link.put(b"\0\0\0\0")
+def test_a_closed_link_gives_its_reads_back_whether_they_are_done_or_not(sending: Sending) -> None:
+    sending.transport.room = 1000
+    sending.reader.prompt = False
+    sending.link.upload(chunks(*range(100)))
+    sending.link.send()
+    sending.reader.finish(sending.reader.reads[0])
+    sending.link.send()
+    assert len(sending.reader.reads) == READS_AHEAD
+    sending.link.close()
+    assert sending.reader.reads == []
+    assert sending.transport.closed
+    assert sending.link.idle
+    assert len(sending.transport.sent) == 1000, "nothing more is sent"
+
+
+def test_the_other_side_has_gone(sending: Sending) -> None:
+    sending.transport.broken = True
+    sending.link.put(b"\0\0\0\0")
     with pytest.raises(ConnectionError):
-        ends.link.send(Disk(), ends.buffers)
-
-
-def test_a_disk_that_cannot_be_read_is_not_the_neighbours_fault(ends: Ends) -> None:
-    (request,) = chunks(4)
-    ends.link.put(request)
-    with pytest.raises(StorageError, match="block 1 cannot be read"):
-        ends.link.send(BrokenDisk(), ends.buffers)
+        sending.link.send()

@@ -1,0 +1,91 @@
+"""Where connections begin: those that others make to us, and those that we make to others."""
+
+import asyncio
+import socket
+from typing import Final, Protocol
+
+from minibit.address import Address
+from minibit.net.listener import BACKLOG
+from minibit.net.transport import TcpTransport, Transport
+
+DIAL_SECONDS: Final = 5.0
+ACCEPT_PAUSE: Final = 1.0  # seconds in which no connection is accepted, after one could not be
+
+
+class Host(Protocol):
+    """Whom a gateway works for; it is called on the loop."""
+
+    def connected(self, transport: Transport, address: Address, *, outgoing: bool) -> None:
+        """A connection stands."""
+
+    def dial_failed(self, address: Address) -> None:
+        """Nobody answered there."""
+
+    def cannot_accept(self, reason: str) -> None:
+        """Somebody wants to connect to us and cannot, for a reason on our side."""
+
+
+class Gateway:
+    """Accepts at `listener` (from `listener.listen`) once it is open, and dials."""
+
+    def __init__(self, listener: socket.socket, host: Host) -> None:
+        self._listener = listener
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._dialling: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        """Accept connections from now on."""
+        self._loop.add_reader(self._listener, self._accept)
+
+    def dial(self, address: Address) -> None:
+        """Connect to this address; the host hears what came of it."""
+        task = self._loop.create_task(self._dial(address))
+        self._dialling.add(task)
+        task.add_done_callback(self._dialling.discard)
+
+    def close(self) -> None:
+        """Accept nobody, dial nobody, and free the port."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for task in self._dialling:
+            task.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(BACKLOG):
+            try:
+                sock, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:  # the other side is gone already
+                continue
+            except OSError as error:
+                # Out of descriptors: the connection stays in the backlog, so the listener stays readable,
+                # and the loop would do nothing but try again.
+                self._loop.remove_reader(self._listener)
+                self._pause = self._loop.call_later(ACCEPT_PAUSE, self.open)
+                self._host.cannot_accept(str(error.strerror))
+                return
+            self._host.connected(TcpTransport(sock), (address[0], address[1]), outgoing=False)
+
+    async def _dial(self, address: Address) -> None:
+        try:
+            sock = await self._dialled(address)
+        except OSError:  # refused, unreachable, timed out, or out of descriptors
+            self._host.dial_failed(address)
+        else:
+            self._host.connected(TcpTransport(sock), address, outgoing=True)
+
+    async def _dialled(self, address: Address) -> socket.socket:
+        sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            async with asyncio.timeout(DIAL_SECONDS):
+                await self._loop.sock_connect(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock

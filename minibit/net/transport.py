@@ -1,0 +1,89 @@
+"""How a link reaches the other side: the small interface that it needs, and TCP, which is what there is.
+
+uTP (BEP 29) will have to provide the same over datagrams, and encryption (MSE) around another transport.
+Whatever is behind it, bytes come in the order in which they were sent, and nothing here ever waits.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+STUCK_MILLISECONDS: Final = 60_000  # how long the other side may take nothing of what we send
+
+Buffer = bytes | memoryview
+
+
+class Transport(Protocol):
+    """A connection that carries bytes both ways."""
+
+    def start(self, on_data: Callable[[], None], on_room: Callable[[], None]) -> None:
+        """From now on call `on_data` in a turn of the loop whenever there is something to receive, the end
+        of the connection included, and `on_room` whenever there is room to send and `ask_room` said so."""
+
+    def receive(self, buffer: memoryview) -> int | None:
+        """Put what has come into `buffer`: how many bytes; 0 if the other side has ended the connection,
+        None if nothing is there now.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+
+    def send(self, parts: Sequence[Buffer]) -> int:
+        """Send as many bytes of these parts, in order, as there is room for: how many; 0 if none.
+
+        At most 1024 parts; whoever sends keeps the rest, and the memory of the parts is its own again.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+
+    def ask_room(self, wanted: bool) -> None:
+        """Whether `on_room` is to be called; saying so again changes nothing."""
+
+    def close(self) -> None:
+        """End the connection at once; neither callback is called any more."""
+
+
+class TcpTransport:
+    """A connected socket, non-blocking, on the running loop's readers and writers."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # A neighbour that stops reading would keep its upload slot for ever.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._on_room: Callable[[], None] = lambda: None
+        self._asking = False
+
+    def start(self, on_data: Callable[[], None], on_room: Callable[[], None]) -> None:
+        self._on_room = on_room
+        self._loop.add_reader(self._sock, on_data)
+
+    def receive(self, buffer: memoryview) -> int | None:
+        try:
+            return self._sock.recv_into(buffer)
+        except BlockingIOError:
+            return None
+
+    def send(self, parts: Sequence[Buffer]) -> int:
+        try:
+            return self._sock.sendmsg(parts)
+        except BlockingIOError:
+            return 0
+
+    def ask_room(self, wanted: bool) -> None:
+        if wanted is not self._asking:
+            self._asking = wanted
+            if wanted:
+                self._loop.add_writer(self._sock, self._on_room)
+            else:
+                self._loop.remove_writer(self._sock)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._sock)
+        self.ask_room(False)
+        self._sock.close()

@@ -1,0 +1,132 @@
+"""Connections that others make, and those that we make: each is told once, and none after the end."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from minibit.address import Address
+from minibit.net import gateway as gateway_room
+from minibit.net.gateway import Gateway
+from minibit.net.listener import listen
+from minibit.net.transport import Transport
+
+PATIENCE = 10.0
+
+
+class Host:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+        self.transports: list[Transport] = []
+        self._news = asyncio.Event()
+
+    def connected(self, transport: Transport, address: Address, *, outgoing: bool) -> None:
+        self.transports.append(transport)
+        self._tell("dialled" if outgoing else "accepted", address)
+
+    def dial_failed(self, address: Address) -> None:
+        self._tell("failed", address)
+
+    def cannot_accept(self, reason: str) -> None:
+        self._tell("cannot accept", reason)
+
+    def _tell(self, what: str, about: Any) -> None:
+        self.told.append((what, about))
+        self._news.set()
+
+    async def news(self, count: int) -> list[tuple[str, Any]]:
+        """What was told, once there are so many."""
+        while len(self.told) < count:
+            self._news.clear()
+            await self._news.wait()
+        return self.told
+
+    def close(self) -> None:
+        for transport in self.transports:
+            transport.close()
+
+
+def bounded(work: Callable[[Host, Gateway, Address], Awaitable[None]]) -> None:
+    async def run() -> None:
+        listener = listen("127.0.0.1", 0)
+        with closing(Host()) as host:
+            gateway = Gateway(listener, host)
+            async with asyncio.timeout(PATIENCE):
+                await work(host, gateway, listener.getsockname())
+            if listener.fileno() >= 0:
+                gateway.close()
+
+    asyncio.run(run())
+
+
+def test_who_comes_is_told_once_it_is_open() -> None:
+    async def come(host: Host, gateway: Gateway, address: Address) -> None:
+        with socket.create_connection(address) as one, socket.create_connection(address) as two:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert host.told == []
+            gateway.open()
+            assert await host.news(2) == [("accepted", one.getsockname()), ("accepted", two.getsockname())]
+
+    bounded(come)
+
+
+def test_a_dial_that_succeeds_and_one_that_fails() -> None:
+    async def dial(host: Host, gateway: Gateway, address: Address) -> None:
+        with closing(listen("127.0.0.1", 0)) as nobody:
+            deaf = nobody.getsockname()
+        gateway.dial(address)
+        gateway.dial(deaf)
+        assert sorted(await host.news(2)) == [("dialled", address), ("failed", deaf)]
+
+    bounded(dial)
+
+
+def test_nobody_is_dialled_any_more_at_the_end() -> None:
+    async def end(host: Host, gateway: Gateway, address: Address) -> None:
+        gateway.dial(address)
+        gateway.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert host.told == []
+        with closing(listen(*address)):
+            pass  # the port is free again
+
+    bounded(end)
+
+
+def test_without_descriptors_nobody_is_accepted_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_room, "ACCEPT_PAUSE", 0.05)
+
+    def exhausted(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def come(host: Host, gateway: Gateway, address: Address) -> None:
+        gateway.open()
+        with socket.create_connection(address) as one:
+            with monkeypatch.context() as broken:
+                broken.setattr(socket.socket, "accept", exhausted)
+                assert await host.news(1) == [("cannot accept", "Too many open files")]
+                assert not asyncio.get_running_loop().remove_reader(gateway._listener), "the loop would spin"
+            assert (await host.news(2))[1] == ("accepted", one.getsockname())
+
+    bounded(come)
+
+
+def test_without_descriptors_a_dial_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def dial(host: Host, gateway: Gateway, address: Address) -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(socket, "socket", exhausted)
+            gateway.dial(address)
+            assert await host.news(1) == [("failed", address)]
+
+    bounded(dial)
