@@ -42,7 +42,7 @@ from minibit.units import duration
 
 T = TypeVar("T")
 
-PEER_ID_PREFIX: Final = b"-MB0100-"  # BEP 20: client and version
+PEER_ID_PREFIX: Final = b"-MB0200-"  # BEP 20: client and version
 LOOPBACK: Final = "127.0.0.1"
 RUNS_NAMED: Final = 8  # runs of granted blocks that one line names
 PROBE_SECONDS: Final = 2.0

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 from fakes.trackers import dripping
 
+from minibit import __version__
 from minibit.dialects.json_calls import Listing
 from minibit.disk.share import from_path
 from minibit.errors import TrackerUnreachableError, UsageError
@@ -346,4 +347,6 @@ def test_a_peer_listens_as_far_as_its_tracker_reaches(tracker: str, host: str) -
 def test_every_wire_id_is_new() -> None:
     ids = {new_peer_id() for _ in range(100)}
     assert len(ids) == 100
-    assert all(len(each) == 20 and each.startswith(b"-MB") for each in ids)
+    version = "".join(f"{int(part):x}" for part in __version__.split("."))  # a character each (BEP 20)
+    prefix = f"-MB{version}0-".encode()
+    assert all(len(each) == 20 and each.startswith(prefix) for each in ids)
