@@ -33,11 +33,12 @@ def from_indices(indices: Iterable[int], count: int) -> int:
 
 
 def union(indices: Iterable[int]) -> int:
-    """The set of a few blocks, in no order."""
-    bits = 0
-    for index in indices:
-        bits |= 1 << index
-    return bits
+    """The set of these blocks, in no order: one pass over them, and one over the set."""
+    known = list(indices)
+    marks = bytearray((max(known, default=0) >> 3) + 1)
+    for index in known:
+        marks[index >> 3] |= 1 << (index & 7)
+    return int.from_bytes(marks, "little")
 
 
 def indices(bits: int) -> Iterator[int]:

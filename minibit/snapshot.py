@@ -45,7 +45,7 @@ class Figures:
     verified: int = 0  # blocks fetched and verified since the start
     resumed: int = 0  # blocks found good on disk at the start
     corrupt: int = 0  # blocks thrown away because their hash was wrong
-    banned: int = 0  # addresses banned for that
+    banned: int = 0  # peers banned for that
     completed_after: float | None = None  # seconds from start until the last block was verified
     fixed: tuple[str, ...] = ()
     optimistic: str | None = None

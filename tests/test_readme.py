@@ -1,4 +1,4 @@
-"""What README promises is so: its commands, its floor plan, and its strategy, run as it stands there."""
+"""What README promises is so: its commands, its table of packages, its strategy, run as it stands there."""
 
 import json
 import os

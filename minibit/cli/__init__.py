@@ -1,4 +1,5 @@
 """The command line: what can be asked for, one file per command, and exit codes.
 
-It wires rooms together and decides nothing else; only a command that needs a heavy library imports it.
+It must never know how anything is done, only which rooms to wire; a library is imported by the commands that
+need it alone.
 """

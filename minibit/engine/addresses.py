@@ -13,7 +13,7 @@ from minibit.address import Address, PeerAddress
 
 MAX_ADDRESSES: Final = 1000
 MAX_DIALLING: Final = 16
-MAX_BANS: Final = 1000
+MAX_BANS: Final = 2000  # ids and IP addresses
 MAX_FAILURES: Final = 6
 FIRST_RETRY: Final = 2.0
 LASTING: Final = 60.0  # s; a connection that held so long was a success
@@ -116,7 +116,8 @@ class AddressBook:
             self.failed(address, now)
 
     def ban(self, address: Address | None, peer_id: bytes) -> bool:
-        """Never deal with this peer again; `address` is where it is connected, if it is. Whether that is news.
+        """Never deal with this peer again, which is connected to `address` if to any; returns whether that is
+        news.
 
         By its id, and by IP too where that names one machine on the internet: behind a private or
         loopback address there may be many honest peers.

@@ -49,7 +49,7 @@ class Downloads:
         self._outbox = standing.outbox
         self._picking = picking
         self._news = 0  # blocks that neighbours have not been told of
-        self._told = float("-inf")
+        self._told_at = float("-inf")
         self._loose = False  # whether there may be chunks to ask for that nobody is asked for
         self.trust = Trust()
         self.total = 0
@@ -94,9 +94,9 @@ class Downloads:
             supply.allowed &= ~block
             self._release_blocks(neighbour, block)
 
-    def allowed(self, neighbour: Neighbour, block: int, now: float) -> None:
-        """A neighbour serves this block even while it chokes us."""
-        neighbour.supply.allowed |= 1 << block
+    def allowed(self, neighbour: Neighbour, blocks: int, now: float) -> None:
+        """A neighbour serves these blocks even while it chokes us."""
+        neighbour.supply.allowed |= blocks
         self.fill(neighbour, now)
 
     # --- chunks
@@ -163,14 +163,14 @@ class Downloads:
             return Verdict(guilty=self.trust.corrupt(senders, block))
         self.verified += 1
         self.trust.good(senders)
-        self.announce(1 << block)
+        self.got(1 << block)
         if blocks.complete:
-            self._told = float("-inf")
+            self._told_at = float("-inf")
         return Verdict(complete=blocks.complete)
 
     # --- news
 
-    def announce(self, blocks: int) -> None:
+    def got(self, blocks: int) -> None:
         """These blocks are new here: neighbours are to be told."""
         self._news |= blocks
 
@@ -182,7 +182,7 @@ class Downloads:
         """
         if now < self.next_deadline():
             return
-        news, self._news, self._told = self._news, 0, now
+        news, self._news, self._told_at = self._news, 0, now
         have = self._standing.blocks.have
         for neighbour in self._standing.neighbours.values():
             if not neighbour.greeted:
@@ -198,7 +198,7 @@ class Downloads:
 
     def next_deadline(self) -> float:
         """When neighbours are to be told next; infinity if there is no news."""
-        return self._told + NEWS_SECONDS if self._news else float("inf")
+        return self._told_at + NEWS_SECONDS if self._news else float("inf")
 
     # --- windows
 

@@ -5,8 +5,8 @@ Inputs are methods (`connected`, `happened`, `flushed`, `block_verified`, `disco
 the engine: it is told that a chunk came or says that one should go, the shell moves the data. The same
 engine runs on sockets and in a simulator: same seed, same inputs, same effects, always.
 
-This file wires the halves together and speaks the protocol's small talk; fetching is in `downloads`,
-serving in `uploads`, choosing in `strategies`.
+This file wires the parts together and hands each message to the part it concerns: who may be a neighbour
+is decided in `greeting`, fetching in `downloads`, serving in `uploads`, choosing in `strategies`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,8 +73,8 @@ class Engine:
         extensions: Mapping[str, Handler] | None = None,
         journal: Journal | None = None,
     ) -> None:
-        if offering and layout is None:
-            raise ValueError("who offers a share knows it")
+        if layout is None and (offering or have):
+            raise ValueError("who holds or offers blocks of a share knows it")
         self.identity = identity
         self._standing = Standing(layout or UNKNOWN, have, rng, journal)
         self._outbox = self._standing.outbox
@@ -195,10 +195,16 @@ class Engine:
         self.uploads.revoked(peer_id)
 
     def learned(self, layout: Layout, have: int, now: float) -> list[Effect]:
-        """The metainfo has come: the share is cut like this, and `have` is on the disk already."""
+        """The metainfo has come: the share is cut like this, and `have` is on the disk already.
+
+        Raises:
+            ValueError: it was known.
+        """
+        if self.layout.block_count:
+            raise ValueError("a share is learned once")
         self._standing.learn(layout, have)
         self.resumed = have.bit_count()
-        self.downloads.announce(have)
+        self.downloads.got(have)
         if self.blocks.complete:
             self.completed_at = now
         for neighbour in list(self.neighbours.values()):
@@ -231,7 +237,7 @@ class Engine:
         self.uploads.settle(now)
         self.downloads.tell(now)
         self.uploads.serve(now)
-        for key in self._outbox.told & self.neighbours.keys():
+        for key in self._outbox.addressed & self.neighbours.keys():
             self.neighbours[key].last_sent = now
         return self._outbox.take()
 
@@ -246,8 +252,11 @@ class Engine:
             if kind is m.Piece:
                 self.downloads.pieces(neighbour, cast(list[m.Piece], list(run)), now)
             elif kind is m.Have:
-                told = bitfield.union(message.index for message in cast(Iterable[m.Have], run))
-                self._know(neighbour, told, now)
+                self._haves(neighbour, [message.index for message in cast(Iterable[m.Have], run)], now)
+            elif kind is m.AllowedFast:
+                if self.layout.block_count:
+                    allowed = bitfield.union(message.index for message in cast(Iterable[m.AllowedFast], run))
+                    self.downloads.allowed(neighbour, allowed, now)
             elif kind is m.Request:
                 self.uploads.requests(neighbour, cast(Iterable[m.Request], run))
             else:
@@ -267,8 +276,6 @@ class Engine:
                 self.uploads.cancel(neighbour, message)
             case m.RejectRequest():
                 self.downloads.rejected(neighbour, message, now)
-            case m.AllowedFast(block):
-                self.downloads.allowed(neighbour, block, now)
             case m.Bitfield(data):
                 if self.layout.block_count:
                     self._know(neighbour, bitfield.from_wire(data, self.layout.block_count), now)
@@ -276,7 +283,7 @@ class Engine:
                     neighbour.early.wire = data
                     self._know(neighbour, 0, now)
             case m.HaveAll():
-                neighbour.early.everything = True
+                neighbour.early.everything = not self.layout.block_count
                 self._know(neighbour, self.blocks.full, now)
             case m.HaveNone():
                 self._know(neighbour, 0, now)
@@ -297,9 +304,15 @@ class Engine:
         neighbour.known = True
         if self.layout.block_count:
             self.downloads.holds(neighbour, blocks, now)
-            self.uploads.told(neighbour, blocks, now)
-        else:
-            neighbour.early.haves |= blocks
+            self.uploads.holds(neighbour, blocks, now)
+
+    def _haves(self, neighbour: Neighbour, indices: list[int], now: float) -> None:
+        if self.layout.block_count:
+            self._know(neighbour, bitfield.union(indices), now)
+            return
+        neighbour.known = True
+        for index in indices:
+            neighbour.early.have(index)
 
     # --- comings and goings
 

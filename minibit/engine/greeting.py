@@ -97,7 +97,9 @@ class Greeting:
         neighbour.client = hello.client
         neighbour.minibit = hello.name is not None
         neighbour.name = hello.name or neighbour.name
-        neighbour.extensions |= hello.extensions
+        for name, number in hello.extensions.items():
+            if name in self._extensions.ids:  # hellos may be repeated for ever, with other names each time
+                neighbour.extensions[name] = number
         neighbour.supply.queue_limit = hello.queue or neighbour.supply.queue_limit
 
     def name(self, neighbour: Neighbour) -> None:

@@ -1,7 +1,7 @@
 """What an engine decided and why, for whoever wants to know: a log, a display, a test.
 
-An engine without a journal builds no entry. A journal is called in the middle of an input: it must neither
-call the engine nor take long.
+An engine without a journal builds no entry. A journal is called in the middle of an input: it must not
+call the engine, take long, or raise.
 """
 
 from collections.abc import Callable

@@ -7,7 +7,7 @@ uploading knows. Neither half writes in the other's part. Strategies see only a 
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from minibit import bitfield
@@ -86,11 +86,24 @@ class Demand:
 
 @dataclass(slots=True)
 class Early:
-    """What a neighbour told of its blocks while nobody here knew how many there are. Bounded by the wire."""
+    """What a neighbour told of its blocks while nobody here knew how many there are.
+
+    Bounded by what a connection lets pass, and a *have* costs the same whatever it names.
+    """
 
     everything: bool = False
     wire: bytes | None = None  # the payload of its *bitfield*
-    haves: int = 0
+    haves: bytearray = field(default_factory=bytearray)  # bit i is block i
+
+    def __bool__(self) -> bool:
+        return self.everything or self.wire is not None or bool(self.haves)
+
+    def have(self, index: int) -> None:
+        """It has this block."""
+        missing = (index >> 3) + 1 - len(self.haves)
+        if missing > 0:
+            self.haves.extend(bytes(missing))
+        self.haves[index >> 3] |= 1 << (index & 7)
 
     def blocks(self, count: int) -> int:
         """The blocks it meant, now that there are `count`.
@@ -98,7 +111,7 @@ class Early:
         Raises:
             RemoteProtocolError: it told of others.
         """
-        told = self.haves
+        told = int.from_bytes(self.haves, "little")
         if self.everything:
             told |= bitfield.full(count)
         if self.wire is not None:
@@ -123,7 +136,7 @@ class Neighbour:
         self.peer_id: bytes | None = None
         self.fast = False
         self.extended = False
-        self.extensions: dict[str, int] = {}  # by name, the ids under which it hears them (BEP 10)
+        self.extensions: dict[str, int] = {}  # of those that we speak, its ids by name; 0: not now (BEP 10)
         self.name = ""
         self.client = ""
         self.origin = False
@@ -180,4 +193,5 @@ def dispensable(neighbours: Iterable[Neighbour], now: float) -> Neighbour | None
 def _probation(neighbour: Neighbour) -> float:
     if not neighbour.greeted:
         return GREETING_SECONDS
-    return float("inf") if neighbour.interested or neighbour.supply.interesting else IDLE_SECONDS
+    useful = neighbour.interested or neighbour.supply.interesting or neighbour.early
+    return float("inf") if useful else IDLE_SECONDS

@@ -5,11 +5,12 @@ from minibit.wire.messages import Handshake, Message
 
 
 class Outbox:
-    """Where an engine's parts put what the shell is to do. `told` are the neighbours to be told something."""
+    """Where an engine's parts put what the shell is to do. `addressed` are
+    the neighbours to whom something is said."""
 
     def __init__(self) -> None:
         self._effects: list[Effect] = []
-        self.told: set[int] = set()
+        self.addressed: set[int] = set()
 
     def put(self, effect: Effect) -> None:
         """The shell is to do this, after all that was put before."""
@@ -19,9 +20,9 @@ class Outbox:
         """The shell is to say this to that neighbour."""
         if messages:
             self._effects.append(Send(key, messages))
-            self.told.add(key)
+            self.addressed.add(key)
 
     def take(self) -> list[Effect]:
         """All effects since the last call."""
-        effects, self._effects, self.told = self._effects, [], set()
+        effects, self._effects, self.addressed = self._effects, [], set()
         return effects

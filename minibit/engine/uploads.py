@@ -23,7 +23,7 @@ from minibit.torrent.layout import CHUNK_SIZE
 from minibit.wire import messages as m
 
 MAX_QUEUED: Final = 512  # requests a neighbour may have waiting: twice our own largest window
-MAX_REFUSALS: Final = 4 * MAX_QUEUED  # in a row: who asks on does not listen, and our answers pile up
+MAX_REFUSALS: Final = 4 * MAX_QUEUED  # in a row; a neighbour that goes on would pile up our answers
 MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour
 BATCH: Final = 512 * 1024  # bytes handed over at a time: one system call amortised over many chunks
 BURST_SECONDS: Final = 0.1  # how long an idle limited uplink may save up
@@ -214,7 +214,7 @@ class Uploads:
         if told:
             self._outbox.send(neighbour.key, *told)
 
-    def told(self, neighbour: Neighbour, blocks: int, now: float) -> None:
+    def holds(self, neighbour: Neighbour, blocks: int, now: float) -> None:
         """A neighbour tells us that it holds these blocks: to it they need not be offered."""
         if self.offers is not None and blocks:
             self.offers.received(neighbour.key, blocks)

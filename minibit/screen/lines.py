@@ -1,7 +1,7 @@
 """The same figures in lines, for a pipe, a log or a screen reader: no control codes, no colours, no columns.
 
 A line stands for itself, begins with a name, and is stable: words are added at its end, never moved.
-Apart from names, it is ASCII. Pure functions of a snapshot, as `tables` and `peer_table` are.
+Apart from names, it is ASCII. Pure functions of a snapshot, as `swarm_table` and `peer_table` are.
 """
 
 from minibit import units

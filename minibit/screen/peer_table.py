@@ -1,6 +1,6 @@
 """One peer from within: what `minibit peer` shows.
 
-A pure function of a `PeerStatus`, as `tables` is of the swarm. Above: which blocks it holds, fetches and
+A pure function of a `PeerStatus`, as `swarm_table` is of the swarm. Above: which blocks it holds, fetches and
 was granted, and how it fares; below: a row per neighbour, the most telling ones if there are many.
 """
 
@@ -15,8 +15,8 @@ from minibit import units
 from minibit.screen import bars
 from minibit.screen.sheet import STRETCH, Cell, Column, Paragraph, Sheet, name_list
 from minibit.screen.swarm_table import (
-    COMPLETE,
-    ORIGIN,
+    COMPLETE_MARK,
+    ORIGIN_MARK,
     blocks_phrase,
     copies_phrase,
     fact,
@@ -49,9 +49,7 @@ _CONCESSIONS: Final = (
 )
 
 
-def peer_table(
-    view: PeerStatus, *, max_neighbours: int = MAX_ROWS, max_lines: int | None = None
-) -> Sheet:
+def peer_table(view: PeerStatus, *, max_neighbours: int = MAX_ROWS, max_lines: int | None = None) -> Sheet:
     """The peer's own picture, then its neighbours; with `max_lines`, on a screen of that height."""
     neighbours = view.neighbours
     count = view.block_count
@@ -181,9 +179,9 @@ def _full_label(neighbour: NeighbourRow) -> str:
 def _label(neighbour: NeighbourRow, count: int) -> Cell:
     whole = neighbour.blocks.bit_count() == count
     if neighbour.origin:
-        mark, style = ORIGIN, "bold yellow"
+        mark, style = ORIGIN_MARK, "bold yellow"
     else:
-        mark, style = (COMPLETE, "bold green") if whole else ("", "bold")
+        mark, style = (COMPLETE_MARK, "bold green") if whole else ("", "bold")
 
     def draw(cells: int) -> Text:
         full = _full_label(neighbour)

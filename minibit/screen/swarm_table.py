@@ -1,6 +1,6 @@
 """The swarm on a screen: what `minibit swarm`, `minibit tracker` and `minibit status` show, and the summary.
 
-Pure functions of a snapshot: no clock, no I/O, no engine. `sheet` fits them to a console, `plain`
+Pure functions of a snapshot: no clock, no I/O, no engine. `sheet` fits them to a console, `lines`
 says the same in lines for a pipe, `peer_table` shows one peer from within.
 """
 
@@ -17,8 +17,8 @@ from minibit.screen.sheet import STRETCH, Cell, Column, Paragraph, Sheet, name_l
 from minibit.snapshot import State, Summary, SummaryRow, SwarmRow, SwarmStatus
 from minibit.text import plain_text
 
-ORIGIN: Final = "★"
-COMPLETE: Final = "✓"
+ORIGIN_MARK: Final = "★"
+COMPLETE_MARK: Final = "✓"
 FAINT: Final = "bright_black"
 MAX_NAME_CELLS: Final = 16
 MAX_FIXED_CELLS: Final = 32
@@ -189,8 +189,10 @@ def optimistic(name: str | None) -> Callable[[int], Text]:
 
 def _name(row: SwarmRow, count: int) -> Cell:
     if row.origin:
-        return marked(ORIGIN, row.name, "bold yellow")
-    return marked(COMPLETE, row.name, "bold green") if _have(row) == count else marked("", row.name, "bold")
+        return marked(ORIGIN_MARK, row.name, "bold yellow")
+    return (
+        marked(COMPLETE_MARK, row.name, "bold green") if _have(row) == count else marked("", row.name, "bold")
+    )
 
 
 def _bar(row: SwarmRow, count: int, cells: int) -> Text:
@@ -225,7 +227,7 @@ def _fixed_width(rows: Sequence[SwarmRow]) -> int:
 
 def _outcome(row: SummaryRow, summary: Summary) -> Cell:
     right = row.completed_after is not None and row.verified == summary.block_count
-    return marked(COMPLETE, row.name, "bold green") if right else marked("", row.name, "bold red")
+    return marked(COMPLETE_MARK, row.name, "bold green") if right else marked("", row.name, "bold red")
 
 
 def _completed_in(row: SummaryRow) -> Text:

@@ -5,11 +5,11 @@ strategy is shown his own line instead of ours. A built-in one that raises is ou
 """
 
 from random import Random
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Final
 
 from minibit.errors import StrategyError
-from minibit.strategies.view import Choice, ChokingStrategy, Pick, PickingStrategy, SwarmView
+from minibit.strategies.view import Choice, ChokingStrategy, Pick, PickingStrategy, Slots, SwarmView
 
 MAX_SHOWN: Final = 100  # characters of a wrong answer
 
@@ -25,11 +25,13 @@ def pick(strategy: PickingStrategy, view: SwarmView, now: float, rng: Random) ->
     except Exception as error:
         if _is_ours(strategy):
             raise
-        raise _told("picking", strategy, error) from error
+        raise _raised("picking", strategy.pick, strategy, error) from error
     if answer is None:
         return None
-    if not isinstance(answer, Pick) or not isinstance(answer.block, int):
+    if not isinstance(answer, Pick):
         raise _wrong("picking", strategy, answer, "a Pick or None")
+    if not isinstance(answer.block, int):
+        raise _wrong("picking", strategy, answer, "a Pick whose block is an int")
     if answer.block < 0 or not view.candidates >> answer.block & 1:
         raise StrategyError(
             f"the picking strategy {_name(strategy)} chose block {answer.block}, not one of view.candidates"
@@ -48,9 +50,11 @@ def choke(strategy: ChokingStrategy, view: SwarmView, now: float, rng: Random) -
     except Exception as error:
         if _is_ours(strategy):
             raise
-        raise _told("choking", strategy, error) from error
+        raise _raised("choking", strategy.choke, strategy, error) from error
     if not isinstance(answer, Choice):
         raise _wrong("choking", strategy, answer, "a Choice")
+    if not isinstance(answer.slots, Slots) or not isinstance(answer.slots.fixed, tuple):
+        raise _wrong("choking", strategy, answer, "a Choice whose slots are Slots of a tuple")
     return answer
 
 
@@ -58,10 +62,11 @@ def _is_ours(strategy: object) -> bool:
     return type(strategy).__module__.partition(".")[0] == "minibit"
 
 
-def _told(kind: str, strategy: object, error: Exception) -> StrategyError:
-    file, line = _where(error.__traceback__)
+def _raised(kind: str, method: object, strategy: object, error: Exception) -> StrategyError:
+    file, line = _where(error.__traceback__) or _defined(method)
+    reason = " ".join(str(error).split())
     return StrategyError(
-        f"the {kind} strategy {_name(strategy)} raised {type(error).__name__}: {error} ({file}, line {line})"
+        f"the {kind} strategy {_name(strategy)} raised {type(error).__name__}: {reason} ({file}, line {line})"
     )
 
 
@@ -77,10 +82,15 @@ def _name(strategy: object) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _where(trace: TracebackType | None) -> tuple[str, int]:
-    """The last line of the strategy's own file that an error passed through; what it calls is not its own."""
+def _where(trace: TracebackType | None) -> tuple[str, int] | None:
+    """The last line of the strategy's own file that an error passed through; what it calls is not its own.
+
+    None if it was never entered: it does not take our arguments.
+    """
     assert trace is not None
-    first = trace.tb_next or trace  # the strategy's own frame lies below ours
+    first = trace.tb_next  # the strategy's own frame lies below ours
+    if first is None:
+        return None
     file, line = first.tb_frame.f_code.co_filename, first.tb_lineno
     below = first.tb_next
     while below is not None:
@@ -88,3 +98,9 @@ def _where(trace: TracebackType | None) -> tuple[str, int]:
             line = below.tb_lineno
         below = below.tb_next
     return file, line
+
+
+def _defined(method: object) -> tuple[str, int]:
+    """Where a method stands; somewhere in no file if it is not written in Python."""
+    code = getattr(method, "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if isinstance(code, CodeType) else ("?", 0)

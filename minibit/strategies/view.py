@@ -78,7 +78,7 @@ class SwarmView:
 
     @property
     def complete(self) -> bool:
-        return self.have == bitfield.full(self.block_count)
+        return self.have == bitfield.full(self.block_count) != 0
 
 
 @dataclass(frozen=True, slots=True)

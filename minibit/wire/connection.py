@@ -28,7 +28,7 @@ _TWO = struct.Struct(">II")
 _THREE = struct.Struct(">III")
 
 
-class Stage(IntEnum):
+class Phase(IntEnum):
     """How far one side of the connection has come."""
 
     SILENT = auto()  # its handshake is still to come
@@ -50,30 +50,30 @@ class Kind(IntEnum):
     ORDINARY = auto()
 
 
-TABLE: Final[dict[Stage, dict[Kind, Stage]]] = {
-    Stage.SILENT: {Kind.HANDSHAKE: Stage.GREETED},
-    Stage.GREETED: {},
-    Stage.FIRST: {
-        Kind.NEUTRAL: Stage.FIRST,
-        Kind.BITFIELD: Stage.OPEN,
-        Kind.ORDINARY: Stage.OPEN,
+TABLE: Final[dict[Phase, dict[Kind, Phase]]] = {
+    Phase.SILENT: {Kind.HANDSHAKE: Phase.GREETED},
+    Phase.GREETED: {},
+    Phase.FIRST: {
+        Kind.NEUTRAL: Phase.FIRST,
+        Kind.BITFIELD: Phase.OPEN,
+        Kind.ORDINARY: Phase.OPEN,
     },
-    Stage.FIRST_FAST: {
-        Kind.NEUTRAL: Stage.FIRST_FAST,
-        Kind.BITFIELD: Stage.OPEN_FAST,
-        Kind.ALL_OR_NONE: Stage.OPEN_FAST,
+    Phase.FIRST_FAST: {
+        Kind.NEUTRAL: Phase.FIRST_FAST,
+        Kind.BITFIELD: Phase.OPEN_FAST,
+        Kind.ALL_OR_NONE: Phase.OPEN_FAST,
     },
-    Stage.OPEN: {
-        Kind.NEUTRAL: Stage.OPEN,
-        Kind.BITFIELD: Stage.OPEN,
-        Kind.ORDINARY: Stage.OPEN,
+    Phase.OPEN: {
+        Kind.NEUTRAL: Phase.OPEN,
+        Kind.BITFIELD: Phase.OPEN,
+        Kind.ORDINARY: Phase.OPEN,
     },
-    Stage.OPEN_FAST: {
-        Kind.NEUTRAL: Stage.OPEN_FAST,
-        Kind.BITFIELD: Stage.OPEN_FAST,
-        Kind.ALL_OR_NONE: Stage.OPEN_FAST,
-        Kind.ORDINARY: Stage.OPEN_FAST,
-        Kind.FAST: Stage.OPEN_FAST,
+    Phase.OPEN_FAST: {
+        Kind.NEUTRAL: Phase.OPEN_FAST,
+        Kind.BITFIELD: Phase.OPEN_FAST,
+        Kind.ALL_OR_NONE: Phase.OPEN_FAST,
+        Kind.ORDINARY: Phase.OPEN_FAST,
+        Kind.FAST: Phase.OPEN_FAST,
     },
 }
 
@@ -92,7 +92,7 @@ KINDS: Final[dict[type, Kind]] = {
 }
 
 _KEEP_ALIVE = m.KeepAlive()
-_OPENED = (Stage.OPEN, Stage.OPEN_FAST)
+_OPENED = (Phase.OPEN, Phase.OPEN_FAST)
 
 
 class Connection:
@@ -107,8 +107,8 @@ class Connection:
 
     def __init__(self, layout: Layout | None = None) -> None:
         self.learn(layout or UNKNOWN)
-        self._local = Stage.SILENT
-        self._remote = Stage.SILENT
+        self._local = Phase.SILENT
+        self._remote = Phase.SILENT
         self.remote: m.Handshake | None = None
 
     def learn(self, layout: Layout) -> None:
@@ -128,7 +128,7 @@ class Connection:
         """
         found: list[m.Handshake | m.Message] = []
         position, end = 0, len(data)
-        if self._remote is Stage.SILENT:
+        if self._remote is Phase.SILENT:
             if end < m.HANDSHAKE_LENGTH:
                 self._refuse_strangers_early(data)
                 return found, 0
@@ -180,7 +180,7 @@ class Connection:
         if type(message) is m.Request and self._local in _OPENED:
             return message.encode()  # the table would say the same, 2 µs later
         self._local = self._step(self._local, message, LocalProtocolError)
-        if self._local is Stage.GREETED and self.remote is not None:
+        if self._local is Phase.GREETED and self.remote is not None:
             self._local = self._first()
         return message.encode()
 
@@ -197,16 +197,16 @@ class Connection:
     def _greeted(self, handshake: m.Handshake) -> m.Handshake:
         self.remote = handshake
         self._remote = self._first()
-        if self._local is Stage.GREETED:
+        if self._local is Phase.GREETED:
             self._local = self._first()
         return handshake
 
-    def _first(self) -> Stage:
+    def _first(self) -> Phase:
         # We always offer both extensions, so what holds is what the remote offers.
         assert self.remote is not None
-        return Stage.FIRST_FAST if self.remote.fast else Stage.FIRST
+        return Phase.FIRST_FAST if self.remote.fast else Phase.FIRST
 
-    def _step(self, state: Stage, message: m.Handshake | m.Message, error: type[Exception]) -> Stage:
+    def _step(self, state: Phase, message: m.Handshake | m.Message, error: type[Exception]) -> Phase:
         following = TABLE[state].get(KINDS[type(message)])
         if following is None:
             raise error(f"{type(message).__name__} is not legal in {state.name}")

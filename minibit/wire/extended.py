@@ -19,7 +19,8 @@ MAX_REQQ: Final = 100_000
 class ExtendedHandshake:
     """What a side says of itself; every part is optional.
 
-    `extensions` maps an extension's name to the id to use when sending it to this side; `queue` is how
+    `extensions` maps an extension's name to the id to use when sending it to this side, 0 when it is to be
+    sent no more; `queue` is how
     many requests this side accepts at once (`reqq`); `name` is a MiniBit peer's name, or None.
     """
 
@@ -56,7 +57,7 @@ class ExtendedHandshake:
         extensions = {
             plain_text(name): number
             for name, number in (offered.items() if isinstance(offered, dict) else ())
-            if isinstance(number, int) and 0 < number < 256
+            if isinstance(number, int) and 0 <= number < 256
         }
         own = fields.get(b"minibit")
         name = plain_text(own.get(b"name")) if isinstance(own, dict) else ""

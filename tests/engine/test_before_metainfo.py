@@ -6,6 +6,8 @@ from fakes.puppets import BLOCKS, FULL, INFO_HASH, LAYOUT, OWN_ID, Stage, both, 
 from minibit import bitfield
 from minibit.address import PeerAddress
 from minibit.engine.effects import Announce, Dial, Finished, Send
+from minibit.engine.engine import MAX_NEIGHBOURS
+from minibit.engine.neighbour import IDLE_SECONDS
 from minibit.engine.portrait import portrait
 from minibit.errors import RemoteProtocolError
 from minibit.torrent.layout import MAX_BLOCKS, Layout
@@ -27,6 +29,7 @@ def test_it_is_not_complete_and_meets_neighbours() -> None:
     assert stage.heard(1)[:2] == [m.Handshake(INFO_HASH, OWN_ID), m.HaveNone()]
     stage.wait(30.0)
     assert stage.hung_up == {}
+    assert not stage.engine._standing.view().complete
     assert portrait(stage.engine, "?", 0, stage.now).block_count == 0
 
 
@@ -92,7 +95,8 @@ def test_what_is_told_before_is_bounded() -> None:
     stage.connect(1)
     stage.greet(1, fast=False)
     stage.says(1, *(m.Have(index) for index in range(0, MAX_BLOCKS, MAX_BLOCKS // 64)))
-    assert stage.neighbour(1).early.haves.bit_length() <= MAX_BLOCKS
+    stage.says(1, m.Have(MAX_BLOCKS - 1))
+    assert len(stage.neighbour(1).early.haves) == MAX_BLOCKS // 8
     with pytest.raises(RemoteProtocolError, match="does not exist"):
         stage.says(1, m.Have(MAX_BLOCKS))
 
@@ -106,9 +110,38 @@ def test_nothing_can_be_requested_before(message: m.Message) -> None:
         ours.receive(memoryview(m.HaveNone().encode() + message.encode()))
 
 
-def test_an_origin_knows_its_share() -> None:
+@pytest.mark.parametrize("options", [{"offering": True}, {"have": 0b1}])
+def test_who_holds_blocks_knows_its_share(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="knows it"):
-        ignorant(offering=True)
+        ignorant(**options)
+
+
+def test_a_share_is_learned_once() -> None:
+    stage = ignorant()
+    stage.learns(LAYOUT)
+    for known in (stage, Stage()):
+        with pytest.raises(ValueError, match="once"):
+            known.learns(LAYOUT)
+
+
+def test_when_it_is_full_who_holds_something_stays() -> None:
+    stage = ignorant()
+    for key in range(1, MAX_NEIGHBOURS + 1):
+        stage.connect(key)
+        stage.greet(key)
+        stage.says(key, m.HaveAll() if key % 2 else m.HaveNone())
+    stage.wait(IDLE_SECONDS + 1)
+    for key in range(100, 130):
+        stage.connect(key)
+    assert set(range(1, MAX_NEIGHBOURS + 1, 2)) <= set(stage.engine.neighbours)
+
+
+def test_what_is_allowed_before_is_forgotten() -> None:
+    stage = ignorant()
+    stage.connect(1)
+    stage.greet(1)
+    stage.says(1, m.HaveNone(), m.AllowedFast(MAX_BLOCKS - 1))
+    assert stage.neighbour(1).supply.allowed == 0
 
 
 def test_a_second_neighbour_after_it_learned_is_told_everything_at_once() -> None:

@@ -93,7 +93,7 @@ class Ledger(RuleBasedStateMachine):
         assert come & self.owed[key] <= accepted, "what we asked for and still wanted is taken"
         assert arrival.owed == len(come & self.owed[key])
         if exclusive:
-            assert accepted <= self.owed[key], "on parole, nothing is taken unasked"
+            assert accepted <= self.owed[key], "from a suspect, nothing is taken unasked"
         self.owed[key] -= come
         cancelled = {
             (other, (block, chunk)) for other, which in arrival.cancel for chunk in bitfield.indices(which)

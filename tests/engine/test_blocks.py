@@ -210,14 +210,14 @@ def test_an_exclusive_block_whose_owner_stops_is_free_again(book: Blocks, how: s
     assert take(book, 2, blocks=1) == [(0, 0), (0, 1), (0, 2)]
 
 
-def test_on_parole_a_neighbour_shares_no_block(book: Blocks) -> None:
+def test_a_suspect_neighbour_shares_no_block(book: Blocks) -> None:
     take(book, 1, room=1)
     book.release(1)
     assert take(book, 2, exclusive=True, room=3) == [(1, 0), (1, 1), (1, 2)]
     assert arrive(book, 2, 0, 0b111, exclusive=True) == Arrival(), "not even unasked"
 
 
-def test_on_parole_a_neighbour_begins_anew_what_others_left_half_done() -> None:
+def test_a_suspect_neighbour_begins_anew_what_others_left_half_done() -> None:
     book = Blocks(LAYOUT, FULL ^ 0b1)
     take(book, 1, room=1)
     arrive(book, 1, 0, 0b001)

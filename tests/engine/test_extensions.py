@@ -54,6 +54,22 @@ def test_who_does_not_speak_it_is_not_answered() -> None:
     assert echo.heard
 
 
+def test_one_that_is_switched_off_is_not_answered() -> None:
+    stage = Stage(extensions={"ut_echo": Echo()})
+    introduced(stage, ut_echo=9)
+    stage.says(1, m.Extended(0, ExtendedHandshake(extensions={"ut_echo": 0}).encode()))
+    assert stage.says(1, m.Extended(1, b"hi")) == []
+
+
+def test_hellos_without_end_leave_nothing_behind() -> None:
+    stage = Stage(extensions={"ut_echo": Echo()})
+    introduced(stage, ut_echo=9)
+    for number in range(50):
+        others = {f"x{number}_{each}": 1 for each in range(100)}
+        stage.says(1, m.Extended(0, ExtendedHandshake(extensions=others).encode()))
+    assert stage.neighbour(1).extensions == {"ut_echo": 9}
+
+
 def test_what_is_for_nobody_is_passed_over() -> None:
     stage = Stage(extensions={"ut_echo": Echo()})
     introduced(stage, ut_echo=9)

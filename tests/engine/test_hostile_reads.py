@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes.puppets import FULL, Stage, piece, request
+from fakes.puppets import FULL, LAYOUT, Stage, piece, request
 
 from minibit.engine.journal import Chosen
 from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake
 
 MESSAGES = 5_000
-CALLS_EACH = 40  # of our functions, for one message; a piece that is wanted takes about as many
+CALLS_EACH = 16  # of our functions, for one message
 
 
 def calls(work: Callable[[], object]) -> int:
@@ -47,12 +47,17 @@ FLOODS: dict[str, list[m.Message]] = {
 }
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["a share", "no share yet"])
 @pytest.mark.parametrize("flood", FLOODS, ids=str)
-def test_a_flood_costs_a_constant_per_message_and_is_settled_once(flood: str) -> None:
+def test_a_flood_costs_a_constant_per_message_and_is_settled_once(flood: str, known: bool) -> None:
     chosen: list[object] = []
-    stage = Stage(have=0b1, journal=lambda entry: chosen.append(entry) if isinstance(entry, Chosen) else None)
-    stage.puppet(1, have=FULL, interested=True)
-    stage.puppet(2, have=FULL, interested=True)
+    stage = Stage(
+        have=0b1 if known else 0,
+        layout=LAYOUT if known else None,
+        journal=lambda entry: chosen.append(entry) if isinstance(entry, Chosen) else None,
+    )
+    stage.puppet(1, have=FULL if known else 0, interested=True)
+    stage.puppet(2, have=FULL if known else 0, interested=True)
     chosen.clear()
     said = FLOODS[flood] * (MESSAGES // len(FLOODS[flood]))
     cost = calls(lambda: stage.note(stage.engine.happened([(1, said)], stage.now)))

@@ -10,12 +10,12 @@ def test_effects_come_out_once_in_order_and_whom_they_tell_is_known() -> None:
     outbox.send(3, m.Choke(), m.Interested())
     outbox.put(Announce("late"))
     outbox.send(1, m.Unchoke())
-    assert outbox.told == {3, 1}
+    assert outbox.addressed == {3, 1}
     assert outbox.take() == [Send(3, (m.Choke(), m.Interested())), Announce("late"), Send(1, (m.Unchoke(),))]
-    assert (outbox.take(), outbox.told) == ([], set())
+    assert (outbox.take(), outbox.addressed) == ([], set())
 
 
 def test_nothing_to_say_is_no_effect() -> None:
     outbox = Outbox()
     outbox.send(1)
-    assert (outbox.take(), outbox.told) == ([], set())
+    assert (outbox.take(), outbox.addressed) == ([], set())

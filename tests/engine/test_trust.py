@@ -1,4 +1,4 @@
-"""Whom a download trusts, through the engine: unasked data, corrupt blocks, strikes, bans and parole."""
+"""Whom a download trusts, through the engine: unasked data, corrupt blocks, strikes, bans and suspicion."""
 
 import pytest
 from fakes.puppets import FULL, Stage, both, piece, reject, request
@@ -117,7 +117,7 @@ def test_strikes_outlive_the_connection() -> None:
     assert stage.hung_up == {3: "banned"}
 
 
-def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_found_guilty() -> None:
+def test_a_shared_corrupt_block_makes_all_its_suppliers_suspect_until_one_is_found_guilty() -> None:
     stage = Stage(have=FULL ^ 0b1)
     stage.puppet(1, have=FULL, unchokes=True)
     stage.puppet(2, have=FULL, unchokes=True)
@@ -140,7 +140,7 @@ def test_a_shared_corrupt_block_puts_all_its_suppliers_on_parole_until_one_is_fo
     assert stage.engine.blocks.complete
 
 
-def test_on_parole_nothing_is_taken_unasked() -> None:
+def test_from_a_suspect_nothing_is_taken_unasked() -> None:
     stage = Stage()
     stage.puppet(1, have=FULL, unchokes=True)
     stage.puppet(2, have=FULL)
@@ -170,7 +170,7 @@ def test_a_block_under_suspicion_is_not_lost_with_who_was_to_supply_it(how: str)
     assert stage.asked(2) == [(0, 0), (0, 1)]
 
 
-def test_when_everybody_is_on_parole_what_was_left_half_done_is_begun_anew() -> None:
+def test_when_everybody_is_suspect_what_was_left_half_done_is_begun_anew() -> None:
     stage = Stage(have=FULL ^ 0b1)
     for key in (1, 2):
         stage.puppet(key, have=FULL, unchokes=True)

@@ -80,7 +80,7 @@ def test_it_is_the_users_line_that_is_told_though_ours_lies_between(own: Any) ->
     [
         (1, r"answered 1, not a Pick or None"),
         (Choice(Slots()), r"answered Choice\(.*, not a Pick or None"),
-        (Pick("1", 2, 2, "odd"), r"not a Pick or None"),  # type: ignore[arg-type]
+        (Pick("1", 2, 2, "odd"), r"not a Pick whose block is an int"),  # type: ignore[arg-type]
         (Pick(0, 1, 1, "mine"), r"Stubborn chose block 0, not one of view\.candidates"),
         (Pick(-1, 1, 1, "mine"), r"Stubborn chose block -1, not one of view\.candidates"),
         ("x" * 5000, r"answered 'x{99}…, not a Pick"),
@@ -91,9 +91,22 @@ def test_a_wrong_pick_is_shown(answer: Any, said: str) -> None:
         asking.pick(Stubborn(answer), VIEW, 0.0, Random(1))
 
 
-@pytest.mark.parametrize("answer", [None, Slots((1,)), (1, 2)])
+class Unwilling:
+    def pick(self, view: SwarmView) -> None: ...
+
+
+def test_one_that_does_not_take_our_arguments_is_shown_where_it_stands() -> None:
+    line = Unwilling.pick.__code__.co_firstlineno
+    with pytest.raises(StrategyError, match=rf"Unwilling raised TypeError: .*test_asking\.py, line {line}\)"):
+        asking.pick(Unwilling(), VIEW, 0.0, Random(1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, Slots((1,)), (1, 2), Choice(None), Choice([1, 2]), Choice(Slots(None))],  # type: ignore[arg-type]
+)
 def test_a_wrong_choice_is_shown(answer: Any) -> None:
-    with pytest.raises(StrategyError, match=r"choking strategy .*Stubborn answered .*, not a Choice$"):
+    with pytest.raises(StrategyError, match=r"choking strategy .*Stubborn answered .*, not a Choice"):
         asking.choke(Stubborn(answer), VIEW, 0.0, Random(1))
 
 

@@ -11,7 +11,7 @@ from minibit import bitfield
 from minibit.errors import LocalProtocolError, RemoteProtocolError
 from minibit.torrent.layout import Layout
 from minibit.wire import messages as m
-from minibit.wire.connection import MAX_REQUEST, MIN_FRAME_LIMIT, TABLE, Connection, Stage
+from minibit.wire.connection import MAX_REQUEST, MIN_FRAME_LIMIT, TABLE, Connection, Phase
 
 LAYOUT = Layout(9 * 32768 + 20000, 32768)  # ten blocks, the last of 20,000 bytes
 FAST = m.Handshake(b"h" * 20, b"p" * 20)
@@ -41,23 +41,23 @@ NEUTRAL = {m.KeepAlive, m.Port, m.Extended, m.Unknown}
 ORDINARY = {m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Have, m.Request, m.Piece, m.Cancel}
 
 # BEP 6: the first message tells the blocks, or nothing goes. Later ones may tell them again, as aria2 does.
-LEGAL: dict[Stage, set[type]] = {
-    Stage.SILENT: {m.Handshake},
-    Stage.GREETED: set(),
-    Stage.FIRST: NEUTRAL | ORDINARY | {m.Bitfield},
-    Stage.FIRST_FAST: NEUTRAL | {m.Bitfield, m.HaveAll, m.HaveNone},
-    Stage.OPEN: NEUTRAL | ORDINARY | {m.Bitfield},
-    Stage.OPEN_FAST: NEUTRAL
+LEGAL: dict[Phase, set[type]] = {
+    Phase.SILENT: {m.Handshake},
+    Phase.GREETED: set(),
+    Phase.FIRST: NEUTRAL | ORDINARY | {m.Bitfield},
+    Phase.FIRST_FAST: NEUTRAL | {m.Bitfield, m.HaveAll, m.HaveNone},
+    Phase.OPEN: NEUTRAL | ORDINARY | {m.Bitfield},
+    Phase.OPEN_FAST: NEUTRAL
     | ORDINARY
     | {m.SuggestPiece, m.RejectRequest, m.AllowedFast}
     | {m.Bitfield, m.HaveAll, m.HaveNone},
 }
-OPENERS: dict[Stage, list[m.Handshake | m.Message]] = {
-    Stage.SILENT: [],
-    Stage.FIRST: [m.Handshake(b"h" * 20, b"p" * 20, fast=False)],
-    Stage.FIRST_FAST: [FAST],
-    Stage.OPEN: [m.Handshake(b"h" * 20, b"p" * 20, fast=False), m.Unchoke()],
-    Stage.OPEN_FAST: [FAST, m.HaveNone()],
+OPENERS: dict[Phase, list[m.Handshake | m.Message]] = {
+    Phase.SILENT: [],
+    Phase.FIRST: [m.Handshake(b"h" * 20, b"p" * 20, fast=False)],
+    Phase.FIRST_FAST: [FAST],
+    Phase.OPEN: [m.Handshake(b"h" * 20, b"p" * 20, fast=False), m.Unchoke()],
+    Phase.OPEN_FAST: [FAST, m.HaveNone()],
 }
 
 
@@ -75,19 +75,19 @@ def hear(connection: Connection, *messages: m.Handshake | m.Message) -> list[m.H
     return found
 
 
-def heard(state: Stage) -> Connection:
+def heard(state: Phase) -> Connection:
     """A connection whose remote side is in this state."""
     connection = Connection(LAYOUT)
     hear(connection, *OPENERS[state])
     return connection
 
 
-def spoken(state: Stage) -> Connection:
+def spoken(state: Phase) -> Connection:
     """A connection whose local side is in this state."""
     connection = Connection(LAYOUT)
-    if state is Stage.GREETED:
+    if state is Phase.GREETED:
         connection.send(FAST)
-    elif state is not Stage.SILENT:
+    elif state is not Phase.SILENT:
         first, *rest = OPENERS[state]
         hear(connection, first)
         for message in (FAST, *rest):
@@ -96,23 +96,23 @@ def spoken(state: Stage) -> Connection:
 
 
 ROWS = [
-    (state, kind) for state in OPENERS for kind in EXAMPLES if (state, kind) != (Stage.SILENT, m.Handshake)
+    (state, kind) for state in OPENERS for kind in EXAMPLES if (state, kind) != (Phase.SILENT, m.Handshake)
 ]
 
 
 @pytest.mark.parametrize(("state", "kind"), ROWS, ids=lambda value: getattr(value, "__name__", None))
-def test_what_a_remote_may_say(state: Stage, kind: type) -> None:
+def test_what_a_remote_may_say(state: Phase, kind: type) -> None:
     connection = heard(state)
-    if kind is m.Handshake or state is Stage.SILENT or kind not in LEGAL[state]:
+    if kind is m.Handshake or state is Phase.SILENT or kind not in LEGAL[state]:
         with pytest.raises(RemoteProtocolError):
             connection.receive(memoryview(on_wire(EXAMPLES[kind]).ljust(68, b"\0")))
     else:
         assert hear(connection, EXAMPLES[kind]) == [EXAMPLES[kind]]
 
 
-@pytest.mark.parametrize("state", Stage)
+@pytest.mark.parametrize("state", Phase)
 @pytest.mark.parametrize("kind", [kind for kind in EXAMPLES if kind is not m.Unknown])
-def test_what_we_may_say(state: Stage, kind: type) -> None:
+def test_what_we_may_say(state: Phase, kind: type) -> None:
     connection = spoken(state)
     if kind in LEGAL[state]:
         assert connection.send(EXAMPLES[kind]) == EXAMPLES[kind].encode()
@@ -122,13 +122,13 @@ def test_what_we_may_say(state: Stage, kind: type) -> None:
 
 
 def test_every_state_has_its_row() -> None:
-    assert set(TABLE) == set(Stage) == set(LEGAL)
+    assert set(TABLE) == set(Phase) == set(LEGAL)
 
 
-@pytest.mark.parametrize("state", Stage)
-def test_data_goes_out_only_when_open(state: Stage) -> None:
+@pytest.mark.parametrize("state", Phase)
+def test_data_goes_out_only_when_open(state: Phase) -> None:
     connection = spoken(state)
-    if state in (Stage.OPEN, Stage.OPEN_FAST):
+    if state in (Phase.OPEN, Phase.OPEN_FAST):
         data = b"x" * 16384
         assert connection.send_piece(1, 16384, 16384) + data == m.Piece(1, 16384, data).encode()
     else:
@@ -136,21 +136,21 @@ def test_data_goes_out_only_when_open(state: Stage) -> None:
             connection.send_piece(1, 16384, 16384)
 
 
-@pytest.mark.parametrize("state", [Stage.OPEN, Stage.OPEN_FAST])
-def test_blocks_may_be_told_again(state: Stage) -> None:
+@pytest.mark.parametrize("state", [Phase.OPEN, Phase.OPEN_FAST])
+def test_blocks_may_be_told_again(state: Phase) -> None:
     assert hear(heard(state), BITFIELD, m.Have(1), BITFIELD) == [BITFIELD, m.Have(1), BITFIELD]
 
 
 @pytest.mark.parametrize("neutral", [m.KeepAlive(), m.Extended(0, b"de"), m.Port(1)])
 def test_small_talk_may_come_before_the_blocks(neutral: m.Message) -> None:
     for told in (BITFIELD, m.HaveAll()):
-        assert hear(heard(Stage.FIRST_FAST), neutral, neutral, told) == [neutral, neutral, told]
-    assert hear(heard(Stage.FIRST), neutral, BITFIELD) == [neutral, BITFIELD]
+        assert hear(heard(Phase.FIRST_FAST), neutral, neutral, told) == [neutral, neutral, told]
+    assert hear(heard(Phase.FIRST), neutral, BITFIELD) == [neutral, BITFIELD]
 
 
 @pytest.mark.parametrize("late", [m.HaveAll(), m.HaveNone()])
 def test_all_and_none_need_the_fast_extension_at_any_time(late: m.Message) -> None:
-    for state in (Stage.FIRST, Stage.OPEN):
+    for state in (Phase.FIRST, Phase.OPEN):
         with pytest.raises(RemoteProtocolError, match="is not legal"):
             hear(heard(state), late)
 
@@ -187,14 +187,14 @@ BEYOND = [(10, 0, 1), (9, 16384, 3617), (9, 20000, 1), (0, 32768, 1), (0, 1, 327
 @pytest.mark.parametrize("kind", [m.Request, m.Cancel, m.RejectRequest])
 def test_chunks_that_do_not_exist(kind: Callable[[int, int, int], m.Message]) -> None:
     for chunk in WITHIN:
-        assert hear(heard(Stage.OPEN_FAST), kind(*chunk)) == [kind(*chunk)]
+        assert hear(heard(Phase.OPEN_FAST), kind(*chunk)) == [kind(*chunk)]
     for chunk in (*BEYOND, (0, 0, 0)):
         with pytest.raises(RemoteProtocolError):
-            hear(heard(Stage.OPEN_FAST), kind(*chunk))
+            hear(heard(Phase.OPEN_FAST), kind(*chunk))
 
 
-@pytest.mark.parametrize("state", [Stage.FIRST, Stage.OPEN, Stage.OPEN_FAST])
-def test_data_that_does_not_exist(state: Stage) -> None:
+@pytest.mark.parametrize("state", [Phase.FIRST, Phase.OPEN, Phase.OPEN_FAST])
+def test_data_that_does_not_exist(state: Phase) -> None:
     for index, begin, length in WITHIN:
         piece = m.Piece(index, begin, b"x" * length)
         assert hear(heard(state), piece) == [piece]
@@ -207,10 +207,10 @@ def test_data_that_does_not_exist(state: Stage) -> None:
 
 @pytest.mark.parametrize("kind", [m.Have, m.SuggestPiece, m.AllowedFast])
 def test_blocks_that_do_not_exist(kind: Callable[[int], m.Message]) -> None:
-    assert hear(heard(Stage.OPEN_FAST), kind(9)) == [kind(9)]
+    assert hear(heard(Phase.OPEN_FAST), kind(9)) == [kind(9)]
     for index in (10, 2**32 - 1):
         with pytest.raises(RemoteProtocolError, match=f"block {index} of 10"):
-            hear(heard(Stage.OPEN_FAST), kind(index))
+            hear(heard(Phase.OPEN_FAST), kind(index))
 
 
 @pytest.mark.parametrize("kind", [m.Request, m.Cancel])
@@ -224,7 +224,7 @@ def test_nobody_asks_for_more_than_128_kib(kind: Callable[[int, int, int], m.Mes
 @pytest.mark.parametrize("data", [b"\xff", b"\xff\xe0", b"\xff\xc0\0"])
 def test_a_bitfield_of_another_size_or_with_spare_bits(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
-        hear(heard(Stage.FIRST_FAST), m.Bitfield(data))
+        hear(heard(Phase.FIRST_FAST), m.Bitfield(data))
 
 
 @pytest.mark.parametrize("blocks", [1, 1 << 21])
@@ -255,7 +255,7 @@ def streams(draw: st.DrawFn) -> list[m.Handshake | m.Message]:
     block = st.integers(0, 8)
     request = st.builds(m.Request, block, st.sampled_from([0, 16384]), st.just(16384))
     piece = st.builds(m.Piece, block, st.integers(0, 100), st.binary(min_size=1, max_size=300))
-    fixed = st.sampled_from([message for kind, message in EXAMPLES.items() if kind in LEGAL[Stage.OPEN_FAST]])
+    fixed = st.sampled_from([message for kind, message in EXAMPLES.items() if kind in LEGAL[Phase.OPEN_FAST]])
     return [FAST, first, *draw(st.lists(request | piece | fixed | st.builds(m.Have, block), max_size=25))]
 
 
@@ -311,7 +311,7 @@ def test_a_stranger_is_turned_away_at_its_first_bytes(opening: bytes) -> None:
 
 
 def test_piece_data_is_a_view_not_a_copy() -> None:
-    connection = heard(Stage.OPEN_FAST)
+    connection = heard(Phase.OPEN_FAST)
     buffer = bytearray(m.Piece(3, 0, b"ab").encode())
     (piece,), _ = connection.receive(memoryview(buffer))
     buffer[-1:] = b"Z"

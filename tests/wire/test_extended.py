@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from minibit.errors import RemoteProtocolError
 from minibit.text import MAX_NAME
 from minibit.torrent import bencode
-from minibit.wire.extended import MAX_BODY, ExtendedHandshake
-from minibit.wire.extended import MAX_REQQ as MAX_QUEUE
+from minibit.wire.extended import MAX_BODY, MAX_REQQ, ExtendedHandshake
 
 PLAIN = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=MAX_NAME)
 HANDSHAKES = st.builds(
@@ -16,7 +15,7 @@ HANDSHAKES = st.builds(
     extensions=st.dictionaries(PLAIN, st.integers(1, 255), max_size=5),
     client=PLAIN,
     port=st.none() | st.integers(1, 65535),
-    queue=st.none() | st.integers(1, MAX_QUEUE),
+    queue=st.none() | st.integers(1, MAX_REQQ),
     name=st.none() | PLAIN.filter(bool),
 )
 
@@ -48,16 +47,16 @@ KEYS = st.sampled_from([b"m", b"v", b"p", b"reqq", b"minibit", b"yourip"])
 @given(st.dictionaries(KEYS, STRANGE | st.dictionaries(st.just(b"name"), STRANGE)))
 def test_values_of_a_wrong_kind_are_passed_over(body: dict[bytes, object]) -> None:
     found = ExtendedHandshake.decode(bencode.encode(body))
-    assert all(0 < number < 256 and len(name) <= MAX_NAME for name, number in found.extensions.items())
+    assert all(0 <= number < 256 and len(name) <= MAX_NAME for name, number in found.extensions.items())
     assert found.port is None or 0 < found.port <= 65535
-    assert found.queue is None or 0 < found.queue <= MAX_QUEUE
+    assert found.queue is None or 0 < found.queue <= MAX_REQQ
     assert found.name is None or 0 < len(found.name) <= MAX_NAME
     assert found.client.isprintable()
     assert len(found.client) <= MAX_NAME
 
 
-def test_an_extension_switched_off_is_not_offered() -> None:
-    assert ExtendedHandshake.decode(b"d1:md6:ut_pexi0eee").extensions == {}
+def test_an_extension_may_be_switched_off() -> None:
+    assert ExtendedHandshake.decode(b"d1:md6:ut_pexi0eee").extensions == {"ut_pex": 0}
 
 
 @pytest.mark.parametrize("body", [b"", b"i1e", b"le", b"4:spam", b"d1:m", b"d1:vi1e1:mdee", b"\xff" * 30])
