@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from minibit.disk.arrivals import Arrivals
 from minibit.disk.reader import Read, Reader
 from minibit.disk.storage import Storage
 from minibit.disk.threads import Threads
+from minibit.disk.writer import Writer
 from minibit.torrent.metainfo import Metainfo
 
 READERS: Final = 1  # a second one is no faster, and costs the loop turns of Python
@@ -41,7 +41,7 @@ class Disk:
 
     Args:
         max_open: how many blocks may be on their way to the disk at a time.
-        links: how many neighbours may be served at a time.
+        links: how many connections may be served at a time.
         wake: called in a thread when there are outcomes; `outcomes` is to be called soon after.
     """
 
@@ -56,7 +56,7 @@ class Disk:
         self._readers = Threads("minibit-read", READERS, self._post)
         self._writers = Threads("minibit-write", WRITERS, self._post)
         self.reader = Reader(storage, self.layout.block_size, self._readers, links, self._post)
-        self.arrivals = Arrivals(
+        self.writer = Writer(
             metainfo, storage, self._writers, max_open, lambda block, good: self._post(Verified(block, good))
         )
 

@@ -13,8 +13,8 @@ from minibit.disk.storage import Storage
 from minibit.disk.threads import Threads
 from minibit.wire.messages import Request
 
-READ_BYTES: Final = 256 * 1024  # read at once, and sent by one system call
-READS_AHEAD: Final = 2  # per neighbour: one is being sent, the next is being read
+READ_BYTES: Final = 256 * 1024  # read at once
+READS_AHEAD: Final = 2  # per connection: one is being sent, the next is being read
 
 
 class Read:
@@ -38,7 +38,7 @@ class Reader:
     nobody waits for any more never do.
 
     Args:
-        links: how many neighbours there may be, each with `READS_AHEAD` reads at most.
+        links: how many connections there may be, each with `READS_AHEAD` reads at most.
     """
 
     def __init__(

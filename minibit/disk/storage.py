@@ -2,8 +2,8 @@
 
 Files lie as the metainfo says (BEP 3, *files* and *length*), sparse and written in place. Nothing here
 is mapped into memory: a mapped file that someone truncates kills the process, and mapped pages count
-as ours. This room knows no hashes, no neighbours and no event loop; whether bytes deserve to be
-written is `arrivals`' matter. Any thread may call it: a lock guards the table of open files, and an
+as ours. This room knows no hashes and no event loop; whether bytes deserve to be
+written is `writer`'s matter. Any thread may call it: a lock guards the table of open files, and an
 open file is never closed while somebody is inside it.
 """
 
@@ -188,10 +188,13 @@ class Storage:
         Raises:
             StorageError: naming the first file that is not.
         """
-        with self._lock:
-            opened = {
-                self._files[index].path: os.fstat(held.descriptor) for index, held in self._open.items()
-            }
+        with self._lock:  # nobody may hold it for as long as a disk takes
+            held_open = {self._files[index].path: self._hold(index) for index in tuple(self._open)}
+        opened = {}
+        for path, held in held_open.items():
+            assert held is not None
+            with held as descriptor:
+                opened[path] = os.fstat(descriptor)
         for entry in self._entries:
             with _explaining(self._path(entry)):
                 status = os.stat(self._path(entry), follow_symlinks=not self._writable)

@@ -11,11 +11,11 @@ from typing import Final
 
 from minibit.address import Address
 from minibit.disk.reader import READ_BYTES, READS_AHEAD, Read, Reader
-from minibit.net.transport import Transport
+from minibit.net.transport import MAX_PARTS, Transport
 from minibit.wire.connection import Connection
 from minibit.wire.messages import Request
 
-MAX_PARTS: Final = 1024 // READS_AHEAD  # buffers of one batch; Linux takes 1024 in one system call
+BATCH_PARTS: Final = MAX_PARTS // READS_AHEAD  # buffers of one batch: all that are read may leave together
 ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
 
 
@@ -66,11 +66,6 @@ class Link:
         self._queue.extend(chunks)
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is left to be sent."""
-        return not self._queue and not self._batches
-
-    @property
     def ready(self) -> bool:
         """Whether something could be sent now, were there room: what is next to leave has been read."""
         return bool(self._batches) and self._batches[0].ready
@@ -117,7 +112,7 @@ class Link:
             chunks: list[Request] = []
             memory = length = 0
             # A chunk takes two parts: the header of its message, and the data.
-            while queue and len(items) + len(chunks) < MAX_PARTS - 1:
+            while queue and len(items) + len(chunks) < BATCH_PARTS - 1:
                 item = queue[0]
                 if isinstance(item, bytes):
                     memory += len(item) + ITEM_OVERHEAD

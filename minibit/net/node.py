@@ -39,7 +39,7 @@ from minibit.torrent.metainfo import Metainfo
 from minibit.wire.connection import Connection
 
 RING: Final = 512 * 1024  # bytes read at once
-SENDS_PER_TURN: Final = 4  # batches one neighbour may send before the loop looks around
+SENDS_PER_TURN: Final = 4  # system calls for one neighbour before the loop looks around
 MAX_BLAMED: Final = 256  # machines whose broken protocol is told
 MAX_WAITING: Final = 1024 * 1024  # bytes of memory for what one neighbour does not read…
 WAITING_PER_BLOCK: Final = 128  # …and for each block, of which it may be told more than once
@@ -85,7 +85,7 @@ class Node:
         self._blamed: set[str] = set()
         self._ring = memoryview(bytearray(RING + Connection().frame_limit + 4))
         self._timer: asyncio.TimerHandle | None = None
-        self._share: Disk | None = None
+        self._disk: Disk | None = None
         if metainfo is not None and storage is not None:
             self._open(metainfo, storage)
 
@@ -114,11 +114,11 @@ class Node:
             StorageError: the disk refused.
             StrategyError: a strategy broke its contract.
         """
-        self._running = True
-        self._gateway.open()
-        self._start_disk()
-        self._arm()
         try:
+            self._running = True
+            self._gateway.open()
+            self._start_disk()
+            self._arm()
             await self._failure
         finally:
             self._close()
@@ -142,7 +142,7 @@ class Node:
     def connected(self, transport: Transport, address: Address, *, outgoing: bool) -> None:
         """A connection stands."""
         key, self._next_key = self._next_key, self._next_key + 1
-        layout, reader = (None, None) if self._share is None else (self._share.layout, self._share.reader)
+        layout, reader = (None, None) if self._disk is None else (self._disk.layout, self._disk.reader)
         link = self._links[key] = Link(key, transport, address, Connection(layout), reader)
         transport.start(partial(self._readable, link), partial(self._writable, link))
         self._run(lambda now: self.engine.connected(key, address, now, outgoing=outgoing))
@@ -207,7 +207,7 @@ class Node:
 
     def _take_outcomes(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for outcome in self._disk.outcomes():
+        for outcome in self._known_disk.outcomes():
             match outcome:
                 case Verified(block, good):
                     effects += self.engine.block_verified(block, good, now)
@@ -226,9 +226,9 @@ class Node:
             if self._timer.when() <= due and not self._timer.cancelled():
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._ring_timer)
+        self._timer = self._loop.call_at(due, self._timer_rang)
 
-    def _ring_timer(self) -> None:
+    def _timer_rang(self) -> None:
         self._timer = None
         self._run(self.engine.tick)
 
@@ -262,7 +262,7 @@ class Node:
         for effect in effects:
             match effect:
                 case Store(block, pieces):
-                    self._disk.arrivals.store(block, pieces)
+                    self._known_disk.writer.store(block, pieces)
                 case Send(key, messages):
                     link = self._links.get(key)
                     if link is not None:
@@ -274,9 +274,9 @@ class Node:
                         link.upload(chunks)
                         self._dirty[key] = link
                 case Verify(block):
-                    self._disk.arrivals.verify(block)
+                    self._known_disk.writer.verify(block)
                 case Discard(block):
-                    self._disk.arrivals.discard(block)
+                    self._known_disk.writer.discard(block)
                 case Dial(address):
                     self._gateway.dial(address)
                 case HangUp(key):
@@ -289,7 +289,7 @@ class Node:
                 case Announce(reason):
                     self._on_announce(reason)
                 case Finished():
-                    self._disk.check_present()
+                    self._known_disk.check_present()
 
     def _send(self, link: Link) -> None:
         for _ in range(SENDS_PER_TURN):
@@ -315,22 +315,22 @@ class Node:
     # --- the disk
 
     @property
-    def _disk(self) -> Disk:
-        assert self._share is not None, "nothing is fetched or served before the share is known"
-        return self._share
+    def _known_disk(self) -> Disk:
+        assert self._disk is not None, "nothing is fetched or served before the share is known"
+        return self._disk
 
     def _open(self, metainfo: Metainfo, storage: Storage) -> None:
         blocks = self.engine.blocks
-        self._share = Disk(metainfo, storage, max_open=blocks.max_open, links=MAX_NEIGHBOURS, wake=self._wake)
+        self._disk = Disk(metainfo, storage, max_open=blocks.max_open, links=MAX_NEIGHBOURS, wake=self._wake)
         for link in self._links.values():
-            link.reader = self._share.reader
+            link.reader = self._disk.reader
         if blocks.complete:
             self.finished.set()
         self._start_disk()
 
     def _start_disk(self) -> None:
-        if self._share is not None and self._running:
-            self._share.start(writing=not self.engine.blocks.complete)
+        if self._disk is not None and self._running:
+            self._disk.start(writing=not self.engine.blocks.complete)
 
     def _close(self) -> None:
         if self._timer is not None:
@@ -340,9 +340,9 @@ class Node:
             self._hang_up(link)
 
     async def _let_the_disk_finish(self) -> None:
-        if self._share is not None:
-            self._share.stop()
-            ended = asyncio.ensure_future(asyncio.to_thread(self._share.join))
+        if self._disk is not None:
+            self._disk.stop()
+            ended = asyncio.ensure_future(asyncio.to_thread(self._disk.join))
             while not ended.done():
                 # Cancelled again, we wait all the same: our caller closes the files that a thread writes to.
                 with suppress(asyncio.CancelledError):

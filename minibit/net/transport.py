@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+MAX_PARTS: Final = 1024  # buffers in one send: what Linux takes in one system call
 STUCK_MILLISECONDS: Final = 60_000  # how long the other side may take nothing of what we send
 
 Buffer = bytes | memoryview
@@ -32,7 +33,7 @@ class Transport(Protocol):
     def send(self, parts: Sequence[Buffer]) -> int:
         """Send as many bytes of these parts, in order, as there is room for: how many; 0 if none.
 
-        At most 1024 parts; whoever sends keeps the rest, and the memory of the parts is its own again.
+        At most `MAX_PARTS` parts; whoever sends keeps the rest, and the memory of the parts is its own again.
 
         Raises:
             OSError: the connection is broken.

@@ -30,10 +30,10 @@ def receive(disk: Disk, block: int) -> None:
     """All of this block comes."""
     start = block * BLOCK
     data = CONTENT[start : start + BLOCK]
-    disk.arrivals.store(
+    disk.writer.store(
         block, [Piece(block, at, data[at : at + CHUNK_SIZE]) for at in range(0, BLOCK, CHUNK_SIZE)]
     )
-    disk.arrivals.verify(block)
+    disk.writer.verify(block)
 
 
 def collected(disk: Disk, woken: Event, count: int) -> list[Outcome]:

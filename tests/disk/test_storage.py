@@ -403,6 +403,25 @@ def test_check_present_names_the_file_that_is_not_as_we_left_it(
     target.close()
 
 
+def test_check_present_holds_up_nobody_while_it_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = opened(file_of(100), tmp_path)
+    storage.write(0, 0, b"x")
+    real = os.fstat
+
+    def slow(descriptor: int) -> os.stat_result:
+        assert storage._lock.acquire(blocking=False), "somebody who reads would wait"
+        storage._lock.release()
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", slow)
+    storage.check_present()
+    monkeypatch.undo()
+    assert not any(held.users for held in storage._open.values())
+    storage.close()
+
+
 def test_check_present_looks_at_empty_files_too(tmp_path: Path) -> None:
     target = opened(folder_of([10, 0]), tmp_path)
     (target.path / "1").unlink()

@@ -42,6 +42,35 @@ def test_who_has_everything_writes_nothing(tmp_path: Path) -> None:
     bounded(live)
 
 
+def test_a_node_that_cannot_begin_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = shared(tmp_path)
+
+    async def fail() -> None:
+        async with running("ana", share.metainfo, tmp_path / "ana", seed=False) as ana:
+            started: list[threading.Thread] = []
+            start = threading.Thread.start
+
+            def one_only(thread: threading.Thread) -> None:
+                if not thread.name.startswith("minibit-"):
+                    start(thread)
+                elif started:
+                    raise RuntimeError("can't start new thread")
+                else:
+                    started.append(thread)
+                    start(thread)
+
+            monkeypatch.setattr(threading.Thread, "start", one_only)
+            await asyncio.wait([ana.task])
+            assert started
+            assert threads() == set()
+            assert ana.listener.fileno() == -1, "its port is free"
+
+    with pytest.raises(RuntimeError, match="can't start"):
+        bounded(fail)
+
+
 def test_the_loop_goes_on_while_a_slow_write_is_waited_for_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

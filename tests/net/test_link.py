@@ -8,13 +8,18 @@ import pytest
 from fakes.transports import FakeTransport
 
 from minibit.disk.reader import READ_BYTES, READS_AHEAD, Read
-from minibit.net.link import ITEM_OVERHEAD, MAX_PARTS, Link
+from minibit.net.link import BATCH_PARTS, ITEM_OVERHEAD, Link
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m
 from minibit.wire.connection import Connection
 
 LAYOUT = Layout(40 * 65536, 65536)
 SHARE = Random(3).randbytes(LAYOUT.total_size)
+
+
+def idle(link: Link) -> bool:
+    """Whether nothing is left to be sent."""
+    return not link._queue and not link._batches
 
 
 class FakeReader:
@@ -58,7 +63,7 @@ class Sending:
     def send_all(self) -> int:
         """Send until nothing more can be sent now; how many bytes of payload left."""
         payload = 0
-        while self.link.ready or not self.link.idle:
+        while self.link.ready or not idle(self.link):
             left, count = self.link.send()
             payload += count
             if not left:
@@ -97,9 +102,9 @@ def test_messages_and_data_leave_in_the_order_they_were_put(sending: Sending) ->
         sending.link.put(have)
         sending.link.upload([request])
         expected += have + on_the_wire([request])
-    assert not sending.link.idle
+    assert not idle(sending.link)
     assert sending.send_all() == 5 * CHUNK_SIZE
-    assert sending.link.idle
+    assert idle(sending.link)
     assert not sending.link.ready
     assert sending.transport.sent == expected
     assert sending.reader.reads == []
@@ -116,7 +121,7 @@ def test_a_message_put_after_data_waits_for_it_and_one_put_before_does_not(sendi
     assert sending.send_all() == 0
     assert sending.transport.sent == have
     assert not sending.link.ready, "nothing is to be sent before the disk has answered"
-    assert not sending.link.idle
+    assert not idle(sending.link)
 
     sending.reader.finish(sending.reader.reads[0])
     assert sending.link.ready
@@ -144,7 +149,7 @@ def test_the_next_batch_is_read_while_one_is_sent_and_no_more_than_that(sending:
     asked = chunks(*range(LAYOUT.total_size // CHUNK_SIZE))
     sending.link.upload(asked)
     reported = 0
-    while not sending.link.idle:
+    while not idle(sending.link):
         _, payload = sending.link.send()
         reported += payload
         left = LAYOUT.total_size - reported
@@ -162,7 +167,7 @@ def test_a_link_that_takes_little_at_a_time_loses_nothing_and_stays_ready(sendin
     sending.link.upload(asked)
     sending.link.put(m.Choke().encode())
     turns = reported = 0
-    while not sending.link.idle:
+    while not idle(sending.link):
         assert turns == 0 or sending.link.ready
         _, payload = sending.link.send()
         reported += payload
@@ -183,10 +188,10 @@ def test_without_any_room_nothing_changes(sending: Sending) -> None:
 
 
 def test_many_messages_are_sent_by_few_calls(sending: Sending) -> None:
-    for _ in range(2 * MAX_PARTS):
+    for _ in range(2 * BATCH_PARTS):
         sending.link.put(b"\0\0\0\0")
     sending.send_all()
-    assert len(sending.transport.sent) == 8 * MAX_PARTS
+    assert len(sending.transport.sent) == 8 * BATCH_PARTS
     assert len(sending.transport.calls) == 2
     sending.link.put(b"\0\0\0\0")
     sending.link.upload(chunks(*range(2)))
@@ -196,7 +201,7 @@ def test_many_messages_are_sent_by_few_calls(sending: Sending) -> None:
 
 def test_nothing_to_send_is_no_work(sending: Sending) -> None:
     assert sending.link.send() == (False, 0)
-    assert sending.link.idle
+    assert idle(sending.link)
     assert sending.transport.calls == []
 
 
@@ -211,7 +216,7 @@ def test_what_is_not_read_is_counted_until_it_leaves(sending: Sending) -> None:
     assert link.waiting == 1000 * (9 + ITEM_OVERHEAD)
     sending.transport.room = 1 << 30
     sending.send_all()
-    assert link.idle
+    assert idle(link)
     assert link.waiting == 0
 
 
@@ -226,7 +231,7 @@ def test_a_closed_link_gives_its_reads_back_whether_they_are_done_or_not(sending
     sending.link.close()
     assert sending.reader.reads == []
     assert sending.transport.closed
-    assert sending.link.idle
+    assert idle(sending.link)
     assert len(sending.transport.sent) == 1000, "nothing more is sent"
 
 

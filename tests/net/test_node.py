@@ -177,7 +177,7 @@ def test_a_bug_of_ours_stays_what_it_is(tmp_path: Path) -> None:
             running("seed", share.metainfo, share.folder, seed=True) as seed,
             running("ana", share.metainfo, tmp_path / "ana", seed=False) as ana,
         ):
-            ana.node._share.arrivals = None
+            ana.node._disk.writer = None
             ana.node.peers_found([seed.address])
             with pytest.raises(AttributeError):
                 await ana.task

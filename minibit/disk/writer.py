@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from threading import Lock
-from typing import Final
 
 from minibit.disk.buffers import BufferPool
 from minibit.disk.storage import Storage
@@ -16,10 +15,8 @@ from minibit.disk.threads import Threads
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.messages import Piece
 
-SPARE: Final = 2  # buffers beyond those of the open blocks: a verified block's is given back a moment late
 
-
-class Arrivals:
+class Writer:
     """The blocks that neighbours are sending, each in a buffer of its own.
 
     All methods are called on one thread; `on_result(block, good)` is called on those of `threads`, in any
@@ -45,7 +42,7 @@ class Arrivals:
         self._views: dict[int, memoryview] = {}
         self._writing = Lock()
         size = self._layout.block_size
-        self.buffers = BufferPool(size, (max_open + SPARE) * size)
+        self.buffers = BufferPool(size, max_open * size)
 
     def store(self, block: int, pieces: Iterable[Piece]) -> None:
         """Keep the data of these pieces, all of this block."""

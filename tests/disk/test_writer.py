@@ -10,16 +10,16 @@ from threading import Event, get_ident
 import pytest
 from fakes.disks import BLOCK, PATIENCE, Gate, free, noise, opened, share_of
 
-from minibit.disk.arrivals import SPARE, Arrivals
 from minibit.disk.storage import Storage
 from minibit.disk.threads import Threads
+from minibit.disk.writer import Writer
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.messages import Piece
 
 
 class Receiving:
-    """Arrivals in threads of their own, and what they called back."""
+    """Writer in threads of their own, and what they called back."""
 
     def __init__(self, share: Metainfo, storage: Storage, *, max_open: int, threads: int) -> None:
         self.share = share
@@ -27,16 +27,16 @@ class Receiving:
         self.called_in: set[int] = set()
         self._settled = Event()
         self.threads = Threads("minibit-test", threads, self._error)
-        self.arrivals = Arrivals(share, storage, self.threads, max_open, self._result)
+        self.writer = Writer(share, storage, self.threads, max_open, self._result)
 
     def receive(self, block: int, data: bytes) -> None:
         """All of this block comes, chunk by chunk."""
         self.store(block, data)
-        self.arrivals.verify(block)
+        self.writer.verify(block)
 
     def store(self, block: int, data: bytes) -> None:
         for at in range(0, len(data), CHUNK_SIZE):
-            self.arrivals.store(block, [Piece(block, at, data[at : at + CHUNK_SIZE])])
+            self.writer.store(block, [Piece(block, at, data[at : at + CHUNK_SIZE])])
 
     def finish(self) -> None:
         """Wait until all that was put before is done."""
@@ -78,7 +78,7 @@ def test_good_blocks_are_written_and_bad_ones_are_not(tmp_path: Path) -> None:
         assert here.events == [(3, True), (1, False), (0, True)]
         assert len(here.called_in) == 1
         assert get_ident() not in here.called_in
-        assert free(here.arrivals.buffers) == 8 + SPARE
+        assert free(here.writer.buffers) == 8
     expected = content[:BLOCK] + bytes(2 * BLOCK) + content[3 * BLOCK :]
     assert target.path.read_bytes() == expected
 
@@ -91,15 +91,15 @@ def test_two_threads_lose_nothing_and_mix_nothing_up(tmp_path: Path) -> None:
         for block in range(40):
             here.store(block, content[block * BLOCK : (block + 1) * BLOCK])
         done = Event()
-        here.arrivals._on_result = lambda block, good: (  # type: ignore[assignment]
+        here.writer._on_result = lambda block, good: (  # type: ignore[assignment]
             here.events.append((block, good)),
             len(here.events) == 40 and done.set(),
         )
         for block in range(40):
-            here.arrivals.verify(block)
+            here.writer.verify(block)
         assert done.wait(PATIENCE)
         assert sorted(here.events) == [(block, True) for block in range(40)]
-        assert free(here.arrivals.buffers) == 40 + SPARE
+        assert free(here.writer.buffers) == 40
     assert target.path.read_bytes() == content
 
 
@@ -153,15 +153,15 @@ def test_memory_is_bounded_by_the_blocks_that_may_be_open(
     gate = Gate(target.write)
     monkeypatch.setattr(target, "write", gate)
     with receiving(share, target, max_open=2) as here:
-        for block in range(2 + SPARE):
+        for block in range(2):
             here.receive(block, content[block * BLOCK : (block + 1) * BLOCK])
         assert gate.entered.wait(PATIENCE)
         with pytest.raises(BufferError, match="in use"):
             here.store(7, content[7 * BLOCK :])
         gate.open()
         here.finish()
-        assert gate.passed == list(range(2 + SPARE))
-        assert free(here.arrivals.buffers) == 2 + SPARE
+        assert gate.passed == list(range(2))
+        assert free(here.writer.buffers) == 2
 
 
 def test_a_discarded_block_leaves_no_trace(tmp_path: Path) -> None:
@@ -169,10 +169,10 @@ def test_a_discarded_block_leaves_no_trace(tmp_path: Path) -> None:
     share = share_of(content)
     target = opened(share, tmp_path)
     with receiving(share, target) as here:
-        here.arrivals.discard(0)  # nothing of it was stored
+        here.writer.discard(0)  # nothing of it was stored
         here.store(0, bytes(BLOCK))
-        here.arrivals.discard(0)
-        assert free(here.arrivals.buffers) == 8 + SPARE
+        here.writer.discard(0)
+        assert free(here.writer.buffers) == 8
         here.receive(0, content)
         here.finish()
         assert here.events == [(0, True)]
