@@ -94,9 +94,9 @@ class Downloads:
             supply.allowed &= ~block
             self._release_blocks(neighbour, block)
 
-    def allowed(self, neighbour: Neighbour, blocks: int, now: float) -> None:
-        """A neighbour serves these blocks even while it chokes us."""
-        neighbour.supply.allowed |= blocks
+    def allowed(self, neighbour: Neighbour, block: int, now: float) -> None:
+        """A neighbour serves this block even while it chokes us."""
+        neighbour.supply.allowed |= 1 << block
         self.fill(neighbour, now)
 
     # --- chunks

@@ -253,10 +253,6 @@ class Engine:
                 self.downloads.pieces(neighbour, cast(list[m.Piece], list(run)), now)
             elif kind is m.Have:
                 self._haves(neighbour, [message.index for message in cast(Iterable[m.Have], run)], now)
-            elif kind is m.AllowedFast:
-                if self.layout.block_count:
-                    allowed = bitfield.union(message.index for message in cast(Iterable[m.AllowedFast], run))
-                    self.downloads.allowed(neighbour, allowed, now)
             elif kind is m.Request:
                 self.uploads.requests(neighbour, cast(Iterable[m.Request], run))
             else:
@@ -276,6 +272,9 @@ class Engine:
                 self.uploads.cancel(neighbour, message)
             case m.RejectRequest():
                 self.downloads.rejected(neighbour, message, now)
+            case m.AllowedFast(block):
+                if self.layout.block_count:
+                    self.downloads.allowed(neighbour, block, now)
             case m.Bitfield(data):
                 if self.layout.block_count:
                     self._know(neighbour, bitfield.from_wire(data, self.layout.block_count), now)
@@ -288,6 +287,7 @@ class Engine:
             case m.HaveNone():
                 self._know(neighbour, 0, now)
             case m.Handshake():
+                # No offers hang on a twin: who offers is complete, never dials, and so replaces none.
                 twin = self._greeting.handshake(neighbour, message)
                 if twin is not None:
                     self._hang_up(twin, "a second connection to the same peer", now)
