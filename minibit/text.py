@@ -18,7 +18,7 @@ def plain_text(raw: object, limit: int = MAX_NAME) -> str:
 def name_fault(name: str) -> str | None:
     """Why no peer may have this name; None if one may."""
     if not name or plain_text(name) != name:
-        return f"peer_id must be a name of 1–{MAX_NAME} printable characters"
-    return (
-        f"the name {ORIGIN!r} is the tracker's own: choose another one" if name.casefold() == ORIGIN else None
-    )
+        return f"a peer's name is 1–{MAX_NAME} printable characters with no space at either end"
+    if name.casefold() == ORIGIN:
+        return f"the name {ORIGIN!r} is the tracker's own: choose another one"
+    return None

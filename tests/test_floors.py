@@ -25,7 +25,7 @@ FLOORS: list[dict[str, str]] = [
         "snapshot": "",
         "torrent": "bencode layout metainfo",
         "wire": "messages extended connection",
-        "dialects": "refusal announce json_calls http_announce",
+        "dialects": "refusal announce json_fields json_requests json_replies http_announce",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
@@ -37,7 +37,7 @@ FLOORS: list[dict[str, str]] = [
         "registry": "",
         "disk": "storage buffers threads reader writer disk check share sample",
         "net": "listener transport gateway link node",
-        "peer": "tracker_client membership ending peer",
+        "peer": "peer_id tracker_client membership ending peer",
         "serve": "tracker app server service",
     },
     {"lab": "place processes"},

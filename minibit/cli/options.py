@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from minibit.errors import UsageError
-from minibit.text import MAX_NAME, plain_text
+from minibit.text import name_fault
 from minibit.units import parse_size
 
 DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
@@ -43,8 +43,10 @@ def peer_name(name: str) -> str:
     Raises:
         UsageError: no peer may be called that.
     """
-    if not name or plain_text(name) != name or name in (".", "..") or "/" in name:
-        raise UsageError(f"NAME: {name!r} is not a peer's name; choose 1–{MAX_NAME} letters and digits")
+    if fault := name_fault(name):
+        raise UsageError(f"NAME: {fault}")
+    if name in (".", "..") or "/" in name:
+        raise UsageError(f"NAME: {name!r} is not a peer's name: choose one that a folder can have")
     return name
 
 

@@ -5,12 +5,12 @@ only: how a request is written is the matter of a dialect's own module.
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from minibit.address import PeerAddress
+from minibit.address import PeerAddress, ip_literal
 
 DEFAULT_NUMWANT: Final = 50
 MAX_NUMWANT: Final = 200  # what common trackers allow: 200 compact peers are 1.2 KB
@@ -67,3 +67,15 @@ def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:
         address = ipaddress.ip_address(peer.ip)
         packed[address.version].append(address.packed + peer.port.to_bytes(2, "big"))
     return b"".join(packed[4]), b"".join(packed[6])
+
+
+def unpacked_peers(packed: bytes, size: int) -> Iterator[PeerAddress]:
+    """The peers in `packed`, `size` bytes each: 6 (IPv4) or 18 (IPv6); it tells no names and no ids.
+
+    Port 0 is nowhere, and a rest that is no whole peer is none.
+    """
+    for at in range(0, len(packed) - size + 1, size):
+        one = packed[at : at + size]
+        ip, port = ip_literal(str(ipaddress.ip_address(one[:-2]))), int.from_bytes(one[-2:], "big")
+        if ip is not None and port:
+            yield PeerAddress("", ip, port)

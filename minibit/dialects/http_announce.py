@@ -1,16 +1,17 @@
-"""BitTorrent's HTTP dialect of the tracker protocol: announce and scrape, as a tracker sees them.
+"""BitTorrent's HTTP dialect of the tracker protocol: announce and scrape, their queries and their replies.
 
 Rules: BEP 3 (*tracker requests*), BEP 23 (compact peers), BEP 7 (`peers6`), BEP 48 (scrape). BEP 7's `ipv4=`
 and `ipv6=` are not read: an address that the socket does not show is one that anybody could invent.
+Both sides are strangers: a tracker refuses a bad query, and a client takes from a reply what makes sense.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from minibit.address import ip_literal
+from minibit.address import PeerAddress, ip_literal
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
     MAX_COUNTER,
@@ -20,12 +21,20 @@ from minibit.dialects.announce import (
     Counts,
     Event,
     compact_peers,
+    unpacked_peers,
 )
-from minibit.dialects.refusal import RequestError
+from minibit.dialects.refusal import ReplyError, RequestError
+from minibit.errors import BencodeError
+from minibit.text import plain_text
 from minibit.torrent import bencode
 
 MAX_QUERY: Final = 16 * 1024  # 64 scraped hashes, every byte percent-encoded, are 5 KB
 MAX_SCRAPED: Final = 64
+MAX_REPLY: Final = 1 << 20  # bytes; a thousand peers as dictionaries are 100 KB
+MAX_PEERS_READ: Final = 1000  # of one reply, of each kind; common trackers send 200 at most
+MAX_REASON: Final = 300  # characters read of a failure reason
+SHORTEST_INTERVAL: Final = 30  # seconds; no tracker makes us announce in a tight loop…
+LONGEST_INTERVAL: Final = 2 * 60 * 60  # …nor be silent until it forgets us
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,24 @@ class Form:
 
     compact: bool = True
     no_peer_id: bool = False
+
+
+def encode_announce(announce: Announce, form: Form) -> bytes:
+    """`announce` as a raw query string; what is not known is not said."""
+    said = {
+        "info_hash": _percent(announce.info_hash),
+        "peer_id": _percent(announce.peer_id),
+        "port": announce.port,
+        "uploaded": announce.uploaded,
+        "downloaded": announce.downloaded,
+        "left": announce.left,
+        "event": announce.event.value or None,
+        "numwant": announce.numwant,
+        "ip": announce.ip,
+        "compact": int(form.compact),
+        "no_peer_id": int(form.no_peer_id),
+    }
+    return "&".join(f"{key}={value}" for key, value in said.items() if value is not None).encode()
 
 
 def decode_announce(raw: bytes) -> tuple[Announce, Form]:
@@ -85,6 +112,32 @@ def encode_reply(reply: AnnounceReply, form: Form) -> bytes:
     return bencode.encode(document)
 
 
+def decode_reply(body: bytes) -> AnnounceReply:
+    """The answer to an announce; peers that nobody could dial are left out, and so are host names.
+
+    An interval beyond reason is the nearest reasonable one, a number that is none is 0. In compact form, IPv6
+    peers come last.
+
+    Raises:
+        ReplyError: a refusal, or not a tracker's answer.
+    """
+    document = _document(body)
+    interval = document.get(b"interval")
+    if not isinstance(interval, int):
+        raise ReplyError("this is no answer to an announce: it has no interval")
+    return AnnounceReply(
+        min(max(interval, SHORTEST_INTERVAL), LONGEST_INTERVAL),
+        _count(document, "complete"),
+        _count(document, "incomplete"),
+        tuple(_peers(document)),
+    )
+
+
+def encode_scrape(info_hashes: Iterable[bytes]) -> bytes:
+    """The raw query that asks about these info hashes, of which trackers take 64 or so."""
+    return "&".join(f"info_hash={_percent(info_hash)}" for info_hash in info_hashes).encode()
+
+
 def decode_scrape(raw: bytes) -> tuple[bytes, ...]:
     """The info hashes that a raw scrape query asks about; none means every share (BEP 48).
 
@@ -97,14 +150,37 @@ def decode_scrape(raw: bytes) -> tuple[bytes, ...]:
     return tuple(_twenty(value, "info_hash") for value in hashes)
 
 
-def encode_scrape(counts: Mapping[bytes, Counts]) -> bytes:
+def encode_counts(counts: Mapping[bytes, Counts]) -> bytes:
     """The bencoded answer to a scrape, by info hash."""
     return bencode.encode({"files": {info_hash: asdict(each) for info_hash, each in counts.items()}})
 
 
+def decode_counts(body: bytes) -> dict[bytes, Counts]:
+    """The answer to a scrape, by info hash; a number that is none is 0.
+
+    Raises:
+        ReplyError: a refusal, or not a tracker's answer.
+    """
+    files = _document(body).get(b"files")
+    if not isinstance(files, dict):
+        raise ReplyError("this is no answer to a scrape: it has no files")
+    return {
+        info_hash: Counts(**{field.name: _count(entry, field.name) for field in fields(Counts)})
+        for info_hash, entry in files.items()
+        if len(info_hash) == 20 and isinstance(entry, dict)
+    }
+
+
 def encode_failure(message: str) -> bytes:
-    """A refusal as BitTorrent clients show it to their user (BEP 3)."""
+    """A refusal as BitTorrent clients show it to their user (BEP 3); both replies' decoders raise it."""
     return bencode.encode({"failure reason": message})
+
+
+# --- queries
+
+
+def _percent(value: bytes) -> str:
+    return f"%{value.hex('%').upper()}"
 
 
 def _query(raw: bytes) -> dict[bytes, list[bytes]]:
@@ -131,3 +207,45 @@ def _integer(query: Mapping[bytes, bytes], key: bytes, default: int) -> int:
     if not re.fullmatch(rb"-?[0-9]{1,20}", text) or abs(number := int(text)) > MAX_COUNTER:
         raise RequestError(f"{key.decode()} must be a whole number")
     return number
+
+
+# --- replies
+
+
+def _document(body: bytes) -> dict[bytes, Any]:
+    try:
+        document = bencode.decode(body, max_bytes=MAX_REPLY)
+    except BencodeError as error:
+        raise ReplyError(f"this is not a tracker's answer: {plain_text(str(error), 120)}") from None
+    if not isinstance(document, dict):
+        raise ReplyError("this is not a tracker's answer: it is no dictionary")
+    if b"failure reason" in document:
+        reason = plain_text(document[b"failure reason"], MAX_REASON)
+        raise ReplyError(reason or "refused without a reason", refused=True)
+    return document
+
+
+def _count(document: dict[bytes, Any], name: str) -> int:
+    value = document.get(name.encode())
+    return value if isinstance(value, int) and 0 <= value <= MAX_COUNTER else 0
+
+
+def _peers(document: dict[bytes, Any]) -> Iterator[PeerAddress]:
+    four, six = document.get(b"peers"), document.get(b"peers6")
+    if isinstance(four, list):
+        yield from _listed(four[:MAX_PEERS_READ])
+    elif isinstance(four, bytes):
+        yield from unpacked_peers(four[: 6 * MAX_PEERS_READ], 6)
+    if isinstance(six, bytes):
+        yield from unpacked_peers(six[: 18 * MAX_PEERS_READ], 18)
+
+
+def _listed(entries: list[Any]) -> Iterator[PeerAddress]:
+    for entry in entries:
+        if not isinstance(entry, dict):
+            continue
+        ip, port, bt_id = (entry.get(key) for key in (b"ip", b"port", b"peer id"))
+        literal = ip_literal(ip.decode("latin-1")) if isinstance(ip, bytes) else None
+        if literal is None or not isinstance(port, int) or not 0 < port <= 65535:
+            continue
+        yield PeerAddress("", literal, port, bt_id if isinstance(bt_id, bytes) and len(bt_id) == 20 else None)

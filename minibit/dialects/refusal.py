@@ -1,4 +1,4 @@
-"""What is raised when a request gets a refusal, in whichever dialect it came and is answered."""
+"""What is raised for a request or a reply that is no good, in whichever dialect it came."""
 
 
 class RequestError(ValueError):
@@ -7,3 +7,13 @@ class RequestError(ValueError):
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ReplyError(ValueError):
+    """A reply that holds no answer. `refused`: it is a tracker's refusal, and the message is its reason;
+    else it is no tracker's reply at all.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused

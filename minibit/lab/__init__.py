@@ -1,4 +1,5 @@
 """Whole swarms on this machine, to watch and to measure.
 
-It must never look into a peer: what it knows of a live swarm, the tracker told it.
+Of a live swarm it shows what the tracker says; of its processes it knows their logs and their exit codes.
+It must never decide who sends what to whom: peers and their engines do.
 """

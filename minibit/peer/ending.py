@@ -18,7 +18,7 @@ GRACE_SECONDS: Final = 8.0  # how long goodbyes may take once standard input has
 
 
 class Interrupt:
-    """Asks the work of this process to end. Threads poll or wait for `event`."""
+    """Asks the work of this process to end. `event` tells threads, which cannot be cancelled."""
 
     def __init__(self) -> None:
         self.event = Event()

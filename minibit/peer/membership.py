@@ -4,11 +4,13 @@ What a peer does with the answers, and when it calls again, is unknown here; how
 `tracker_client`'s matter.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from minibit.dialects.json_calls import Goodbye, Heartbeat, Listing, ListingQuery, Registration, Welcome
+from minibit.dialects.json_replies import Farewell, Listing, Welcome
+from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.errors import TrackerRefusedError, UsageError
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import Figures
@@ -39,9 +41,8 @@ class Membership:
         """
         registration = Registration(self._name, self._port, None, blocks, self._bt_id, replace)
         read = partial(Welcome.from_json, block_count=self._count)
-        return self._dialable(
-            await self._client.call(read, "POST", "/registrar_peer", registration.to_json(self._count))
-        )
+        body = registration.to_json(self._count)
+        return await self._client.call(self._dialable(read), "POST", "/registrar_peer", body)
 
     async def come_back(self, blocks: int) -> Welcome:
         """Registers again with a tracker that has forgotten us.
@@ -60,18 +61,24 @@ class Membership:
         """Says what we hold and do, and asks who else is there."""
         body = Heartbeat(self._bt_id, blocks, figures).to_json(self._count)
         query = ListingQuery(self._name, brief=True).to_query()
-        return self._dialable(await self._client.call(Listing.from_json, "GET", "/listar_peers", body, query))
+        read = self._dialable(Listing.from_json)
+        return await self._client.call(read, "GET", "/listar_peers", body, query)
 
     async def leave(self) -> None:
         """Says goodbye; that the tracker no longer knows us is fine."""
         goodbye = Goodbye(self._name, self._bt_id).to_json()
         try:
-            await self._client.call(lambda _: None, "POST", "/desconectar_peer", goodbye)
+            await self._client.call(Farewell.from_json, "POST", "/desconectar_peer", goodbye)
         except TrackerRefusedError:
             return
 
-    def _dialable(self, reply: Reply) -> Reply:
-        """`reply` with peers that we can dial only."""
-        found = ((entry, self._client.dialable(entry.address)) for entry in reply.entries)
-        entries = tuple(replace(entry, address=address) for entry, address in found if address is not None)
-        return replace(reply, entries=entries)
+    def _dialable(self, read: Callable[[object], Reply]) -> Callable[[object], Reply]:
+        """`read`, of whose reply only the peers remain that we can dial, as we can dial them."""
+
+        def read_dialable(data: object) -> Reply:
+            reply = read(data)
+            found = ((entry, self._client.dialable(entry.address)) for entry in reply.entries)
+            entries = (replace(entry, address=address) for entry, address in found if address is not None)
+            return replace(reply, entries=tuple(entries))
+
+        return read_dialable

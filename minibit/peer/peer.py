@@ -5,7 +5,6 @@ and again, and one that has forgotten us, because it restarted say, is told anew
 """
 
 import asyncio
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 
 from minibit import bitfield, registry
 from minibit.address import PeerAddress, is_loopback
-from minibit.dialects.json_calls import Welcome
+from minibit.dialects.json_replies import Welcome
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
@@ -34,6 +33,7 @@ from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.ending import Interrupt
 from minibit.peer.membership import Membership
+from minibit.peer.peer_id import new_peer_id
 from minibit.peer.tracker_client import NameTakenError, TrackerClient, normalised, retrying
 from minibit.snapshot import Figures, PeerStatus
 from minibit.text import name_fault
@@ -42,7 +42,6 @@ from minibit.units import duration
 
 T = TypeVar("T")
 
-PEER_ID_PREFIX: Final = b"-MB0200-"  # BEP 20: client and version
 LOOPBACK: Final = "127.0.0.1"
 RUNS_NAMED: Final = 8  # runs of granted blocks that one line names
 PROBE_SECONDS: Final = 2.0
@@ -65,11 +64,6 @@ class PeerSettings:
     leave_when_done: bool = False
     seed: int | None = None
     host: str | None = None
-
-
-def new_peer_id() -> bytes:
-    """A wire id of 20 bytes; no seed decides it, for two peers with one seed must still differ."""
-    return PEER_ID_PREFIX + os.urandom(12)
 
 
 class Peer:
@@ -135,8 +129,8 @@ class Peer:
             metainfo = await self._patiently(client.torrent)
             count = metainfo.layout.block_count
             membership = Membership(client, metainfo, settings.name, peer_id, port)
-            storage = Storage(metainfo, settings.folder, writable=True)
-            if settings.folder.exists():
+            storage = await asyncio.to_thread(Storage, metainfo, settings.folder, writable=True)
+            if await asyncio.to_thread(settings.folder.exists):
                 have = await self._prepare(storage, metainfo)
                 welcome = await self._register(membership, have)
             else:  # nothing to look at, and a name that is taken should leave no folder behind
@@ -175,9 +169,9 @@ class Peer:
             await self._trade(self._node, membership, welcome.interval)
         finally:
             listener.close()
-            if storage is not None:
-                storage.close()
             client.close()
+            if storage is not None:  # last: whoever is cancelled here leaves nothing else undone
+                await asyncio.to_thread(storage.close)
 
     async def _prepare(self, storage: Storage, metainfo: Metainfo) -> int:
         """Make room on the disk; returns which blocks are there already."""
@@ -219,7 +213,8 @@ class Peer:
         def waiting(error: TrackerUnreachableError, pause: float) -> None:
             self._tell(f"{error} Trying again in {pause:.1f} s")
 
-        return await retrying(call, timeout=self._settings.timeout, on_retry=waiting)
+        url, timeout = normalised(self._settings.tracker), self._settings.timeout
+        return await retrying(call, url=url, timeout=timeout, on_retry=waiting)
 
     async def _register(self, membership: Membership, have: int) -> Welcome:
         try:
@@ -259,7 +254,7 @@ class Peer:
     async def _say_goodbye(self, node: Node, membership: Membership) -> None:
         with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
             async with asyncio.timeout(GOODBYE_SECONDS):
-                # Who leaves when done leaves as complete.
+                # The heartbeat before this one may be older than the last block.
                 await membership.heartbeat(node.engine.blocks.have, self._figures(node))
                 await membership.leave()
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import requests
 
 from minibit.address import PeerAddress, ip_literal
-from minibit.dialects.json_calls import Refusal
+from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.snapshot import SwarmStatus
 from minibit.text import plain_text
@@ -38,6 +38,7 @@ MAX_TORRENT: Final = 64 * 1024 * 1024
 FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 8.0
 WILDCARDS: Final = ("0.0.0.0", "::")
+LATE: Final = "it did not finish in time"
 
 T = TypeVar("T")
 
@@ -104,9 +105,13 @@ class TrackerClient:
         )
 
     def dialable(self, peer: PeerAddress) -> PeerAddress | None:
-        """`peer` as we can dial it, None if we cannot: a wildcard means the tracker's own machine."""
+        """`peer` as we can dial it, None if we cannot: a wildcard means the tracker's own machine.
+
+        It may have to look up that machine's name: call it where `read` runs.
+        """
         if peer.ip not in WILDCARDS:
             return peer
+        self._ip = self._ip or _address_of(self.url)
         return None if self._ip is None else replace(peer, ip=self._ip)
 
     def close(self) -> None:
@@ -126,7 +131,7 @@ class TrackerClient:
                 return await self._worker.do(work)
         except TimeoutError:
             self.close()
-            raise self._silence("it did not finish in time") from None
+            raise _silence(self.url, LATE) from None
         except asyncio.CancelledError:
             self.close()
             raise
@@ -158,9 +163,8 @@ class TrackerClient:
         except (requests.RequestException, OSError, ValueError) as error:
             if not self._answered and any(map(_is_no_name, _causes(error))):
                 raise UsageError(f"no machine has the name in {self.url}: check --tracker") from None
-            raise self._silence(_cause(error)) from None
-        if not self._answered:
-            self._ip, self._answered = _address_of(self.url), True
+            raise _silence(self.url, _cause(error)) from None
+        self._answered = True
         if status >= 500:
             raise TrackerUnreachableError(f"the tracker at {self.url} failed with {status}")
         if status >= 300:
@@ -188,14 +192,9 @@ class TrackerClient:
             raise NameTakenError(refusal.message, peer)
         raise TrackerRefusedError(refusal.message)
 
-    def _silence(self, why: str) -> TrackerUnreachableError:
-        return TrackerUnreachableError(
-            f"no answer from the tracker at {self.url} ({why}): is it running there?"
-        )
-
 
 class _Worker:
-    """A daemon thread that does one piece of work after another with an HTTP session, until it is let go."""
+    """A daemon thread that does one piece of work after another with an HTTP session, until its `end()`."""
 
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[requests.Session], None] | None] = SimpleQueue()
@@ -206,9 +205,9 @@ class _Worker:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
 
-        def tell(settle: Callable[[Any], None], value: object) -> None:
+        def tell(report: Callable[[Any], None], value: object) -> None:
             if not outcome.done():
-                settle(value)
+                report(value)
 
         def attempt(session: requests.Session) -> None:
             try:
@@ -237,12 +236,13 @@ class _Worker:
 async def retrying(
     call: Callable[[], Awaitable[T]],
     *,
+    url: str,
     timeout: float | None,
     on_retry: Callable[[TrackerUnreachableError, float], None],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
-    """`call()`, repeated with growing pauses (0.5 s doubling to 8 s) while no tracker answers.
+    """`call()`, repeated with growing pauses (0.5 s doubling to 8 s) while no tracker answers at `url`.
 
     `on_retry(error, delay)` is told before each pause.
 
@@ -258,7 +258,7 @@ async def retrying(
         except TrackerUnreachableError as error:
             silence = error
         except TimeoutError:
-            silence = TrackerUnreachableError("the tracker did not answer in time")
+            silence = _silence(url, LATE)
         pause = min(delay, end - clock())
         if pause <= 0:
             raise TrackerUnreachableError(f"gave up after {timeout:g} s: {silence}")
@@ -288,6 +288,10 @@ def normalised(url: str) -> str:
     return f"{parts.scheme}://{place}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 
 
+def _silence(url: str, why: str) -> TrackerUnreachableError:
+    return TrackerUnreachableError(f"no answer from the tracker at {url} ({why}): is it running there?")
+
+
 def _bounded(response: requests.Response, limit: int) -> bytes:
     """The body, of at most `limit` bytes.
 
@@ -301,7 +305,7 @@ def _bounded(response: requests.Response, limit: int) -> bytes:
     for part in response.iter_content(64 * 1024):
         content += part
         if time.monotonic() >= end:
-            raise ValueError("it did not finish in time")  # and nobody waits for it any more
+            raise ValueError(LATE)  # and nobody waits for it any more
         if len(content) > limit:
             raise ValueError(f"a reply of more than {limit // (1024 * 1024)} MiB")
     return bytes(content)

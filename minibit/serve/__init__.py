@@ -1,4 +1,4 @@
 """A tracker and its origin in one process: the tracker's swarm behind a lock, a clock and HTTP.
 
-It must never know how any of this is shown, nor decide what `tracker` decides.
+It serves whoever calls, and must never decide what `tracker` decides.
 """

@@ -18,18 +18,8 @@ from werkzeug.exceptions import HTTPException
 
 from minibit.address import ip_literal
 from minibit.dialects import http_announce
-from minibit.dialects.json_calls import (
-    ConflictError,
-    Goodbye,
-    Heartbeat,
-    Listing,
-    ListingQuery,
-    Refusal,
-    Registration,
-    Welcome,
-    block_list,
-    full_text,
-)
+from minibit.dialects.json_replies import ConflictError, Listing, Refusal, Welcome, block_list, full_text
+from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.serve.tracker import Tracker
 from minibit.text import plain_text
@@ -89,9 +79,7 @@ def create_app(tracker: Tracker) -> Flask:
 
     @app.post("/desconectar_peer")
     def disconnect() -> Response:
-        goodbye = Goodbye.from_json(_body())
-        tracker.disconnect(goodbye, _remote())
-        return _json({"status": "sucesso", "mensagem": f"{plain_text(goodbye.name)} is disconnected"})
+        return _json(tracker.disconnect(Goodbye.from_json(_body()), _remote()).to_json())
 
     @app.get("/status")
     def status() -> Response:
@@ -122,7 +110,7 @@ def create_app(tracker: Tracker) -> Flask:
             counts = tracker.scrape(http_announce.decode_scrape(request.query_string))
         except RequestError as error:
             return _bencoded(http_announce.encode_failure(str(error)))
-        return _bencoded(http_announce.encode_scrape(counts))
+        return _bencoded(http_announce.encode_counts(counts))
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:

@@ -21,7 +21,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 
 from minibit.address import ip_literal, is_loopback
-from minibit.dialects.json_calls import Refusal
+from minibit.dialects.json_replies import Refusal
 from minibit.net.listener import listen
 from minibit.serve.app import MAX_REQUEST_BODY, REMEDIES
 

@@ -20,7 +20,7 @@ from minibit.engine.portrait import figures
 from minibit.errors import StorageError
 from minibit.net.listener import listen
 from minibit.net.node import Node
-from minibit.peer.peer import new_peer_id
+from minibit.peer.peer_id import new_peer_id
 from minibit.serve.app import create_app
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
@@ -72,11 +72,11 @@ class TrackerService:
         settings, metainfo = self._settings, self._share.metainfo
         self._loop = asyncio.get_running_loop()
         choking = registry.choking(settings.choking)
+        storage = await asyncio.to_thread(Storage, metainfo, self._share.folder, writable=False)
         listener = listen(settings.host, settings.origin_port)
         ip, port = listener.getsockname()[:2]
         # The tracker tells everyone where "here" is for them; everywhere is nowhere to dial.
         ip = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)
-        storage = Storage(metainfo, self._share.folder, writable=False)
         try:
             engine = Engine(
                 Identity(ORIGIN, new_peer_id(), port),
@@ -109,9 +109,11 @@ class TrackerService:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
         finally:
-            await asyncio.to_thread(self._server.close)
             listener.close()
-            storage.close()
+            try:
+                await asyncio.to_thread(self._server.close)
+            finally:
+                await asyncio.to_thread(storage.close)
 
     async def _report_often(self, origin: Node, ip: str) -> None:
         while True:

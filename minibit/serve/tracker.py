@@ -1,6 +1,7 @@
 """A share's swarm for many threads: behind a lock, on a real clock, told which address this machine has.
 
-What is decided is decided by the `Swarm`; nothing slow happens under the lock.
+What is decided is decided by the `Swarm`; nothing slow happens under the lock. The `Swarm` counts time on a
+clock that only grows; what others are told is Unix time.
 """
 
 import socket
@@ -11,27 +12,25 @@ from dataclasses import replace
 from functools import cache
 from random import Random
 from threading import Lock
+from typing import Final
 
 from minibit.address import Address, PeerAddress, is_loopback, is_nowhere
 from minibit.dialects.announce import Announce, AnnounceReply, Counts
-from minibit.dialects.json_calls import (
-    ConflictError,
-    Goodbye,
-    Heartbeat,
-    Listing,
-    ListingQuery,
-    PeerEntry,
-    Registration,
-    Welcome,
-)
+from minibit.dialects.json_replies import ConflictError, Farewell, Listing, PeerEntry, Welcome
+from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
 from minibit.tracker.swarm import Notice, Swarm
 
+MAX_DRIFT: Final = 1.0  # seconds between Unix time and the swarm's clock that nobody is told of
+
 
 def growing_clock() -> Callable[[], float]:
-    """A clock that reads as Unix time and only grows, whatever becomes of the machine's clock meanwhile."""
+    """A clock that starts as Unix time and only grows, whatever becomes of the machine's clock meanwhile.
+
+    It falls behind while the machine sleeps.
+    """
     start = time.time() - time.monotonic()
     return lambda: start + time.monotonic()
 
@@ -53,7 +52,8 @@ class Tracker:
     Args:
         notify: told what the origin has to hear of, in the order of events and inside the lock: it must
             neither block nor call back.
-        clock: seconds that only grow and that read as Unix time.
+        clock: seconds that only grow.
+        unix: Unix time, which may be set forward and back.
         own_address: this machine's address as another one reaches it, None if it cannot be told.
     """
 
@@ -65,10 +65,12 @@ class Tracker:
         grant: tuple[float, float] = (0.3, 0.5),
         notify: Callable[[Notice], None] = lambda _: None,
         clock: Callable[[], float] | None = None,
+        unix: Callable[[], float] = time.time,
         own_address: Callable[[str], str | None] = own_address_towards,
     ) -> None:
         self.metainfo = metainfo
         self._clock = clock or growing_clock()
+        self._unix = unix
         self._notify = notify
         self._own_address = own_address
         self._lock = Lock()
@@ -90,9 +92,9 @@ class Tracker:
             listing = self._swarm.list_peers(query.name, heartbeat, now, numwant=query.numwant)
         return replace(listing, entries=self._told(remote, listing.entries))
 
-    def disconnect(self, goodbye: Goodbye, remote: str) -> None:
+    def disconnect(self, goodbye: Goodbye, remote: str) -> Farewell:
         with self._turn() as now:
-            self._swarm.disconnect(goodbye, remote, now)
+            return self._swarm.disconnect(goodbye, remote, now)
 
     def announce(self, announce: Announce, remote: str) -> AnnounceReply:
         """As `Swarm`'s; another share's announce is refused with a `RequestError` too."""
@@ -111,7 +113,12 @@ class Tracker:
 
     def status(self) -> SwarmStatus:
         with self._turn() as now:
-            return self._swarm.status(now)
+            status = self._swarm.status(now)
+        if not (drift := self._drift()):
+            return status
+        return replace(
+            status, rows=tuple(replace(row, timestamp=row.timestamp + drift) for row in status.rows)
+        )
 
     def report_origin(self, address: Address, blocks: int, figures: Figures, bt_id: bytes) -> None:
         with self._turn() as now:
@@ -127,11 +134,21 @@ class Tracker:
                 for notice in self._swarm.take_notices():
                     self._notify(notice)
 
+    def _drift(self) -> float:
+        """How far Unix time is ahead of the swarm's clock; 0 for what makes no difference."""
+        drift = self._unix() - self._clock()
+        return drift if abs(drift) > MAX_DRIFT else 0.0
+
     def _told(self, remote: str, entries: tuple[PeerEntry, ...]) -> tuple[PeerEntry, ...]:
-        if is_loopback(remote):
+        """`entries` with addresses that `remote` can dial, and with Unix time."""
+        drift = self._drift()
+        if is_loopback(remote) and not drift:
             return entries  # a full listing is long
         seen = self._seen_from(remote)
-        return tuple(replace(entry, address=seen(entry.address)) for entry in entries)
+        return tuple(
+            replace(entry, address=seen(entry.address), timestamp=entry.timestamp + drift)
+            for entry in entries
+        )
 
     def _seen_from(self, remote: str) -> Callable[[PeerAddress], PeerAddress]:
         """Gives an address that `remote` can dial: "here" means this machine, not the asker's."""

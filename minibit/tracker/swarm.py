@@ -12,15 +12,8 @@ from typing import Final
 from minibit import bitfield
 from minibit.address import believed_ip, is_near
 from minibit.dialects.announce import DEFAULT_NUMWANT, Announce, AnnounceReply, Counts, Event
-from minibit.dialects.json_calls import (
-    ConflictError,
-    Goodbye,
-    Heartbeat,
-    Listing,
-    PeerEntry,
-    Registration,
-    Welcome,
-)
+from minibit.dialects.json_replies import ConflictError, Farewell, Listing, PeerEntry, Welcome
+from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
 from minibit.text import ORIGIN
@@ -56,10 +49,10 @@ Notice = Granted | Left
 class Swarm:
     """The swarm of one share; no two of them share anything.
 
-    `now` is the only time there is: seconds on a clock that only grows and that reads as Unix time, for
-    it is also what others are told. `remote` is the address that a request's socket shows, as a
-    canonical IP literal. One call at a time: a lock is the caller's matter. What the origin has to hear
-    of waits in an outbox; `take_notices` empties it, and is called after every call, refused ones too.
+    `now` is the only time there is: seconds on a clock that only grows. Every `timestamp` in an answer is of
+    that clock; its caller makes Unix time of it. `remote` is the address that a request's socket shows, as a
+    canonical IP literal. One call at a time: a lock is the caller's matter. What the origin has to hear of
+    waits in an outbox; `take_notices` empties it, and is called after every call, refused ones too.
     """
 
     def __init__(
@@ -140,7 +133,7 @@ class Swarm:
         total = len(self._peers) + (self._peers.origin is not None) - (record is not None)
         return Listing(registered, total, self._entries(chosen), self._interval())
 
-    def disconnect(self, goodbye: Goodbye, remote: str, now: float) -> None:
+    def disconnect(self, goodbye: Goodbye, remote: str, now: float) -> Farewell:
         """A peer says goodbye.
 
         Raises:
@@ -158,6 +151,7 @@ class Swarm:
                 f"{record.name} stays active: its goodbye must come from its own address", status=403
             )
         self._leave(record)
+        return Farewell(f"{record.name} is disconnected")
 
     def announce(self, announce: Announce, remote: str, now: float) -> AnnounceReply:
         """A BitTorrent client announces itself; the caller has found this swarm by its `info_hash`.

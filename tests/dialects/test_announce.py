@@ -3,7 +3,7 @@
 import pytest
 
 from minibit.address import PeerAddress
-from minibit.dialects.announce import Announce, Event, compact_peers
+from minibit.dialects.announce import Announce, Event, compact_peers, unpacked_peers
 
 
 def test_compact_peers_are_six_and_eighteen_bytes() -> None:
@@ -11,6 +11,8 @@ def test_compact_peers_are_six_and_eighteen_bytes() -> None:
     assert four == bytes([10, 0, 0, 1, 1, 2])
     assert six == bytes.fromhex("20010db8000000000000000000000001") + (6881).to_bytes(2, "big")
     assert compact_peers([]) == (b"", b"")
+    assert list(unpacked_peers(four, 6)) == [PeerAddress("", "10.0.0.1", 258)]
+    assert list(unpacked_peers(six, 18)) == [PeerAddress("", "2001:db8::1", 6881)]
 
 
 def test_a_peer_without_an_address_cannot_be_packed() -> None:

@@ -21,7 +21,7 @@ def share(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_copy_for_each_peer_in_a_new_folder(tmp_path: Path, share: Path) -> None:
+def test_a_new_folder_gets_a_copy_for_each_peer(tmp_path: Path, share: Path) -> None:
     assert prepare(tmp_path / "all" / "kept", share, ["ana", "bia"]) == 2 * SIZE
     assert (tmp_path / "all" / "kept").is_dir()
 
@@ -36,30 +36,32 @@ def test_what_is_there_already_needs_no_room(tmp_path: Path, share: Path) -> Non
 
 
 @pytest.mark.parametrize("below", [(), ("copies",), ("deep", "down")])
-def test_a_folder_inside_the_share(share: Path, below: tuple[str, ...]) -> None:
+def test_a_folder_inside_the_share_is_refused(share: Path, below: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="lies inside what is shared: choose a folder outside"):
         prepare(share.joinpath(*below), share, ["ana"])
     assert [path.name for path in share.iterdir()] == ["film.bin"]
 
 
-def test_a_link_into_the_share(tmp_path: Path, share: Path) -> None:
+def test_a_link_into_the_share_is_refused(tmp_path: Path, share: Path) -> None:
     (tmp_path / "kept").symlink_to(share)
     with pytest.raises(UsageError, match="lies inside what is shared"):
         prepare(tmp_path / "kept" / "copies", share, ["ana"])
 
 
-def test_the_folder_that_the_share_lies_in(tmp_path: Path, share: Path) -> None:
+def test_the_folder_that_the_share_lies_in_may_hold_copies(tmp_path: Path, share: Path) -> None:
     assert prepare(tmp_path, share, ["ana"]) == SIZE
 
 
 @pytest.mark.parametrize("below", ["", "copies"])
-def test_a_file_where_the_folder_belongs(tmp_path: Path, share: Path, below: str) -> None:
+def test_a_file_where_the_folder_belongs_is_refused(tmp_path: Path, share: Path, below: str) -> None:
     (tmp_path / "kept").touch()
     with pytest.raises(UsageError, match=r"--dir: cannot write to .*kept.*: choose another folder"):
         prepare(tmp_path / "kept" / below, share, ["ana"])
 
 
-def test_no_room_for_the_copies(tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_for_the_copies_is_said_before_they_are_made(
+    tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 3 * SIZE))
     assert prepare(tmp_path / "kept", share, ["ana", "bia", "caio"]) == 3 * SIZE
     with pytest.raises(UsageError, match=r"would take .* has .* free: .* with --dir, or fewer --peers"):

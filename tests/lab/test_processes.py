@@ -82,7 +82,9 @@ def test_a_tracker_that_does_not_start_says_why(
     assert str(caught.value) == words
 
 
-def test_a_tracker_that_says_nothing_at_all(tmp_path: Path, impostor: Callable[[str], None]) -> None:
+def test_a_tracker_that_ends_without_a_word_is_named_by_its_exit_code(
+    tmp_path: Path, impostor: Callable[[str], None]
+) -> None:
     impostor("exit 3")
     started = swarm(tmp_path)
     with pytest.raises(MinibitError, match="did not start: exit code 3"):
@@ -90,7 +92,9 @@ def test_a_tracker_that_says_nothing_at_all(tmp_path: Path, impostor: Callable[[
     started.stop()
 
 
-def test_what_a_process_is_asked_for(tmp_path: Path, impostor: Callable[[str], None]) -> None:
+def test_processes_get_the_options_that_the_swarm_got(
+    tmp_path: Path, impostor: Callable[[str], None]
+) -> None:
     impostor('echo "$@" >&2; exit 1')
     (tmp_path / "kept").mkdir()
     settings = SwarmSettings(
@@ -162,7 +166,7 @@ def test_a_tracker_that_hashes_says_how_far_it_is(
     assert set(heard) == {(42, 100)}
 
 
-def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_the_users_mistake(tmp_path: Path) -> None:
     started = swarm(tmp_path)
     (tmp_path / "kept" / "tracker.log").mkdir()
     with pytest.raises(UsageError, match=r"--dir: cannot write to .*kept.*Is a directory"):

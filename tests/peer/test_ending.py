@@ -149,7 +149,9 @@ def test_the_end_of_standard_input_ends_the_work(standard_input: int, leaving: E
     assert leaving.wait(5)
 
 
-def test_no_standard_input_is_its_end(monkeypatch: pytest.MonkeyPatch, leaving: Event) -> None:
+def test_without_standard_input_the_work_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, leaving: Event
+) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert guarded(Interrupt(), work := Work(), until_eof=True) == 0
     assert work.tidied

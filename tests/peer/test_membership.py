@@ -1,6 +1,8 @@
 """A peer's life at a real tracker on loopback, and what it makes of strange answers."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
@@ -9,7 +11,7 @@ from fakes.trackers import COUNT, LOOP, SHARE, answering, http, running, share
 
 from minibit import bitfield
 from minibit.address import PeerAddress
-from minibit.dialects.json_calls import Listing, Welcome
+from minibit.dialects.json_replies import Listing, Welcome
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.peer.membership import Membership
 from minibit.peer.tracker_client import NameTakenError, TrackerClient
@@ -32,7 +34,7 @@ def addresses(reply: Welcome | Listing) -> list[PeerAddress]:
     return [entry.address for entry in reply.entries]
 
 
-def test_a_peers_life() -> None:
+def test_a_peer_joins_says_what_it_holds_and_leaves() -> None:
     async def live(url: str) -> None:
         async with at(url) as client, at(url) as other:
             ana, bia = member(client), member(other, "bia", 5002, "b")
@@ -62,7 +64,7 @@ def test_a_peers_life() -> None:
         asyncio.run(live(url))
 
 
-def test_a_name_that_is_taken_and_taken_over() -> None:
+def test_a_taken_name_is_refused_unless_it_is_taken_over() -> None:
     async def contend(url: str) -> None:
         async with at(url) as client, at(url) as other:
             old, new = member(client), member(other, port=5002, letter="b")
@@ -130,7 +132,7 @@ def test_the_trackers_reason_is_passed_on() -> None:
         asyncio.run(join(url))
 
 
-def test_addresses_that_cannot_be_dialled_are_left_out() -> None:
+def test_addresses_that_cannot_be_dialled_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     good = {"peer_id": "bia", "ip": "10.0.0.1", "porta": 5002}
     peers = [
         good,
@@ -150,14 +152,36 @@ def test_addresses_that_cannot_be_dialled_are_left_out() -> None:
             assert (listing.registered, listing.interval, addresses(listing)) == (True, 2.0, dialable)
             assert addresses(await member(client).register(0)) == dialable
 
+    looked_up: list[str] = []
+
+    def look_up(_: str) -> str:
+        looked_up.append(threading.current_thread().name)
+        return LOOP
+
+    monkeypatch.setattr(socket, "gethostbyname", look_up)
     listing = {"registrado": True, "intervalo": 2, "peers": peers}
     welcome = {"concedidos": [], "blocos_iniciais": [], "peers": peers}
     with answering(http(listing), http(welcome)) as url:
-        asyncio.run(call(url))
+        asyncio.run(call(url.replace(LOOP, "localhost")))
+    assert looked_up == ["tracker-calls"], "once, and not on the loop"
+
+
+def test_no_name_is_looked_up_that_nobody_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def call(url: str) -> None:
+        async with at(url) as client, at(url) as other:
+            await member(client).register(0)
+            await member(other, "bia", 5002, "b").register(0)
+            assert (await member(client).heartbeat(0, Figures())).total == 1
+
+    looked_up: list[str] = []
+    monkeypatch.setattr(socket, "gethostbyname", looked_up.append)
+    with running() as url:
+        asyncio.run(call(url.replace(LOOP, "localhost")))
+    assert looked_up == []
 
 
 @pytest.mark.parametrize("blocks", [None, 3, [99], ["x"], [[]], {}])
-def test_a_grant_that_is_none(blocks: object) -> None:
+def test_what_is_no_list_of_blocks_is_no_grant(blocks: object) -> None:
     async def call(url: str) -> None:
         async with at(url) as client:
             with pytest.raises(TrackerUnreachableError, match="concedidos"):

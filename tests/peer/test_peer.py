@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 import pytest
 from fakes.trackers import dripping
 
-from minibit import __version__
-from minibit.dialects.json_calls import Listing
+from minibit.dialects.json_replies import Listing
 from minibit.disk.share import from_path
+from minibit.disk.storage import Storage
 from minibit.errors import TrackerUnreachableError, UsageError
 from minibit.net.listener import listen
+from minibit.peer import tracker_client
 from minibit.peer.ending import Interrupt
 from minibit.peer.membership import Membership
-from minibit.peer.peer import Peer, PeerSettings, default_host, new_peer_id
+from minibit.peer.peer import Peer, PeerSettings, default_host
 from minibit.peer.tracker_client import NameTakenError, TrackerClient
 from minibit.serve.service import TrackerService, TrackerSettings
 from minibit.torrent.metainfo import Metainfo
@@ -68,7 +69,8 @@ def source(tmp_path: Path) -> Path:
 async def tracking(source: Path, **options: Any) -> AsyncIterator[tuple[TrackerService, str]]:
     """A tracker that shares `source`, and its URL."""
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    service = TrackerService(from_path(source, block_size=16384), TrackerSettings(port=0, **options))
+    share = await asyncio.to_thread(from_path, source, block_size=16384)
+    service = TrackerService(share, TrackerSettings(port=0, **options))
     task = asyncio.create_task(service.run(lambda port, _: ready.set_result(port)))
     try:
         await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
@@ -178,7 +180,7 @@ def test_a_damaged_block_is_fetched_again(source: Path, tmp_path: Path) -> None:
     assert copy.read_bytes() == source.read_bytes()
 
 
-def test_a_name_that_is_in_use(source: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_in_use_is_refused(source: Path, tmp_path: Path) -> None:
     async def collide() -> None:
         async with tracking(source) as (service, url):
             first = Asked(url, tmp_path / "first", leave_when_done=False)
@@ -267,7 +269,7 @@ def test_leaving_while_the_tracker_is_told_of_completion(source: Path, tmp_path:
     bounded(join_again_and_again)
 
 
-def test_no_tracker_in_the_time_allowed(tmp_path: Path) -> None:
+def test_a_tracker_that_is_not_there_is_given_up_in_the_time_allowed(tmp_path: Path) -> None:
     with closing(listen("127.0.0.1", 0)) as nobody:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     ana = Asked(url, tmp_path / "ana", timeout=0.1)
@@ -277,6 +279,16 @@ def test_no_tracker_in_the_time_allowed(tmp_path: Path) -> None:
 
     assert ana.said("is it running there? Trying again in 0.1 s")
     assert not (tmp_path / "ana").exists()
+
+
+def test_a_tracker_that_hangs_is_given_up_by_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker_client, "LEAST_SECONDS", 0.05)
+    with dripping() as url:
+        ana = Asked(url, tmp_path / "ana", timeout=0.05)
+        with pytest.raises(TrackerUnreachableError, match=rf"gave up .* at {url} .*is it running there\?"):
+            bounded(ana.peer.run)
 
 
 def test_looking_for_a_tracker_ends_at_once_when_interrupted(tmp_path: Path) -> None:
@@ -344,9 +356,28 @@ def test_a_peer_listens_as_far_as_its_tracker_reaches(tracker: str, host: str) -
     assert default_host(tracker) == host
 
 
-def test_every_wire_id_is_new() -> None:
-    ids = {new_peer_id() for _ in range(100)}
-    assert len(ids) == 100
-    version = "".join(f"{int(part):x}" for part in __version__.split("."))  # a character each (BEP 20)
-    prefix = f"-MB{version}0-".encode()
-    assert all(len(each) == 20 and each.startswith(prefix) for each in ids)
+def test_the_loop_does_no_disk_call(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the peer's nor the tracker's, at the start and at the end."""
+    on_the_loop: list[str] = []
+
+    def watched(owner: type, name: str) -> None:
+        call = getattr(owner, name)
+
+        def watch(*arguments: Any, **options: Any) -> Any:
+            with suppress(RuntimeError):
+                asyncio.get_running_loop()
+                on_the_loop.append(f"{owner.__name__}.{name}")
+            return call(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, watch)
+
+    for name in ("__init__", "prepare", "stamps", "close"):
+        watched(Storage, name)
+    watched(Path, "exists")
+
+    async def join() -> None:
+        async with tracking(source) as (_, url):
+            await Asked(url, tmp_path / "ana").peer.run()
+
+    bounded(join)
+    assert on_the_loop == []

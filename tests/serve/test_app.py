@@ -25,7 +25,7 @@ ID = bytes(range(20))
 @pytest.fixture
 def tracker() -> Tracker:
     own_address = {"192.168.1.4": "192.0.2.1"}.get
-    return Tracker(SHARE, rng=Random(7), clock=lambda: 1000.0, own_address=own_address)
+    return Tracker(SHARE, rng=Random(7), clock=lambda: 1000.0, unix=lambda: 1000.0, own_address=own_address)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def refused(reply: TestResponse, status: int) -> str:
 # The contract, as existing MiniBit peers use it
 
 
-def test_registrar_peer(client: FlaskClient) -> None:
+def test_registrar_peer_grants_blocks_and_names_the_others(client: FlaskClient) -> None:
     register(client, "bia", 5002, blocks=[1, 2])
     reply = register(client, "ana", ip="127.0.0.1", blocks=[])
     assert reply["status"] == "sucesso"
@@ -83,7 +83,7 @@ def test_registrar_peer(client: FlaskClient) -> None:
     assert again["concedidos"] == reply["concedidos"]
 
 
-def test_listar_peers(client: FlaskClient) -> None:
+def test_listar_peers_names_everyone_but_the_asker(client: FlaskClient) -> None:
     register(client, "ana", blocks=[0])
     register(client, "bia", 5002)
     reply = client.get("/listar_peers?peer_id=bia", json={"blocks": [3, 19]}).json
@@ -116,7 +116,7 @@ def test_a_full_list_beyond_all_measure_is_refused(
     assert client.get("/listar_peers?brief=1").status_code == 200
 
 
-def test_status(client: FlaskClient) -> None:
+def test_status_shows_the_whole_swarm(client: FlaskClient) -> None:
     register(client, "ana", blocks=[0])
     reply = client.get("/status").json
     assert reply is not None
@@ -125,11 +125,10 @@ def test_status(client: FlaskClient) -> None:
     assert (view.share, view.info_hash, view.rows[0].blocks) == ("aula é.bin", SHARE.info_hash.hex(), 1)
 
 
-def test_desconectar_peer(client: FlaskClient) -> None:
+def test_desconectar_peer_ends_a_membership_once(client: FlaskClient) -> None:
     register(client, "ana")
     reply = post(client, "/desconectar_peer", peer_id="ana")
-    assert reply.json is not None
-    assert reply.json["status"] == "sucesso"
+    assert reply.json == {"status": "sucesso", "mensagem": "ana is disconnected"}
     refused(post(client, "/desconectar_peer", peer_id="ana"), 404)
     refused(post(client, "/desconectar_peer"), 400)
 
@@ -214,7 +213,7 @@ def test_this_machine_is_told_to_others_by_its_address(client: FlaskClient) -> N
 # The .torrent
 
 
-def test_torrent(client: FlaskClient) -> None:
+def test_torrent_is_the_share_with_the_address_that_was_asked(client: FlaskClient) -> None:
     reply = client.get("/torrent", headers={"Host": "tracker.lan:5000"})
     assert reply.mimetype == "application/x-bittorrent"
     assert "attachment" in reply.headers["Content-Disposition"]
@@ -250,7 +249,7 @@ def announce(client: FlaskClient, remote: str = "10.0.0.9", **more: object) -> d
     return decoded
 
 
-def test_announce(client: FlaskClient) -> None:
+def test_an_announce_is_answered_with_the_peers_of_either_kind(client: FlaskClient) -> None:
     register(client, "ana", 258, bt_id=ID.hex())
     reply = announce(client, remote="127.0.0.1", left=10, event="started")
     assert reply[b"peers"] == bytes([127, 0, 0, 1, 1, 2])
@@ -270,7 +269,7 @@ def test_announces_fail_as_clients_expect(client: FlaskClient) -> None:
     assert set(bencode.decode(client.get("/scrape?info_hash=x").data)) == {b"failure reason"}
 
 
-def test_scrape(client: FlaskClient) -> None:
+def test_a_scrape_counts_what_is_shared_here(client: FlaskClient) -> None:
     announce(client, left=0)
     ours = {b"complete": 1, b"downloaded": 0, b"incomplete": 0}
     assert bencode.decode(client.get("/scrape").data) == {b"files": {SHARE.info_hash: ours}}
@@ -285,7 +284,7 @@ def test_scrape(client: FlaskClient) -> None:
     "body", [b"", b"{", b"[" * 100_000, b"[1]", b'"ana"', b"\xff", b"9" * 10_000, b"null"]
 )
 @pytest.mark.parametrize("path", ["/registrar_peer", "/desconectar_peer"])
-def test_bodies_that_are_no_json_objects(client: FlaskClient, path: str, body: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_refused(client: FlaskClient, path: str, body: bytes) -> None:
     assert "JSON" in refused(client.post(path, data=body, content_type="application/json"), 400)
 
 
@@ -302,16 +301,16 @@ def test_what_a_web_form_can_send_changes_nothing(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "body", [{"blocks": [99]}, {"blocks": "x"}, {"bitfield": 1}, {"figures": 3}, {"bt_id": "x"}, []]
 )
-def test_wrong_heartbeats(client: FlaskClient, body: object) -> None:
+def test_a_malformed_heartbeat_is_refused(client: FlaskClient, body: object) -> None:
     refused(client.get("/listar_peers?peer_id=ana", json=body), 400)
 
 
 @pytest.mark.parametrize("numwant", ["-1", "x", "1.5", "9" * 30])
-def test_wrong_numwant(client: FlaskClient, numwant: str) -> None:
+def test_a_malformed_numwant_is_refused(client: FlaskClient, numwant: str) -> None:
     refused(client.get(f"/listar_peers?numwant={numwant}"), 400)
 
 
-def test_huge_bodies_unknown_addresses_and_wrong_methods(client: FlaskClient) -> None:
+def test_huge_bodies_unknown_addresses_and_wrong_methods_are_refused(client: FlaskClient) -> None:
     huge = client.post("/registrar_peer", data=b" " * (MAX_REQUEST_BODY + 1), content_type="application/json")
     assert "2 MiB" in refused(huge, 413)
     refused(client.get("/nowhere"), 404)

@@ -107,7 +107,7 @@ def test_a_client_that_sends_to_the_end_still_reads_its_refusal(server: TrackerS
         assert b" 413 " in read_all(connection).split(b"\r\n")[0]
 
 
-def test_slow_and_half_open_clients_are_in_nobodys_way(server: TrackerServer) -> None:
+def test_slow_and_half_open_clients_hold_nobody_up(server: TrackerServer) -> None:
     slow = [connect(server) for _ in range(40)]
     try:
         for number, connection in enumerate(slow):
@@ -141,7 +141,7 @@ def test_one_address_keeps_only_so_many_connections(
         assert is_closed(third)
 
 
-def test_many_clients_at_once(server: TrackerServer) -> None:
+def test_many_clients_are_answered_at_once(server: TrackerServer) -> None:
     answered: list[int] = []
 
     def join(number: int) -> None:
@@ -183,7 +183,7 @@ def test_a_taken_port_names_the_remedy(server: TrackerServer) -> None:
 @pytest.mark.parametrize(
     ("host", "port"), [("host..invalid", 0), (LOOP, 70_000), (LOOP, -1), ("192.0.2.1", 0)]
 )
-def test_an_address_that_cannot_be_listened_on(host: str, port: int) -> None:
+def test_an_address_that_cannot_be_listened_on_is_refused(host: str, port: int) -> None:
     server = new_server(host, port)
     with pytest.raises(UsageError):
         server.start()

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -111,7 +112,9 @@ def test_an_origin_that_listens_everywhere_can_be_dialled(
 
 
 @pytest.mark.parametrize("taken", ["port", "origin_port"])
-def test_a_taken_port_is_said_and_the_other_one_is_let_go(share: Share, taken: str) -> None:
+def test_a_taken_port_is_named_and_leaves_no_other_port_taken_and_no_thread(share: Share, taken: str) -> None:
+    before = set(threading.enumerate())
+
     async def serve() -> None:
         with closing(listen("127.0.0.1", 0)) as holder, closing(listen("127.0.0.1", 0)) as other:
             port, free = holder.getsockname()[1], other.getsockname()[1]
@@ -122,6 +125,7 @@ def test_a_taken_port_is_said_and_the_other_one_is_let_go(share: Share, taken: s
             listen("127.0.0.1", free).close()
 
     bounded(serve)
+    assert set(threading.enumerate()) <= before
 
 
 def test_an_unknown_strategy_is_refused(share: Share) -> None:

@@ -9,15 +9,8 @@ import pytest
 from minibit import bitfield
 from minibit.address import PeerAddress
 from minibit.dialects.announce import Announce, AnnounceReply, Event
-from minibit.dialects.json_calls import (
-    ConflictError,
-    Goodbye,
-    Heartbeat,
-    Listing,
-    ListingQuery,
-    Registration,
-    Welcome,
-)
+from minibit.dialects.json_replies import ConflictError, Listing, Welcome
+from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.serve.tracker import Tracker, growing_clock, own_address_towards
 from minibit.snapshot import Figures
@@ -37,16 +30,22 @@ def wire_id(letter: str) -> bytes:
 
 @dataclass
 class Clocked:
-    """A tracker, a clock that stands still until told, and what the origin was told."""
+    """A tracker, clocks that stand still until told, and what the origin was told."""
 
     now: float = 1000.0
+    ahead: float = 0.0  # s that Unix time is ahead of the clock that only grows
     told: list[Notice] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     tracker: Tracker = field(init=False)
 
     def __post_init__(self) -> None:
         self.tracker = Tracker(
-            SHARE, rng=Random(7), notify=self.told.append, clock=lambda: self.now, own_address=self._own
+            SHARE,
+            rng=Random(7),
+            notify=self.told.append,
+            clock=lambda: self.now,
+            unix=lambda: self.now + self.ahead,
+            own_address=self._own,
         )
 
     def _own(self, ip: str) -> str | None:
@@ -76,7 +75,9 @@ def ips(reply: Welcome | Listing) -> list[str]:
     return [entry.address.ip for entry in reply.entries]
 
 
-def test_who_is_here_is_told_to_others_as_where_the_tracker_is(clocked: Clocked) -> None:
+def test_peers_on_the_trackers_machine_are_told_to_others_at_an_address_they_can_dial(
+    clocked: Clocked,
+) -> None:
     clocked.tracker.report_origin(("0.0.0.0", 4999), ALL, Figures(), wire_id("o"))
     clocked.join("ana", bt_id=wire_id("a"))
     clocked.join("bia", remote="192.168.1.9")
@@ -117,7 +118,7 @@ def test_the_origin_hears_of_everything_in_order_refusals_included(clocked: Cloc
     assert clocked.told[2:] == [Granted(wire_id("a"), granted), Left(wire_id("a"))]
 
 
-def test_a_torrent_is_looked_up_by_its_hash(clocked: Clocked) -> None:
+def test_a_share_is_looked_up_by_its_hash(clocked: Clocked) -> None:
     clocked.join("ana", blocks=ALL)
     (counts,) = clocked.tracker.scrape(()).values()
     assert (counts.complete, counts.downloaded, counts.incomplete) == (1, 0, 0)
@@ -127,7 +128,28 @@ def test_a_torrent_is_looked_up_by_its_hash(clocked: Clocked) -> None:
         clocked.tracker.announce(Announce(bytes(20), b"x" * 20, 6881), HOME)
 
 
-def test_the_clock_reads_as_unix_time_and_only_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ahead", [-3600.0, -0.5, 0.5, 3600.0])
+@pytest.mark.parametrize("remote", [HOME, FAR])
+def test_others_are_told_unix_time_after_the_clock_was_set_or_the_machine_slept(
+    clocked: Clocked, ahead: float, remote: str
+) -> None:
+    clocked.join("ana", bt_id=wire_id("a"))
+    clocked.now += 59
+    clocked.ahead = ahead
+    unix = 1000.0 + (ahead if abs(ahead) > 1 else 0.0)
+    joined = clocked.join("bia", 5002)
+    listing = clocked.list(remote)
+    assert [entry.timestamp for entry in joined.entries] == [unix]
+    assert [entry.timestamp for entry in listing.entries] == [unix, unix + 59]
+    with pytest.raises(ConflictError) as caught:
+        clocked.join("ana", 5003, bt_id=wire_id("c"), remote=remote)
+    assert caught.value.peer.timestamp == unix
+    status = clocked.tracker.status()
+    assert [row.timestamp for row in status.rows] == [unix, unix + 59], "and nobody has left for that"
+    assert status.uptime == 59
+
+
+def test_the_clock_starts_as_unix_time_and_only_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     unix, steady = [1e9, 0.0], [50.0, 50.0, 57.5]
     monkeypatch.setattr("time.time", lambda: unix.pop(0))
     monkeypatch.setattr("time.monotonic", lambda: steady.pop(0))

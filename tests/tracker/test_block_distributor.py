@@ -44,7 +44,7 @@ def test_every_size_and_every_block_is_dealt_alike() -> None:
         (1, 0.3, 0.5, {1}),
     ],
 )
-def test_rounding(count: int, low: float, high: float, sizes: set[int]) -> None:
+def test_a_grant_is_rounded_into_its_bounds(count: int, low: float, high: float, sizes: set[int]) -> None:
     seen = {BlockDistributor(count, low, high).grant("a", Random(seed)).bit_count() for seed in range(40)}
     assert seen == sizes
 

@@ -8,7 +8,8 @@ import pytest
 from minibit import bitfield
 from minibit.address import PeerAddress
 from minibit.dialects.announce import Announce, AnnounceReply, Event
-from minibit.dialects.json_calls import ConflictError, Goodbye, Heartbeat, Listing, Registration, Welcome
+from minibit.dialects.json_replies import ConflictError, Listing, Welcome
+from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, State, SwarmStatus
 from minibit.torrent.layout import Layout
@@ -98,18 +99,12 @@ def addresses(answer: Welcome | Listing) -> list[PeerAddress]:
     return [entry.address for entry in answer.entries]
 
 
-def returning(welcome: Welcome) -> bool:
-    """Whether the tracker knew the peer already."""
-    return " again: " in welcome.message
-
-
 # Registration
 
 
 def test_a_newcomer_is_granted_blocks_and_told_who_is_there(crowd: Crowd) -> None:
     crowd.join("ana", 5001, bt_id=wire_id("a"))
     welcome = crowd.join("bia", 5002)
-    assert not returning(welcome)
     assert welcome.new == welcome.granted
     assert 6 <= welcome.granted.bit_count() <= 10
     assert addresses(welcome) == [PeerAddress("ana", HOME, 5001, wire_id("a"))]
@@ -120,21 +115,26 @@ def test_registering_again_refreshes_and_grants_nothing_new(crowd: Crowd) -> Non
     first = crowd.join("ana", blocks=0b1)
     crowd.now += 50
     again = crowd.join("ana", blocks=0b11)
-    assert (returning(again), again.new, again.granted) == (True, 0, first.granted)
+    assert (again.new, again.granted) == (0, first.granted)
     crowd.now += 50
     assert crowd.holdings("ana") == 0b11
     crowd.join("ana")
     assert crowd.holdings("ana") == 0b11, "blocks not said are blocks not changed"
+    crowd.join("ana", blocks=ALL)
+    assert crowd.swarm.counts(crowd.now).downloaded == 1, "it became complete here"
 
 
 def test_a_peer_that_expired_or_left_keeps_its_first_grant(crowd: Crowd) -> None:
     first = crowd.join("ana").granted
     crowd.now += 60
-    back = crowd.join("ana")
-    assert (returning(back), back.new, back.granted) == (False, 0, first)
+    assert crowd.names() == []
+    back = crowd.join("ana", blocks=1)
+    assert (back.new, back.granted) == (0, first)
     crowd.leave("ana", None, HOME)
+    assert crowd.names() == []
     back = crowd.join("ana")
-    assert (returning(back), back.new, back.granted) == (False, 0, first)
+    assert (back.new, back.granted) == (0, first)
+    assert crowd.holdings("ana") == 0, "a peer that comes back says anew what it holds"
 
 
 def test_a_peer_unheard_of_for_a_minute_is_gone_and_its_copies_with_it(crowd: Crowd) -> None:
@@ -164,7 +164,7 @@ def test_the_origin_learns_of_every_grant_and_of_the_id_that_replaces_another(cr
 # Names
 
 
-def test_a_name_is_one_process(crowd: Crowd) -> None:
+def test_a_name_belongs_to_one_process(crowd: Crowd) -> None:
     crowd.join("ana", 5001, bt_id=wire_id("a"))
     with pytest.raises(ConflictError, match=r"127\.0\.0\.1:5001.*another name") as caught:
         crowd.join("ana", 5002, bt_id=wire_id("b"))
@@ -182,8 +182,9 @@ def test_a_dead_process_is_replaced_when_asked(crowd: Crowd) -> None:
 
 @pytest.mark.parametrize(("port", "letter"), [(5001, "b"), (5002, "a")])
 def test_the_same_address_or_the_same_id_is_the_same_peer(crowd: Crowd, port: int, letter: str) -> None:
-    crowd.join("ana", 5001, bt_id=wire_id("a"))
-    assert returning(crowd.join("ana", port, bt_id=wire_id(letter)))
+    first = crowd.join("ana", 5001, bt_id=wire_id("a"), blocks=0b1)
+    again = crowd.join("ana", port, bt_id=wire_id(letter))
+    assert (again.new, again.granted, crowd.holdings("ana")) == (0, first.granted, 0b1)
     assert addresses(crowd.beat("bia")) == [PeerAddress("ana", HOME, port, wire_id(letter))]
 
 
@@ -200,7 +201,7 @@ def test_a_peer_without_an_id_never_conflicts(crowd: Crowd) -> None:
     assert addresses(crowd.beat("caio"))[1] == PeerAddress("bia", HOME, 5004)
 
 
-def test_an_id_keeps_its_name_from_a_peer_that_shows_none(crowd: Crowd) -> None:
+def test_a_peer_with_an_id_does_not_take_the_name_of_one_without(crowd: Crowd) -> None:
     crowd.join("ana", 5001)
     with pytest.raises(RequestError):
         crowd.join("ana", 5002, bt_id=wire_id("b"))
@@ -225,7 +226,7 @@ def test_a_heartbeat_updates_holdings_and_figures(crowd: Crowd) -> None:
     assert (row.blocks, row.figures, row.timestamp) == (0b11, figures, 1059.0)
 
 
-def test_an_existing_peer_beats_without_an_id(crowd: Crowd) -> None:
+def test_a_heartbeat_needs_no_id(crowd: Crowd) -> None:
     crowd.join("ana")
     crowd.now += 59
     listing = crowd.beat("ana", None, 0b101)
@@ -276,7 +277,7 @@ def test_a_fuller_tracker_is_called_less_often(crowd: Crowd, active: int, interv
 # Goodbyes
 
 
-def test_goodbye(crowd: Crowd) -> None:
+def test_a_peer_leaves_by_a_goodbye_of_its_own(crowd: Crowd) -> None:
     crowd.join("ana", bt_id=wire_id("a"))
     with pytest.raises(RequestError) as other:
         crowd.leave("ana", wire_id("b"), HOME)
@@ -382,7 +383,7 @@ def test_a_foreign_seed_holds_everything_and_is_granted_nothing(crowd: Crowd) ->
     assert crowd.listen() == []
 
 
-def test_scrape_counts_who_became_complete_here(crowd: Crowd) -> None:
+def test_a_scrape_counts_who_became_complete_here(crowd: Crowd) -> None:
     crowd.announce("s", left=0)
     crowd.announce("x", left=None)
     crowd.announce("x", left=0, event=Event.COMPLETED)
@@ -394,7 +395,7 @@ def test_scrape_counts_who_became_complete_here(crowd: Crowd) -> None:
     assert (counts.complete, counts.downloaded, counts.incomplete) == (4, 2, 0)
 
 
-def test_stopped_ends_an_entry_from_its_own_machine_only(crowd: Crowd) -> None:
+def test_an_announce_of_stopped_counts_from_the_clients_own_machine_only(crowd: Crowd) -> None:
     crowd.announce()
     crowd.announce(event=Event.STOPPED, remote="10.0.0.66")
     assert len(crowd.names()) == 1
