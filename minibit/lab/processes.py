@@ -252,15 +252,15 @@ class SwarmProcesses:
             self._note("tracker", f"{error} Peers go on; waiting for it to come back")
             return
         words = _last_words(self._tracker)
-        if silent > RESTART_SECONDS:
-            raise MinibitError(
-                f"the tracker has ended ({words}) and did not come back: see {self._tracker.log}"
-            )
         self._note(
             "tracker's end",
             f"the tracker has ended ({words}), peers go on; "
             f"within a minute, this starts it again: {self._restart}",
         )
+        if silent > RESTART_SECONDS:
+            raise MinibitError(
+                f"the tracker has ended ({words}) and did not come back: see {self._tracker.log}"
+            )
 
     def _look_after(self, active: Iterable[str]) -> None:
         """Say which peers have ended; give up when one has and nobody has started it again in time."""
