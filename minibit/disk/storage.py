@@ -189,12 +189,11 @@ class Storage:
             StorageError: naming the first file that is not.
         """
         with self._lock:  # nobody may hold it for as long as a disk takes
-            held_open = {self._files[index].path: self._hold(index) for index in tuple(self._open)}
+            held_open = [(index, held) for index in tuple(self._open) if (held := self._hold(index))]
         opened = {}
-        for path, held in held_open.items():
-            assert held is not None
+        for index, held in held_open:
             with held as descriptor:
-                opened[path] = os.fstat(descriptor)
+                opened[self._files[index].path] = os.fstat(descriptor)
         for entry in self._entries:
             with _explaining(self._path(entry)):
                 status = os.stat(self._path(entry), follow_symlinks=not self._writable)

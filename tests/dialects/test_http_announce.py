@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dialects.drawn import ips
+from fakes.drawn import ips
 from hypothesis import given
 from hypothesis import strategies as st
 

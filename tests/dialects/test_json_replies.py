@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from dialects.drawn import COUNT, FIELDS, ID, blocks, ids, ips, json_values, names, over_the_wire, ports
+from fakes.drawn import COUNT, FIELDS, ID, blocks, ids, ips, json_values, names, over_the_wire, ports
 from hypothesis import given
 from hypothesis import strategies as st
 
