@@ -42,8 +42,8 @@ FLOORS: list[dict[str, str]] = [
     },
     {"lab": "place processes"},
     {
-        "screen": "bars sheet swarm_table peer_table lines display",
-        "cli": "options running tracker peer status swarm main",
+        "screen": "outlet bars sheet swarm_table peer_table lines display",
+        "cli": "examples options running tracker peer status swarm main",
         "__main__": "",
     },
 ]

@@ -5,16 +5,17 @@ place where errors become exit codes: 0 what was asked for happened, 1 it did no
 asked for like that, 130 Ctrl-C.
 """
 
-import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TextIO, cast
 
 import typer
 
 from minibit import __version__
-from minibit.cli import options
+from minibit.cli import examples, options
 from minibit.errors import MinibitError, UsageError
+from minibit.screen.outlet import BROKEN_PIPE, Outlet
 
 SAMPLE_UPLOAD_LIMIT: Final = "1M"
 MAX_PEERS: Final = 100
@@ -22,23 +23,21 @@ MAX_PEERS: Final = 100
 app = typer.Typer(
     name="minibit",
     help="Share a file among many machines, and watch how the swarm does it.",
-    epilog="Start with: minibit swarm --peers 5",
-    no_args_is_help=True,
-    add_completion=False,
+    epilog=examples.ALL,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@app.command()
+@app.command(short_help="Share a file or folder: the tracker and its origin.", epilog=examples.TRACKER)
 def tracker(
     share: options.Share = None,
     host: Annotated[
         str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines join.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The tracker's port; 0 for any.")] = 5000,
-    origin_port: Annotated[int, typer.Option(help="The origin's port; 0 for any.")] = 0,
+    port: Annotated[int, options.port("--port", help="The tracker's port; 0 for any.")] = 5000,
+    origin_port: Annotated[int, options.port("--origin-port", help="The origin's port; 0 for any.")] = 0,
     grant: options.Grant = "30-50",
     block_size: options.BlockSize = None,
     upload_limit: options.UploadLimit = None,
@@ -56,8 +55,8 @@ def tracker(
     run_tracker(
         share=share,
         host=host,
-        port=options.port_number(port, "--port"),
-        origin_port=options.port_number(origin_port, "--origin-port"),
+        port=port,
+        origin_port=origin_port,
         grant=options.grant_parts(grant),
         block_size=options.block_bytes(block_size),
         upload_limit=options.upload_rate(upload_limit or "0"),
@@ -68,12 +67,12 @@ def tracker(
     )
 
 
-@app.command()
+@app.command(short_help="Join a swarm, fetch what it shares, help the others.", epilog=examples.PEER)
 def peer(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="What this peer is called; each active peer needs its own.")
     ],
-    port: Annotated[int, typer.Argument(metavar="PORT", help="The port to listen on; 0 for any.")],
+    port: options.Port,
     tracker: options.Tracker = options.DEFAULT_TRACKER,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
@@ -85,7 +84,7 @@ def peer(
     picking: options.Picking = "rarest-first",
     choking: options.Choking = "tit-for-tat",
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds to look for the tracker before giving up.")
+        float | None, options.seconds("--timeout", help="How long to look for the tracker before giving up.")
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="Where to listen.  [default: as far as the tracker can be reached]")
@@ -103,8 +102,8 @@ def peer(
     run_peer(
         PeerSettings(
             name=options.peer_name(name),
-            port=options.port_number(port, "PORT"),
-            tracker=tracker,
+            port=port,
+            tracker=options.tracker_url(tracker),
             folder=directory or Path(name),
             upload_limit=options.upload_rate(upload_limit or "0"),
             picking=options.strategy_name(picking),
@@ -118,7 +117,7 @@ def peer(
     )
 
 
-@app.command()
+@app.command(short_help="Show a tracker's swarm: who holds what, who serves whom.", epilog=examples.STATUS)
 def status(
     tracker: options.Tracker = options.DEFAULT_TRACKER,
     watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
@@ -129,12 +128,14 @@ def status(
 
     if watch and json:
         raise UsageError("--json is one document and --watch has no end: leave one of them out")
-    run_status(tracker, watch=watch, as_json=json)
+    run_status(options.tracker_url(tracker), watch=watch, as_json=json)
 
 
-@app.command()
+@app.command(short_help="Run a whole swarm here, watch it, verify every copy.", epilog=examples.SWARM)
 def swarm(
-    peers: Annotated[int, typer.Option(min=1, max=MAX_PEERS, help="How many peers, besides the origin.")] = 5,
+    peers: Annotated[
+        int, options.whole("--peers", 1, MAX_PEERS, help="How many peers, besides the origin.")
+    ] = 5,
     share: options.Share = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Keep each peer's files and log here.")
@@ -185,26 +186,48 @@ def _options(
     del version
 
 
+COMMANDS: Final = frozenset(
+    str(command.name or getattr(command.callback, "__name__", "")) for command in app.registered_commands
+)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command; returns its exit code.
+
+    Whatever becomes of standard output, a command ends tidily: 141 if nobody reads it any more, 1 with one
+    line if it takes nothing more.
+    """
+    asked = sys.argv[1:] if arguments is None else arguments
+    out, err = Outlet(sys.stdout), Outlet(sys.stderr)
+    with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)):
+        # Who only names us asks what there is, and is told as `--help` would tell.
+        code = _run(asked or ["--help"])
+        out.flush()
+        if out.failure is not None:
+            if out.code != BROKEN_PIPE:
+                _fail(f"cannot write to standard output ({out.failure.strerror})", out.code)
+            code = code or out.code
+    return code
+
+
+def _run(asked: list[str]) -> int:
     try:
         # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
-        result: Any = app(args=arguments, standalone_mode=False)
+        result: Any = app(args=asked, prog_name="minibit", standalone_mode=False)
     except MinibitError as error:
         return _fail(str(error), error.exit_code)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return 130
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has left (as `head` does): that is no error of anybody's.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     except Exception as error:
         hint = getattr(error, "format_message", None)
         if hint is None:
             raise
-        return _fail(f"{hint()} (minibit --help explains)", getattr(error, "exit_code", 2))
+        helpful = f"minibit {asked[0]} --help" if asked[0] in COMMANDS else "minibit --help"
+        # A share may well be a .torrent file, for those who share it.
+        foreign = "" if asked[0] in ("tracker", "swarm") else options.not_yet(asked)
+        return _fail(foreign or f"{hint().rstrip('.')} ({helpful} explains)", getattr(error, "exit_code", 2))
     return result if isinstance(result, int) else 0
 
 

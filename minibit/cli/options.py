@@ -3,10 +3,13 @@
 Nothing heavy is imported here: `minibit --help` reads every command's options.
 """
 
+import math
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,7 +19,75 @@ from minibit.units import parse_size
 
 DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
 
-Tracker = Annotated[str, typer.Option(help="The tracker's address.", envvar="MINIBIT_TRACKER")]
+
+def whole_number(text: object, *, where: str, low: int | None = None, high: int | None = None) -> int:
+    """A whole number from `low` to `high`, as far as these are given; `where` names the option.
+
+    Raises:
+        UsageError: it is none.
+    """
+    bounds = (
+        f" from {low} to {high}" if high is not None else f" of at least {low}" if low is not None else ""
+    )
+    try:
+        number = int(str(text))
+    except ValueError:
+        raise UsageError(
+            f"{where}: {text!r} is not a whole number; choose one{bounds or ', like 7'}"
+        ) from None
+    if (low is not None and number < low) or (high is not None and number > high):
+        raise UsageError(f"{where}: {number} is out of range; choose a whole number{bounds}")
+    return number
+
+
+def port_number(text: object, *, where: str) -> int:
+    """A port, or 0 for any; `where` names the option.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        number: object = int(str(text))
+    except ValueError:
+        number = repr(text)
+    if not (isinstance(number, int) and 0 <= number <= 65535):
+        raise UsageError(f"{where}: {number} is not a port; choose 1024–65535, or 0 for any free one")
+    return number
+
+
+def second_count(text: object, *, where: str) -> float:
+    """A length of time in seconds; `where` names the option.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        number = float(str(text))
+    except ValueError:
+        number = -1
+    if not 0 <= number < math.inf:
+        raise UsageError(f"{where}: {text!r} is not a number of seconds; write it like 30 or 0.5")
+    return number
+
+
+def whole(where: str, low: int | None = None, high: int | None = None, *, help: str) -> Any:
+    """An option that takes a whole number."""
+    return typer.Option(
+        where, metavar="N", parser=partial(whole_number, where=where, low=low, high=high), help=help
+    )
+
+
+def port(where: str, *, help: str) -> Any:
+    """An option that takes a port."""
+    return typer.Option(where, metavar="PORT", parser=partial(port_number, where=where), help=help)
+
+
+def seconds(where: str, *, help: str) -> Any:
+    """An option that takes a length of time."""
+    return typer.Option(where, metavar="SECONDS", parser=partial(second_count, where=where), help=help)
+
+
+Tracker = Annotated[str, typer.Option(metavar="URL", help="The tracker's address.", envvar="MINIBIT_TRACKER")]
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]
@@ -27,7 +98,6 @@ Choking = Annotated[
     str,
     typer.Option(metavar="NAME", help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class."),
 ]
-Seed = Annotated[int | None, typer.Option(help="Makes every random choice repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 UntilEof = Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.", hidden=True)]
 Share = Annotated[Path | None, typer.Option(metavar="PATH", help="The file or folder to share.")]
@@ -35,6 +105,15 @@ BlockSize = Annotated[
     str | None, typer.Option(metavar="SIZE", help="Like 256K; chosen by the size of the share.")
 ]
 Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help="Percent of all blocks dealt to each new peer.")]
+Port = Annotated[
+    int,
+    typer.Argument(
+        metavar="PORT",
+        parser=partial(port_number, where="PORT"),
+        help="The port to listen on; 0 for any.",
+    ),
+]
+Seed = Annotated[int | None, whole("--seed", help="Makes every random choice repeatable.")]
 
 
 def peer_name(name: str) -> str:
@@ -43,6 +122,8 @@ def peer_name(name: str) -> str:
     Raises:
         UsageError: no peer may be called that.
     """
+    if said := not_yet([name]):
+        raise UsageError(said)
     if fault := name_fault(name):
         raise UsageError(f"NAME: {fault}")
     if name in (".", "..") or "/" in name:
@@ -50,15 +131,27 @@ def peer_name(name: str) -> str:
     return name
 
 
-def port_number(port: int, where: str) -> int:
-    """A port, or 0 for any; `where` names the option.
+def not_yet(words: Sequence[str]) -> str:
+    """What to say of a command line that names a magnet link or a .torrent file; nothing of any other."""
+    for word in words:
+        if word.startswith("magnet:") or word.endswith(".torrent"):
+            what = "magnet links" if word.startswith("magnet:") else ".torrent files"
+            return (
+                f"{what} cannot be opened yet: join by a tracker's address instead, "
+                "minibit peer NAME PORT --tracker http://HOST:PORT"
+            )
+    return ""
+
+
+def tracker_url(url: str) -> str:
+    """A tracker's address, as far as one can be told at a glance.
 
     Raises:
-        UsageError: out of range.
+        UsageError: it is a magnet link, or a file.
     """
-    if not 0 <= port <= 65535:
-        raise UsageError(f"{where}: {port} is not a port; choose 1024–65535, or 0 for any free one")
-    return port
+    if said := not_yet([url]):
+        raise UsageError(said)
+    return url
 
 
 def upload_rate(text: str) -> float:

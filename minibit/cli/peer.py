@@ -26,4 +26,5 @@ def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
         await framed(peer.run(), frame)
 
     with Display() as display:
-        finish(interrupt, trade(display), until_eof=until_eof)
+        waits = "the goodbye, and the disk,"
+        finish(interrupt, trade(display), display, waits_for=waits, until_eof=until_eof)

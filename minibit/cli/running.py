@@ -6,12 +6,33 @@ from contextlib import suppress
 from typing import Any, Final
 
 from minibit.peer.ending import Interrupt
+from minibit.screen.display import Display
 
 FRAME_SECONDS: Final = 0.25
+PATIENCE: Final = 0.5  # s of tidying that nobody need be told of
 
 
-def finish(interrupt: Interrupt, work: Coroutine[Any, Any, None], *, until_eof: bool = False) -> None:
-    """Run `work`; an interruption ends the process with its exit code, after everything was tidied."""
+def finish(
+    interrupt: Interrupt,
+    work: Coroutine[Any, Any, None],
+    display: Display,
+    *,
+    waits_for: str = "the disk",
+    until_eof: bool = False,
+) -> None:
+    """Run `work`; an interruption ends the process with its exit code, after everything was tidied.
+
+    The terminal is as it was from the moment of the interruption on; if tidying takes longer than that
+    should, a line says that it is for `waits_for`. Work whose output nobody can read is interrupted too.
+    """
+
+    def ending() -> None:
+        display.settle()
+        said = f"ending, as soon as {waits_for} is done; Ctrl-C again ends at once"
+        asyncio.get_running_loop().call_later(PATIENCE, display.tell, said)
+
+    interrupt.on_end = ending
+    display.outlet.on_failure = lambda: interrupt.end_soon(display.outlet.code)
     code = asyncio.run(interrupt.guard(work, until_eof=until_eof))
     if code:
         raise SystemExit(code)

@@ -84,7 +84,7 @@ def run_swarm(
 
     try:
         with Display(as_json=as_json) as display:
-            finish(interrupt, watch(display))
+            finish(interrupt, watch(display), display, waits_for="every process")
     finally:
         if directory is None:
             shutil.rmtree(folder, ignore_errors=True)

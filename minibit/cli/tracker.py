@@ -84,7 +84,7 @@ def run_tracker(
         await framed(service.run(ready), frame)
 
     with Display(as_json=as_json) as display:
-        finish(interrupt, serve(display), until_eof=until_eof)
+        finish(interrupt, serve(display), display, until_eof=until_eof)
 
 
 def _hashed(share: Path | None, block_size: int | None, display: Display, interrupt: Interrupt) -> Share:

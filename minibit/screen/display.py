@@ -6,38 +6,53 @@ told goes nowhere, errors and the progress of long steps go to standard error.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from threading import RLock
 from types import TracebackType
-from typing import Any, Final, Self, TextIO
+from typing import IO, Any, Final, Self, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from minibit.screen.outlet import Outlet
+
 PLAIN_SECONDS: Final = 2.0  # between two reports of the same thing in a pipe
-FRAMES_PER_SECOND: Final = 4
+FRAME_SECONDS: Final = 0.25
+DUMB: Final = ("", "dumb", "unknown")  # values of TERM: nothing there can be drawn over
 
 ProgressCallback = Callable[[int, int], None]
 
 
 class Display:
-    """Shows what a command does; a context manager, so that the terminal is left as it was found."""
+    """Shows what a command does; a context manager, so that the terminal is left as it was found.
+
+    Nothing here raises because standard output does not take it: `outlet` says so, and whom to tell.
+    """
 
     def __init__(self, *, as_json: bool = False, out: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
+        stream = out or sys.stdout
+        self.outlet = stream if isinstance(stream, Outlet) else Outlet(stream)
+        self._out = cast(IO[str], self.outlet)
         self._json = as_json
-        self._console = Console(file=self._out, highlight=False, emoji=False)
+        # Not as rich sees it: FORCE_COLOR, which many a build machine sets, makes no terminal of a pipe.
+        self.live = not as_json and self.outlet.isatty() and os.environ.get("TERM", "") not in DUMB
+        self._console = Console(
+            file=self._out,
+            highlight=False,
+            emoji=False,
+            force_terminal=self.live,
+            force_interactive=self.live,
+        )
+        self._lock = RLock()  # a bar is drawn in the thread of its step
+        self._settled = False
         self._live: Live | None = None
         self._bar: Progress | None = None
         self._next_plain = 0.0
         self._shown: list[str] = []
-
-    @property
-    def live(self) -> bool:
-        """Whether somebody watches a terminal."""
-        return self._console.is_terminal and not self._json
 
     def __enter__(self) -> Self:
         return self
@@ -56,10 +71,13 @@ class Display:
         """The state of things: `draw(lines)` gives a table of at most that many lines, for a terminal;
         `plain()` gives lines for a pipe, asked for every two seconds at most."""
         if self.live:
-            if self._live is None:
-                self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
-                self._live.start()
-            self._live.update(draw(self._console.height - 1), refresh=True)
+            with self._lock:
+                if self._settled:
+                    return
+                if self._live is None:
+                    self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+                    self._live.start()
+                self._live.update(draw(max(1, self._console.height - 1)), refresh=True)
         elif not self._json and time.monotonic() >= self._next_plain:
             self._next_plain = time.monotonic() + PLAIN_SECONDS
             lines = list(plain())
@@ -78,44 +96,37 @@ class Display:
     def document(self, value: dict[str, Any]) -> None:
         """The JSON document, where one was asked for."""
         if self._json:
-            print(json.dumps(value, ensure_ascii=False), file=self._out, flush=True)
+            text = json.dumps(value, ensure_ascii=False)
+            print(text if self.outlet.spells(text) else json.dumps(value), file=self._out, flush=True)
 
     def freeze(self) -> None:
         """Leave the live table where it stands."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+
+    def settle(self) -> None:
+        """Freeze for good: from now on only words are added, and the process may end at any moment."""
+        with self._lock:
+            self._settled = True
+            self.freeze()
 
     def progress(self, label: str) -> ProgressCallback:
         """Shows a long step: call the result with (done, in all), from one thread at a time; a bar appears
         with the first call that leaves something to do, and goes when all is done."""
-        bar: Progress | None = None
         next_line = time.monotonic() + PLAIN_SECONDS
+        next_frame = 0.0
 
         def advance(done: int, total: int) -> None:
-            nonlocal bar, next_line
+            nonlocal next_line, next_frame
             if self.live:
-                if bar is None and done >= total:
-                    return
-                if bar is None:
-                    bar = self._bar = Progress(
-                        TextColumn("{task.description}"),
-                        BarColumn(),
-                        TaskProgressColumn(),
-                        TimeRemainingColumn(),
-                        console=self._console,
-                        transient=True,
-                        refresh_per_second=FRAMES_PER_SECOND,
-                    )
-                    bar.add_task(label, total=total)
-                    bar.start()
-                bar.update(bar.task_ids[0], completed=done, total=total)
-                if done >= total:
-                    bar.stop()
-                    bar = None
+                if done >= total or time.monotonic() >= next_frame:
+                    next_frame = time.monotonic() + FRAME_SECONDS
+                    self._draw_bar(label, done, total)
             elif time.monotonic() >= next_line:
                 next_line = time.monotonic() + PLAIN_SECONDS
                 line = f"{label}: {100 * done // max(1, total)}%"
@@ -125,6 +136,26 @@ class Display:
                     self.tell(line)
 
         return advance
+
+    def _draw_bar(self, label: str, done: int, total: int) -> None:
+        with self._lock:
+            if self._bar is None:
+                if done >= total or self._settled:
+                    return
+                self._bar = Progress(
+                    TextColumn("{task.description}"),
+                    BarColumn(),
+                    TaskProgressColumn(),
+                    TimeRemainingColumn(),
+                    console=self._console,
+                    transient=True,
+                    auto_refresh=False,  # a thread that draws would outlive the terminal
+                )
+                self._bar.add_task(label, total=total)
+                self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total, refresh=True)
+            if done >= total:
+                self.freeze()
 
     def _lines(self, lines: Iterable[str]) -> None:
         for line in lines:

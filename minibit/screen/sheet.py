@@ -13,6 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from minibit.screen.outlet import ASCII
+
 ROOMY: Final = 96  # columns from which gaps are wide and the drawn column may ask for more
 
 Cell = Text | Callable[[int], Text]
@@ -21,7 +23,6 @@ Paragraph = Sequence[Text] | Callable[[int], Text]
 """Facts that flow over lines without being broken, or what draws itself in a given width."""
 
 _SEPARATOR: Final = Text("  •  ", "bright_black")
-_ASCII: Final = str.maketrans("·░▒▓█■▁★✓↻…—–•─×", ".-+*#%_*v?~--|-x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,5 +181,5 @@ def _flow(paragraph: Paragraph, width: int) -> list[Text]:
 def _in_ascii(line: Text) -> Text:
     """The same line for a console that can write nothing else, each character as wide as before."""
     folded = line.copy()
-    folded.plain = "".join(c if c.isascii() else "?" * cell_len(c) for c in line.plain.translate(_ASCII))
+    folded.plain = "".join(c if c.isascii() else "?" * cell_len(c) for c in line.plain.translate(ASCII))
     return folded

@@ -1,0 +1,45 @@
+"""What stands at the end of each command's help: lines to copy, as they would be typed."""
+
+from typing import Final
+
+
+def _lines(text: str) -> str:
+    """An epilogue that is printed line by line as it stands here, not refilled (click's `\\b`)."""
+    return "\n\n".join(f"\b\n{paragraph.strip()}" for paragraph in text.split("\n\n"))
+
+
+ALL: Final = _lines("""
+Start with:
+  minibit swarm --peers 5
+
+Each command has examples: minibit COMMAND --help
+""")
+
+TRACKER: Final = _lines("""
+Examples:
+  minibit tracker --share ~/film.mkv
+  minibit tracker --share ~/film.mkv --host 0.0.0.0     # others can join
+  minibit tracker --share photos --upload-limit 2M --grant 0-0
+""")
+
+PEER: Final = _lines("""
+Examples:
+  minibit peer ana 5001
+  minibit peer ana 0 --tracker http://192.0.2.7:5000 --dir downloads
+  minibit peer ana 0 --leave-when-done --timeout 30     # for scripts
+  minibit peer ana 5001 --picking mine:MyPicking
+""")
+
+STATUS: Final = _lines("""
+Examples:
+  minibit status
+  minibit status --tracker http://192.0.2.7:5000 --watch
+  minibit status --json | python -m json.tool
+""")
+
+SWARM: Final = _lines("""
+Examples:
+  minibit swarm --peers 5
+  minibit swarm --peers 8 --share ~/film.mkv --dir copies
+  minibit swarm --choking unchoke-all --seed 1 --json
+""")
