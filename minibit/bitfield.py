@@ -8,6 +8,7 @@ interest, availability and rarity are bit arithmetic. On the wire (BEP 3, *bitfi
 from collections.abc import Iterable, Iterator
 from random import Random
 
+from minibit import units
 from minibit.errors import RemoteProtocolError
 
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -86,7 +87,9 @@ def from_wire(data: bytes, count: int) -> int:
             such connections).
     """
     if len(data) != (count + 7) // 8:
-        raise RemoteProtocolError(f"bitfield of {len(data)} bytes for {count} blocks")
+        raise RemoteProtocolError(
+            f"bitfield of {units.count(len(data), 'byte')} for {units.count(count, 'block')}"
+        )
     bits = int.from_bytes(data.translate(_MIRROR), "little")
     if bits >> count:
         raise RemoteProtocolError("bitfield has spare bits set")

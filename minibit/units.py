@@ -33,6 +33,11 @@ def size(count: float) -> str:
     return f"{count:.{1 if round(count, 1) < 100 else 0}f} {prefix}iB"
 
 
+def count(number: int, noun: str, plural: str = "") -> str:
+    """So many things, `1 block`, `0 blocks`; `plural` where it is not the noun and an s."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def rate(per_second: float, nothing: str = NOTHING) -> str:
     """Bytes per second, `1.0 MiB/s`; less than half a byte is `nothing`."""
     return f"{size(per_second)}/s" if round(per_second) else nothing

@@ -1,12 +1,13 @@
 """`minibit swarm`: a whole swarm on this machine, watched, and every copy verified."""
 
 import asyncio
+import platform
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
 
-from minibit import registry
+from minibit import __version__, registry
 from minibit.cli.running import finish
 from minibit.disk import sample
 from minibit.lab.place import prepare
@@ -15,7 +16,7 @@ from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_summary, plain_swarm
 from minibit.screen.swarm_table import summary_table, swarm_table
-from minibit.units import rate, size
+from minibit.units import count, rate, size
 
 WORTH_SAYING: Final = 1 << 30  # bytes that nobody wants written unannounced
 
@@ -51,7 +52,8 @@ def run_swarm(
         seed=seed,
     )
     limited = f"each upload limited to {rate(upload_limit)}" if upload_limit else ""
-    note = f"{limited}, slow enough to watch; --share PATH goes unlimited" if share is None else limited
+    slowly = bool(limited) and share is None
+    note = f"{limited}, slow enough to watch; --share PATH goes unlimited" if slowly else limited
     complete = False
 
     async def watch(display: Display) -> None:
@@ -60,7 +62,7 @@ def run_swarm(
         writes = prepare(folder, source, processes.names)
         if writes > WORTH_SAYING:
             display.tell(f"the copies will take {size(writes)} in {folder}")
-        display.tell(f"starting a tracker with {source.name} and {peers} peers …")
+        display.tell(f"starting a tracker with {source.name} and {count(peers, 'peer')} …")
         try:
             await processes.start(display.progress("hashing"))
             await processes.watch(
@@ -74,7 +76,14 @@ def run_swarm(
             summary = await processes.verify(progress, interrupt.event.is_set)
             complete = summary.identical
             display.final(lambda: summary_table(summary), lambda: plain_summary(summary))
-            display.document(summary.to_json())
+            display.document(
+                summary.to_json()
+                | {
+                    "minibit": __version__,
+                    "python": platform.python_version(),
+                    "settings": settings.to_json(),
+                }
+            )
         finally:
             await asyncio.shield(asyncio.to_thread(processes.stop))
         if directory is not None:

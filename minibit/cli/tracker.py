@@ -12,7 +12,7 @@ from minibit.errors import MinibitError
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_swarm
-from minibit.screen.swarm_table import swarm_table
+from minibit.screen.swarm_table import blocks_phrase, swarm_table
 from minibit.serve.service import TrackerService, TrackerSettings
 from minibit.serve.tracker import own_address_towards
 from minibit.units import size
@@ -54,8 +54,9 @@ def run_tracker(
             url = f"http://[{place}]:{tracker_port}" if ":" in place else f"http://{place}:{tracker_port}"
             display.tell(f"tracker on {url}, origin on port {origin}")
             display.tell(
-                f"sharing {name}: {size(layout.total_size)}, {layout.block_count} blocks of "
-                f"{size(layout.block_size)}, info hash {shared.metainfo.info_hash.hex()}"
+                f"sharing {name}: {size(layout.total_size)}, "
+                f"{blocks_phrase(layout.block_count, layout.block_size)}, "
+                f"info hash {shared.metainfo.info_hash.hex()}"
             )
             option = "" if url == "http://127.0.0.1:5000" else f" --tracker {url}"
             display.tell(f"to join: minibit peer NAME PORT{option}")

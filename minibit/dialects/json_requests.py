@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from minibit import units
 from minibit.dialects import json_fields
 from minibit.dialects.announce import DEFAULT_NUMWANT
 from minibit.dialects.refusal import RequestError
@@ -150,5 +151,5 @@ def _held(body: dict[str, Any], count: int) -> int | None:
         try:
             return from_hex(wire, count)
         except ValueError as error:
-            raise RequestError(f"bitfield: {error}; this share has {count} blocks") from None
+            raise RequestError(f"bitfield: {error}; this share has {units.count(count, 'block')}") from None
     return None if body.get("blocks") is None else json_fields.block_numbers(body, "blocks", count)

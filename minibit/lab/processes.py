@@ -14,9 +14,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
@@ -49,6 +49,12 @@ class SwarmSettings:
     choking: str = "tit-for-tat"
     grant: str = "30-50"
     seed: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What was chosen, but for the place of the copies, as JSON-ready values; no limit is 0."""
+        chosen = asdict(self) | {"share": str(self.share)}
+        del chosen["folder"]
+        return chosen
 
 
 @dataclass(slots=True)

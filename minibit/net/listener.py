@@ -1,11 +1,29 @@
 """A listening TCP socket, for the tracker as for peers: one way to take a port, or to say it is taken."""
 
+import errno
 import socket
 from typing import Final
 
 from minibit.errors import UsageError
 
 BACKLOG: Final = 128
+_TAKEN: Final = ("the port is taken", "choose another port, or stop the program that uses this one")
+_PRIVILEGED: Final = ("not allowed", "choose another port, from 1024 up")
+_ELSEWHERE: Final = (
+    "not an address of this machine",
+    "use 0.0.0.0 for all that it has, or 127.0.0.1 for itself alone",
+)
+_FULL: Final = ("too many files are open", "end other programs, or raise the limit (ulimit -n)")
+_REASONS: Final = {  # why not, and what to do about it
+    errno.EADDRINUSE: _TAKEN,
+    errno.EACCES: _PRIVILEGED,
+    errno.EPERM: _PRIVILEGED,
+    errno.EADDRNOTAVAIL: _ELSEWHERE,
+    errno.ENODEV: _ELSEWHERE,
+    errno.EAFNOSUPPORT: ("this machine has no such addresses", "use 0.0.0.0 or 127.0.0.1"),
+    errno.EMFILE: _FULL,
+    errno.ENFILE: _FULL,
+}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -25,16 +43,17 @@ def listen(host: str, port: int) -> socket.socket:
             f"the host {host!r} is unknown: use 0.0.0.0 for every address of this machine"
         ) from None
     family, kind, protocol, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    listener = socket.socket(family, kind, protocol)
+    listener: socket.socket | None = None
     try:
+        listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
-        listener.close()
-        raise UsageError(
-            f"cannot listen on {host}:{port} ({error.strerror}): choose another port, "
-            "or stop the program that uses this one"
-        ) from None
+        if listener is not None:
+            listener.close()
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        why, remedy = _REASONS.get(error.errno or 0, (error.strerror, "choose another address or port"))
+        raise UsageError(f"cannot listen on {place} ({why}): {remedy}") from None
     return listener

@@ -14,7 +14,7 @@ from random import Random
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from minibit import bitfield, registry
+from minibit import bitfield, registry, units
 from minibit.address import PeerAddress, is_loopback
 from minibit.dialects.json_replies import Welcome
 from minibit.disk.check import check
@@ -38,7 +38,6 @@ from minibit.peer.tracker_client import NameTakenError, TrackerClient, normalise
 from minibit.snapshot import Figures, PeerStatus
 from minibit.text import name_fault
 from minibit.torrent.metainfo import Metainfo
-from minibit.units import duration
 
 T = TypeVar("T")
 
@@ -144,7 +143,8 @@ class Peer:
             self._metainfo, self._granted = metainfo, welcome.granted
             self._tell(f"registered as {settings.name} with the tracker at {client.url}")
             self._tell(f"listening on port {port}")
-            self._tell(f"granted {_listed(welcome.granted)} of {count} blocks; {have.bit_count()} on disk")
+            dealt = f"granted {_listed(welcome.granted)} of {units.count(count, 'block')}"
+            self._tell(f"{dealt}; {have.bit_count()} on disk")
             loop = asyncio.get_running_loop()
             engine = Engine(
                 Identity(settings.name, peer_id, port),
@@ -196,11 +196,11 @@ class Peer:
 
     async def _await_completion(self, node: Node) -> None:
         await node.finished.wait()
-        own = self._figures(node)
+        own, count = self._figures(node), node.engine.layout.block_count
         if own.verified:
             self._tell(
-                f"complete: all {node.engine.layout.block_count} blocks verified "
-                f"after {duration(own.completed_after, tenths=True)}"
+                f"complete: {'all ' * (count > 1)}{units.count(count, 'block')} verified "
+                f"after {units.duration(own.completed_after, tenths=True)}"
             )
         else:
             self._tell("complete: every block was on disk already")

@@ -163,6 +163,11 @@ class TrackerClient:
         except (requests.RequestException, OSError, ValueError) as error:
             if not self._answered and any(map(_is_no_name, _causes(error))):
                 raise UsageError(f"no machine has the name in {self.url}: check --tracker") from None
+            if not self._answered and self.url.startswith("https:") and _speaks_plainly(session, self.url):
+                plain = self.url.replace("https:", "http:", 1)
+                raise UsageError(
+                    f"the tracker at {plain} does not speak https: use --tracker {plain}"
+                ) from None
             raise _silence(self.url, _cause(error)) from None
         self._answered = True
         if status >= 500:
@@ -187,6 +192,11 @@ class TrackerClient:
             raise TrackerRefusedError(
                 f"{self.url} answered {status}: it is not a MiniBit tracker; check --tracker"
             ) from None
+        path = urlsplit(self.url).path
+        if status == 404 and path:
+            raise TrackerRefusedError(
+                f"{self.url} is no tracker: leave out {path}, and give its host and port only"
+            )
         peer = self.dialable(refusal.peer.address) if refusal.peer is not None else None
         if status == 409 and peer is not None:
             raise NameTakenError(refusal.message, peer)
@@ -270,6 +280,8 @@ async def retrying(
 def normalised(url: str) -> str:
     """`url` as `scheme://host:port[/path]`; `host:port` alone is http, `host` alone is at port 5000.
 
+    The `/announce` of what other clients are told is left out: it is one of the tracker's calls.
+
     Raises:
         UsageError: no http address.
     """
@@ -285,11 +297,22 @@ def normalised(url: str) -> str:
     if extra or parts.scheme not in ("http", "https") or not host.isprintable() or " " in host:
         raise UsageError(f"{plain_text(url, 100)!r} is not a tracker's address: use http://HOST:PORT")
     place = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{place}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+    path = parts.path.rstrip("/").removesuffix("/announce").rstrip("/")
+    return f"{parts.scheme}://{place}{f':{port}' if port else ''}{path}"
 
 
 def _silence(url: str, why: str) -> TrackerUnreachableError:
     return TrackerUnreachableError(f"no answer from the tracker at {url} ({why}): is it running there?")
+
+
+def _speaks_plainly(session: requests.Session, url: str) -> bool:
+    """Whether at this https address somebody answers plain http, and successfully."""
+    plain = url.replace("https:", "http:", 1)
+    try:
+        with session.get(plain, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
+            return response.ok and not response.is_redirect
+    except (requests.RequestException, OSError, ValueError):
+        return False
 
 
 def _bounded(response: requests.Response, limit: int) -> bytes:

@@ -38,7 +38,11 @@ def plain_summary(summary: Summary) -> list[str]:
     """A line per peer, then one for the whole swarm."""
     total = len(summary.rows)
     wrong = total - summary.complete
-    verdict = "all copies identical" if summary.identical else f"{wrong} of {total} copies not right"
+    verdict = (
+        "all copies identical"
+        if summary.identical
+        else f"{wrong} of {units.count(total, 'copy', 'copies')} not right"
+    )
     return [
         *(_outcome(row, summary) for row in summary.rows),
         f"swarm complete {summary.complete}/{total} in {units.duration(summary.elapsed, tenths=True)}, "

@@ -71,7 +71,7 @@ def share_facts(view: SwarmStatus) -> list[Text]:
 
 def blocks_phrase(count: int, size: int) -> str:
     """`192 blocks of 64 KiB`: a power of two needs no decimals."""
-    return f"{count} block{'s' * (count != 1)} of {units.size(size).replace('.0 ', ' ')}"
+    return f"{units.count(count, 'block')} of {units.size(size).replace('.0 ', ' ')}"
 
 
 def _swarm_sheet(
@@ -115,7 +115,7 @@ def swarm_facts(view: SwarmStatus) -> list[Text]:
 
 def copies_phrase(copies: int) -> str:
     """`no copy`, `1 copy`, `5 copies`: of a block, among the peers."""
-    return "no copy" if not copies else f"{copies} cop{'y' if copies == 1 else 'ies'}"
+    return units.count(copies, "copy", "copies") if copies else "no copy"
 
 
 def carried_phrase(view: SwarmStatus) -> str:
@@ -149,7 +149,10 @@ def summary_facts(summary: Summary) -> list[Text]:
         subject = "the copy is" if total == 1 else f"all {total} copies are"
         verdict = Text(f"{subject} identical to the share", "bold green")
     else:
-        verdict = Text(f"{wrong} of {total} copies {'is' if wrong == 1 else 'are'} not right", "bold red")
+        verdict = Text(
+            f"{wrong} of {units.count(total, 'copy', 'copies')} {'is' if wrong == 1 else 'are'} not right",
+            "bold red",
+        )
     return [
         fact("complete", f"{summary.complete}/{total}"),
         fact("elapsed", units.duration(summary.elapsed, tenths=True)),

@@ -20,6 +20,7 @@ from minibit.text import ORIGIN
 from minibit.torrent.layout import Layout
 from minibit.tracker.block_distributor import BlockDistributor
 from minibit.tracker.peer_manager import MAX_ACTIVE, PeerManager, PeerRecord
+from minibit.units import count
 
 ANNOUNCE_INTERVAL: Final = 120  # seconds; what foreign clients are asked for, many wait longer
 PEERS_PER_SECOND: Final = 50  # heartbeats a second that a full tracker should have to answer
@@ -72,6 +73,7 @@ class Swarm:
         self._peers = PeerManager(limit)
         self._blocks = BlockDistributor(layout.block_count, *grant, remembered=limit)
         self._rng = rng
+        self._deal = rng.getrandbits(64)  # of the grants: by name, so that whoever comes first changes none
         self._started = now
         self._downloads = 0
         self._notices: list[Notice] = []
@@ -103,8 +105,9 @@ class Swarm:
         new = self._grant(record)
         granted = self._blocks.granted(record.key)
         said = "is registered again" if returning else "is registered"
+        all_blocks = count(self._layout.block_count, "block")
         return Welcome(
-            f"{record.name} {said}: {granted.bit_count()} of {self._layout.block_count} blocks granted",
+            f"{record.name} {said}: {granted.bit_count()} of {all_blocks} granted",
             granted,
             new,
             self._entries(self._peers.draw(DEFAULT_NUMWANT, self._rng, record)),
@@ -286,7 +289,7 @@ class Swarm:
     # --- blocks, and what is told
 
     def _grant(self, record: PeerRecord) -> int:
-        new = self._blocks.grant(record.key, self._rng)
+        new = self._blocks.grant(record.key, Random(f"{self._deal} {record.key!r}"))
         if record.bt_id is not None:
             # Said again on every registration: the origin may be newer than the grant, the id too.
             self._notices.append(Granted(record.bt_id, self._blocks.granted(record.key)))

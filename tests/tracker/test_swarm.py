@@ -365,6 +365,15 @@ def test_clients_of_both_kinds_see_each_other(crowd: Crowd) -> None:
     assert seen.name.startswith("LT2110-")
 
 
+def test_the_same_seed_deals_the_same_blocks_to_the_same_names_whoever_comes_first() -> None:
+    names = ["ana", "bia", "caio"]
+    one, other = Crowd(now=0.0), Crowd(now=0.0)
+    dealt = {name: one.join(name, 5001 + at).granted for at, name in enumerate(names)}
+    again = {name: other.join(name, 5001 + at).granted for at, name in enumerate(reversed(names))}
+    assert again == dealt
+    assert len(set(dealt.values())) == len(names)
+
+
 def test_a_foreign_client_is_granted_blocks_under_its_id(crowd: Crowd) -> None:
     crowd.announce()
     crowd.announce()
