@@ -48,6 +48,15 @@ def test_a_rate_of_nothing_is_a_dash_or_what_the_caller_says() -> None:
     assert units.rate(1 << 20) == "1.0 MiB/s"
 
 
+@pytest.mark.parametrize(("number", "text"), [(0, "0 blocks"), (1, "1 block"), (2, "2 blocks")])
+def test_a_noun_agrees_with_its_number(number: int, text: str) -> None:
+    assert units.count(number, "block") == text
+
+
+def test_a_noun_may_have_a_plural_of_its_own() -> None:
+    assert [units.count(number, "copy", "copies") for number in (1, 2)] == ["1 copy", "2 copies"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

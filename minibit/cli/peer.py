@@ -26,5 +26,5 @@ def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
         await framed(peer.run(), frame)
 
     with Display() as display:
-        waits = "the goodbye, and the disk,"
-        finish(interrupt, trade(display), display, waits_for=waits, until_eof=until_eof)
+        goodbyes = "the goodbye and the disk"
+        finish(interrupt, trade(display), display, waits_for=goodbyes, until_eof=until_eof)

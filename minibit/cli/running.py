@@ -23,12 +23,12 @@ def finish(
     """Run `work`; an interruption ends the process with its exit code, after everything was tidied.
 
     The terminal is as it was from the moment of the interruption on; if tidying takes longer than that
-    should, a line says that it is for `waits_for`. Work whose output nobody can read is interrupted too.
+    should, a line says that it waits for `waits_for`. Work whose output nobody can read is interrupted too.
     """
 
     def ending() -> None:
         display.settle()
-        said = f"ending, as soon as {waits_for} is done; Ctrl-C again ends at once"
+        said = f"ending: waiting for {waits_for}; Ctrl-C again ends at once"
         asyncio.get_running_loop().call_later(PATIENCE, display.tell, said)
 
     interrupt.on_end = ending
@@ -52,3 +52,17 @@ async def framed(work: Coroutine[Any, Any, None], frame: Callable[[], None]) -> 
             with suppress(asyncio.CancelledError):
                 await task
     task.result()
+
+
+async def to_the_end(work: Callable[[], None]) -> None:
+    """`work`, done in a thread and waited for even by those who are cancelled meanwhile, or just before."""
+    done = asyncio.ensure_future(asyncio.to_thread(work))
+    cancelled = False
+    while not done.done():
+        try:
+            await asyncio.shield(done)
+        except asyncio.CancelledError:
+            cancelled = True
+    done.result()
+    if cancelled:
+        raise asyncio.CancelledError

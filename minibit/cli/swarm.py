@@ -1,6 +1,5 @@
 """`minibit swarm`: a whole swarm on this machine, watched, and every copy verified."""
 
-import asyncio
 import platform
 import shutil
 import tempfile
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from minibit import __version__, registry
-from minibit.cli.running import finish
+from minibit.cli.running import finish, to_the_end
 from minibit.disk import sample
 from minibit.lab.place import prepare
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
@@ -85,7 +84,7 @@ def run_swarm(
                 }
             )
         finally:
-            await asyncio.shield(asyncio.to_thread(processes.stop))
+            await to_the_end(processes.stop)
         if directory is not None:
             display.tell(f"files and logs are in {folder}")
         else:

@@ -7,6 +7,7 @@ unless `retrying` is asked to.
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -297,7 +298,7 @@ def normalised(url: str) -> str:
     if extra or parts.scheme not in ("http", "https") or not host.isprintable() or " " in host:
         raise UsageError(f"{plain_text(url, 100)!r} is not a tracker's address: use http://HOST:PORT")
     place = f"[{host}]" if ":" in host else host
-    path = parts.path.rstrip("/").removesuffix("/announce").rstrip("/")
+    path = re.sub("(/announce|/)+$", "", parts.path)
     return f"{parts.scheme}://{place}{f':{port}' if port else ''}{path}"
 
 

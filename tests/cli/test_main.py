@@ -1,15 +1,20 @@
 """The command line itself: what it offers, what it refuses, and how little it imports for that."""
 
+import os
+import shlex
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
+from typer.main import get_command
 
 import minibit
-from minibit.cli.main import main
+from minibit.cli import examples
+from minibit.cli.main import app, main
 
 COMMANDS = ("tracker", "peer", "status", "swarm")
 HEAVY = (
@@ -63,6 +68,84 @@ def test_each_command_explains_itself(
     assert "until-eof" not in out, "an option for processes, not for people"
 
 
+def test_minibit_alone_is_the_formatted_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    asked = capsys.readouterr()
+    assert main([]) == 0
+    assert capsys.readouterr() == asked
+
+
+def test_a_command_is_summed_up_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    assert "..." not in capsys.readouterr().out.split("Commands:")[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("columns", ["80", "40"])
+def test_examples_stay_as_they_are_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main([command, "--help"]) == 0
+    shown = [line.strip() for line in capsys.readouterr().out.split("Examples:")[1].strip().splitlines()]
+    written = [line.strip() for line in getattr(examples, command.upper()).splitlines()]
+    assert shown == written[-len(shown) :]
+    assert all(line.startswith(f"minibit {command}") and len(line) < 79 for line in shown)
+
+
+def words_of(example: str) -> list[str]:
+    """The arguments of an example, up to a pipe."""
+    words = shlex.split(example, comments=True)[1:]
+    return words[: words.index("|")] if "|" in words else words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_example_is_understood(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(f"minibit.cli.{command}.run_{command}", lambda *_, **__: ran.append(command))
+    lines = [line for line in getattr(examples, command.upper()).splitlines() if "minibit" in line]
+    for line in lines:
+        assert main(words_of(line)) == 0, line
+    assert len(ran) == len(lines) > 1
+
+
+def numbers() -> Iterator[tuple[str, Any]]:
+    """Every command with each of its options that takes a number."""
+    commands: dict[str, Any] = getattr(get_command(app), "commands")  # noqa: B009
+    for registered in app.registered_commands:
+        assert registered.callback is not None
+        kinds = get_type_hints(registered.callback)
+        for option in commands[registered.callback.__name__].params:
+            if kinds.get(option.name) in (int, float, int | None, float | None):
+                yield registered.callback.__name__, option
+
+
+@pytest.mark.parametrize(("command", "option"), list(numbers()), ids=lambda each: getattr(each, "name", each))
+def test_no_number_is_refused_in_the_words_of_a_library(
+    capsys: pytest.CaptureFixture[str], command: str, option: Any
+) -> None:
+    before = ["ana"] if command == "peer" else []
+    if option.param_type_name == "argument":
+        said = refused(capsys, command, *before, "some")
+    else:
+        said = refused(capsys, command, *before, *(["0"] if before else []), option.opts[0], "some")
+    assert "'some' is not a" in said
+    assert "Input should" not in said
+
+
+def test_completion_can_be_shown_and_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "--install-completion" in capsys.readouterr().out
+
+
+def test_a_command_line_completes_itself() -> None:
+    asked = {"_MINIBIT_COMPLETE": "complete_bash", "COMP_WORDS": "minibit swarm --pi", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-m", "minibit"], env=os.environ | asked, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["--picking"], "")
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"minibit {minibit.__version__}\n"
@@ -92,15 +175,18 @@ def test_help_imports_nothing_heavy() -> None:
     [
         (["fly"], "No such command 'fly'"),
         (["swarm", "--fast"], "No such option"),
-        (["swarm", "--peers", "0"], "Invalid value for '--peers'"),
-        (["swarm", "--peers", "101"], "Invalid value for '--peers'"),
-        (["swarm", "--peers", "five"], "Invalid value for '--peers'"),
+        (["swarm", "--peers", "0"], "--peers: 0 is out of range; choose a whole number from 1 to 100"),
+        (["swarm", "--peers", "101"], "--peers: 101 is out of range"),
+        (["swarm", "--peers", "five"], "--peers: 'five' is not a whole number; choose one from 1 to 100"),
+        (["swarm", "--seed", "one"], "--seed: 'one' is not a whole number; choose one, like 7"),
+        (["swarm", "5"], "Got unexpected extra argument(s) (5) (minibit swarm --help explains)"),
         (["swarm", "--picking", "best"], "unknown picking strategy 'best': choose rarest-first"),
         (["swarm", "--choking", "best"], "unknown choking strategy 'best': choose tit-for-tat"),
         (["swarm", "--picking", "no.such.module:Class"], "no.such.module"),
         (["swarm", "--grant", "50-30"], "--grant: '50-30' is not LOW-HIGH"),
         (["swarm", "--upload-limit", "fast"], "--upload-limit: 'fast' is not a size"),
         (["swarm", "--block-size", "-1"], "--block-size: '-1' is not a size"),
+        (["tracker", "--host", "192.0.2.1", "--port", "0"], "(not an address of this machine): use 0.0.0.0"),
         (["tracker", "--port", "70000"], "--port: 70000 is not a port"),
         (["tracker", "--origin-port", "-1"], "--origin-port: -1 is not a port"),
         (["tracker", "--grant", "30"], "--grant: '30' is not LOW-HIGH"),
@@ -111,7 +197,14 @@ def test_help_imports_nothing_heavy() -> None:
         (["tracker", "--share", "/no/such/file"], "No such file or directory; check the path"),
         (["peer"], "Missing argument 'NAME'"),
         (["peer", "ana"], "Missing argument 'PORT'"),
-        (["peer", "ana", "abc"], "Invalid value for 'PORT'"),
+        (["peer", "ana", "abc"], "PORT: 'abc' is not a port; choose 1024–65535"),
+        (["peer", "ana", "a\x1b[2J"], "PORT: 'a\\x1b[2J' is not a port"),
+        (["peer", "film.torrent"], ".torrent files cannot be opened yet: join by a tracker's address"),
+        (["peer", "film.torrent", "5001"], ".torrent files cannot be opened yet"),
+        (["peer", "ana", "5001", "film.torrent"], ".torrent files cannot be opened yet"),
+        (["magnet:?xt=urn:btih:ab"], "magnet links cannot be opened yet: join by a tracker's address"),
+        (["peer", "ana", "0", "--tracker", "magnet:?xt=urn:btih:ab"], "magnet links cannot be opened yet"),
+        (["status", "--tracker", "a.torrent"], ".torrent files cannot be opened yet"),
         (["peer", "ana", "65536"], "PORT: 65536 is not a port"),
         (["peer", "a/b", "0"], "NAME: 'a/b' is not a peer's name"),
         (["peer", "..", "0"], "NAME: '..' is not a peer's name"),
@@ -122,7 +215,9 @@ def test_help_imports_nothing_heavy() -> None:
         (["peer", "ana", "0", "--tracker", "http://x:99999"], "is not a tracker's address"),
         (["peer", "ana", "0", "--picking", "best"], "unknown picking strategy"),
         (["peer", "ana", "0", "--upload-limit", "1Q"], "--upload-limit: '1Q' is not a size"),
-        (["peer", "ana", "0", "--timeout", "-1"], "Invalid value for '--timeout'"),
+        (["peer", "ana", "0", "--timeout", "-1"], "--timeout: '-1' is not a number of seconds"),
+        (["peer", "ana", "0", "--timeout", "nan"], "--timeout: 'nan' is not a number of seconds"),
+        (["peer", "ana", "0", "--timeout", "inf"], "write it like 30 or 0.5"),
         (["swarm", "--share", "/no/such/file"], "No such file or directory; check the path"),
         (["swarm", "--dir", "/dev/null"], "--dir: cannot write to '/dev/null' (File exists)"),
         (["swarm", "--dir", "/dev/null/x"], "--dir: cannot write to '/dev/null/x' (Not a directory)"),

@@ -100,7 +100,7 @@ class Command:
 
     def children(self) -> set["Descendant"]:
         """The processes that it has started and that still run."""
-        return {Descendant(pid, born) for pid, parent, born in _processes() if parent == self.pid}
+        return children_of(self.pid)
 
     def tracker_of_peers(self) -> str:
         """For a swarm: the URL that its peers were given, once they are started."""
@@ -149,6 +149,11 @@ class Descendant(tuple[int, str]):
 
     def kill(self) -> None:
         os.kill(self[0], signal.SIGKILL)
+
+
+def children_of(parent: int) -> set[Descendant]:
+    """The processes that it has started and that still run."""
+    return {Descendant(pid, born) for pid, starter, born in _processes() if starter == parent}
 
 
 def _processes() -> list[tuple[int, int, str]]:

@@ -5,12 +5,21 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from threading import Event
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
 
+from minibit.peer import ending
 from minibit.peer.ending import Interrupt
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is put back as it was: once a process is asked to end, it ends it at once until the very end."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Work:
@@ -40,12 +49,46 @@ def guarded(interrupt: Interrupt, work: Work, *, until_eof: bool = False) -> int
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_work_tidily(number: signal.Signals, code: int) -> None:
-    before = signal.getsignal(number)
+    before = signal.getsignal(signal.SIGTERM)
     interrupt, work = Interrupt(), Work(when_begun=lambda: os.kill(os.getpid(), number))
     assert guarded(interrupt, work) == code
     assert work.tidied
     assert interrupt.event.is_set()
-    assert signal.getsignal(number) == before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_the_terminal_is_given_back_before_anything_is_tidied() -> None:
+    interrupt = Interrupt()
+    work = Work(when_begun=lambda: os.kill(os.getpid(), signal.SIGINT))
+    tidied: list[bool] = []
+    interrupt.on_end = lambda: tidied.append(work.tidied)
+    assert guarded(interrupt, work) == 130
+    assert tidied == [False]
+
+
+def test_ctrl_c_ends_at_once_what_threads_keep_after_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs keeps the process, and the loop that listened to signals is over."""
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(ending, "IMPATIENCE", 0.0)
+    assert guarded(Interrupt(), Work(when_begun=lambda: os.kill(os.getpid(), signal.SIGINT))) == 130
+    os.kill(os.getpid(), signal.SIGINT)
+    assert exits == [130]
+
+
+def test_a_thread_ends_the_work() -> None:
+    interrupt = Interrupt()
+    work = Work(when_begun=lambda: Thread(target=interrupt.end_soon, args=(141,)).start())
+    assert guarded(interrupt, work) == 141
+    assert work.tidied
+
+
+def test_before_there_is_work_and_after_it_a_thread_ends_nothing() -> None:
+    interrupt = Interrupt()
+    interrupt.end_soon(141)
+    assert guarded(interrupt, Work(when_begun=lambda: interrupt.end(7))) == 7
+    interrupt.end_soon(141)
+    assert interrupt.code == 7
 
 
 @pytest.fixture

@@ -31,6 +31,13 @@ def ask(url: str, call: Callable[[TrackerClient], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(call(client))
 
 
+def mistaken(url: str) -> str:
+    """What is said of asking `url` for its status."""
+    with pytest.raises(UsageError) as refusal:
+        status(url)
+    return str(refusal.value)
+
+
 def status(url: str) -> SwarmStatus:
     return ask(url, TrackerClient.status)
 
@@ -51,6 +58,26 @@ def test_a_real_tracker_says_what_it_shares_and_who_is_there() -> None:
         assert ask(url, TrackerClient.torrent) == SHARE
         view = status(url)
     assert (view.share, view.rows) == ("sample.bin", ())
+
+
+def test_https_where_plain_http_is_spoken_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker_client, "TIMEOUT", (0.3, 3.0))
+    with running() as url:
+        said = mistaken(url.replace("http:", "https:"))
+    assert said == f"the tracker at {url} does not speak https: use --tracker {url}"
+
+
+def test_https_where_nobody_speaks_is_not_taken_for_plain_http() -> None:
+    with socket.create_server((LOOP, 0)) as sock:
+        nobody = f"https://{LOOP}:{sock.getsockname()[1]}"
+    with pytest.raises(TrackerUnreachableError, match="Connection refused"):
+        status(nobody)
+
+
+def test_a_path_that_no_tracker_has_is_to_be_left_out() -> None:
+    with running() as url:
+        assert "leave out /elsewhere, and give its host and port only" in mistaken(f"{url}/elsewhere")
+        assert status(f"{url}/announce").share == "sample.bin"
 
 
 STATUS = SwarmStatus("sample.bin", 327_680, 16384, 20, "ab" * 20, 1.5, 0, ()).to_json()
@@ -284,6 +311,8 @@ def test_a_value_that_makes_no_sense_is_no_answer() -> None:
         ("http://tracker.lan", "http://tracker.lan"),
         ("https://tracker.lan/mini/", "https://tracker.lan/mini"),
         ("[::1]:5000", "http://[::1]:5000"),
+        ("http://tracker.lan:5000/announce", "http://tracker.lan:5000"),
+        ("https://tracker.lan/mini/announce/", "https://tracker.lan/mini"),
     ],
 )
 def test_addresses_are_read_as_people_type_them(typed: str, meant: str) -> None:
@@ -311,7 +340,7 @@ def test_what_is_no_address_of_a_tracker_is_the_users_mistake(typed: str) -> Non
         normalised(typed)
 
 
-@given(st.text(max_size=30))
+@given(st.text(max_size=30) | st.text("/anounce").map("http://x/announce/{}".format))
 def test_any_text_is_an_address_or_a_mistake(typed: str) -> None:
     try:
         once = normalised(typed)

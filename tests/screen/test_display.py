@@ -45,6 +45,13 @@ def test_a_document_stands_alone() -> None:
     assert out.getvalue() == json.dumps({"name": "cé"}, ensure_ascii=False) + "\n"
 
 
+def test_a_document_in_few_letters_loses_none() -> None:
+    raw = io.BytesIO()
+    with Display(as_json=True, out=io.TextIOWrapper(raw, encoding="latin-1")) as display:
+        display.document({"name": "cé ★"})
+    assert json.loads(raw.getvalue().decode("ascii")) == {"name": "cé ★"}
+
+
 def test_a_document_is_for_those_who_asked() -> None:
     out = io.StringIO()
     with Display(out=out) as display:
@@ -93,6 +100,54 @@ def test_a_long_step_in_a_pipe_speaks_now_and_then(clock: SimpleNamespace) -> No
             progress(done, 100)
             clock.now += PLAIN_SECONDS / 4
     assert out.getvalue() == "hashing: 40%\nhashing: 80%\n"
+
+
+@pytest.mark.parametrize("kind", ["dumb", "unknown", ""])
+def test_a_terminal_that_cannot_draw_gets_lines(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("TERM", kind)
+    with Display(out=terminal) as display:
+        display.show(lambda _: pytest.fail("drawn on a terminal that cannot"), lambda: ["ana 1%"])
+        display.final(lambda: pytest.fail("drawn"), lambda: ["ana complete"])
+    assert terminal.getvalue() == "ana 1%\nana complete\n"
+
+
+def test_a_pipe_that_is_to_be_coloured_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FORCE_COLOR is set on many a build machine: cursor movements in its log help nobody."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out = io.StringIO()
+    with Display(out=out) as display:
+        display.tell("words")
+        display.show(lambda _: pytest.fail("drawn in a pipe"), lambda: ["ana 1%"])
+    assert out.getvalue() == "words\nana 1%\n"
+
+
+@pytest.mark.parametrize(("columns", "lines"), [("0", "0"), ("20", "3"), ("1", "1")])
+def test_a_terminal_of_no_size_is_drawn_on_all_the_same(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: str, lines: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", lines)
+    with Display(out=terminal) as display:
+        display.show(lambda lines: "frame" if lines >= 1 else pytest.fail("no room"), list)
+    assert terminal.getvalue()
+
+
+def test_once_settled_the_cursor_stays_and_only_words_are_added(terminal: Terminal) -> None:
+    with Display(out=terminal) as display:
+        advance = display.progress("checking")
+        advance(1, 3)
+        display.show(lambda _: "frame", list)
+        display.settle()
+        shown = terminal.getvalue()
+        assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+        advance(2, 3)
+        display.progress("verifying")(1, 3)
+        display.show(lambda _: pytest.fail("drawn after the end"), list)
+        assert terminal.getvalue() == shown
+        display.tell("ending")
+    assert terminal.getvalue() == shown + "ending\n"
 
 
 def test_a_terminal_gets_a_table_that_fits_and_its_cursor_back(terminal: Terminal) -> None:
