@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from e2e.running import PROC, Descendant, Track, children_of, eventually, write_random
+from e2e.running import PROC, Descendant, Track, children_of, write_random
 
 SOON = 25.0  # seconds
 FULL = Path("/dev/full")
@@ -148,7 +148,10 @@ class Terminal:
 
     def ends(self) -> int:
         """The command's exit code."""
-        eventually(lambda: self._read(0.05) or self.process.poll() is not None, "it ends", SOON)
+        limit = time.monotonic() + SOON
+        while self.process.poll() is None:  # a terminal that nobody reads would keep it from ending
+            assert time.monotonic() < limit, f"did not end: {self.shown!r}"
+            self._read(0.05)
         self._read(0.1)
         return self.process.wait()
 
