@@ -5,6 +5,7 @@ place where errors become exit codes: 0 what was asked for happened, 1 it did no
 asked for like that, 130 Ctrl-C.
 """
 
+import shutil
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -19,6 +20,8 @@ from minibit.screen.outlet import BROKEN_PIPE, Outlet
 
 SAMPLE_UPLOAD_LIMIT: Final = "1M"
 MAX_PEERS: Final = 100
+MIN_HELP_WIDTH: Final = 30
+MAX_HELP_WIDTH: Final = 78
 
 app = typer.Typer(
     name="minibit",
@@ -213,7 +216,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(asked: list[str]) -> int:
     try:
         # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
-        result: Any = app(args=asked, prog_name="minibit", standalone_mode=False)
+        width = max(MIN_HELP_WIDTH, min(MAX_HELP_WIDTH, shutil.get_terminal_size().columns - 2))
+        result: Any = app(args=asked, prog_name="minibit", standalone_mode=False, terminal_width=width)
     except MinibitError as error:
         return _fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):

@@ -87,16 +87,39 @@ def seconds(where: str, *, help: str) -> Any:
     return typer.Option(where, metavar="SECONDS", parser=partial(second_count, where=where), help=help)
 
 
+def picking_names() -> list[str]:
+    """What a shell may complete."""
+    from minibit.registry import PICKING
+
+    return list(PICKING)
+
+
+def choking_names() -> list[str]:
+    """What a shell may complete."""
+    from minibit.registry import CHOKING
+
+    return list(CHOKING)
+
+
 Tracker = Annotated[str, typer.Option(metavar="URL", help="The tracker's address.", envvar="MINIBIT_TRACKER")]
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]
 Picking = Annotated[
-    str, typer.Option(metavar="NAME", help="rarest-first, random, sequential, or your own as module:Class.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=picking_names,
+        help="rarest-first, random, sequential, or your own as module:Class.",
+    ),
 ]
 Choking = Annotated[
     str,
-    typer.Option(metavar="NAME", help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=choking_names,
+        help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 UntilEof = Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.", hidden=True)]

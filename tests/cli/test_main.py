@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -133,17 +134,50 @@ def test_no_number_is_refused_in_the_words_of_a_library(
     assert "Input should" not in said
 
 
-def test_completion_can_be_shown_and_installed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
-    assert "--install-completion" in capsys.readouterr().out
-
-
-def test_a_command_line_completes_itself() -> None:
-    asked = {"_MINIBIT_COMPLETE": "complete_bash", "COMP_WORDS": "minibit swarm --pi", "COMP_CWORD": "2"}
+@pytest.mark.parametrize(
+    ("typed", "completions"),
+    [
+        ("sw", ["swarm"]),
+        ("swarm --pi", ["--picking"]),
+        ("peer --picking r", ["rarest-first", "random"]),
+        ("swarm --choking t", ["tit-for-tat"]),
+    ],
+)
+def test_a_shell_completes_what_is_typed(typed: str, completions: list[str]) -> None:
+    words = f"minibit {typed}"
+    asked = {
+        "_MINIBIT_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "minibit"], env=os.environ | asked, capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["--picking"], "")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, completions, "")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash to install it for")
+def test_completion_installs_itself(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "--norc", "-c", f"{shlex.quote(sys.executable)} -m minibit --install-completion; exit $?"],
+        env=os.environ | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = (tmp_path / ".bashrc").read_text().split("source ")[1:]
+    assert "_MINIBIT_COMPLETE" in Path(line.strip().strip("'")).read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_on_a_narrow_terminal_breaks_no_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out.split("Examples:")[0]
+    assert [line for line in text.splitlines() if len(line) > 40] == []
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,14 @@
 """`minibit swarm`: real processes trade real files, and what it says of them is true."""
 
 import json
+import platform
 import shlex
 from pathlib import Path
 
 import pytest
 from e2e.running import PROC, Start, await_blocks, contents, write_random
+
+from minibit import __version__ as minibit_version
 
 
 def test_five_peers_in_a_pipe(minibit: Start, tmp_path: Path) -> None:
@@ -48,6 +51,21 @@ def test_the_sample_as_one_json_document(
         assert peer["downloaded"] >= summary["total_size"]
         assert 0.3 * 192 <= peer["given"] <= 0.5 * 192
     assert summary["origin_uploaded"] >= summary["total_size"]
+    # Whoever reads it a year later can run it again.
+    assert summary["minibit"] == minibit_version
+    assert summary["python"] == platform.python_version()
+    assert summary["settings"] == {
+        "peers": 3,
+        "share": str(tmp_path / "cache" / "minibit" / "minibit-sample.bin"),
+        "block_size": 65536,
+        "upload_limit": 0.0,
+        "picking": "rarest-first",
+        "choking": "tit-for-tat",
+        "grant": "30-50",
+        "seed": 1,
+    }
+    # These names and this seed: whoever of them registers first.
+    assert [peer["given"] for peer in summary["peers"]] == [60, 78, 64]
     assert list(place.iterdir()) == [], "the temporary folder is still there"
     assert list(contents(tmp_path / "cache")) == ["minibit/minibit-sample.bin"]
 
