@@ -17,7 +17,7 @@ def finish(
     work: Coroutine[Any, Any, None],
     display: Display,
     *,
-    waits_for: str = "the disk",
+    waits_for: str,
     until_eof: bool = False,
 ) -> None:
     """Run `work`; an interruption ends the process with its exit code, after everything was tidied.

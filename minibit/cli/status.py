@@ -41,7 +41,7 @@ def run_status(url: str, *, watch: bool, as_json: bool) -> None:
             client.close()
 
     with Display(as_json=as_json) as display:
-        finish(interrupt, look(display), display)
+        finish(interrupt, look(display), display, waits_for="the tracker's answer")
 
 
 def _status(view: SwarmStatus, lines: int) -> Sheet:

@@ -85,7 +85,8 @@ def run_tracker(
         await framed(service.run(ready), frame)
 
     with Display(as_json=as_json) as display:
-        finish(interrupt, serve(display), display, until_eof=until_eof)
+        answers = "the last answers and the disk"
+        finish(interrupt, serve(display), display, waits_for=answers, until_eof=until_eof)
 
 
 def _hashed(share: Path | None, block_size: int | None, display: Display, interrupt: Interrupt) -> Share:

@@ -57,6 +57,11 @@ def run(tmp_path: Path) -> Iterator[Run]:
         process.communicate()
 
 
+def complaints(process: "subprocess.Popen[bytes]") -> bytes:
+    """What it said on standard error by its end, but for the progress that a slow machine sees with --json."""
+    return re.sub(rb"^[a-z ]+: \d+%\n", b"", process.communicate(timeout=SOON)[1] or b"", flags=re.MULTILINE)
+
+
 @pytest.mark.parametrize("command", ["tracker", "swarm"])
 def test_a_reader_that_leaves_ends_a_command_in_silence(run: Run, command: str) -> None:
     """`minibit tracker | head -1`."""
@@ -78,7 +83,7 @@ def test_a_reader_that_never_came(run: Run, command: str) -> None:
     os.close(reader)
     process = run(COMMANDS[command], stdout=writer)
     os.close(writer)
-    assert process.communicate(timeout=SOON)[1] == b""
+    assert complaints(process) == b""
     assert process.returncode == 141
 
 
@@ -87,7 +92,7 @@ def test_a_reader_that_never_came(run: Run, command: str) -> None:
 def test_a_full_disk_under_the_output_is_told_in_one_line(run: Run, command: str) -> None:
     with FULL.open("wb") as full:
         process = run(COMMANDS[command], stdout=full)
-        err = process.communicate(timeout=SOON)[1]
+        err = complaints(process)
     assert err == b"minibit: cannot write to standard output (No space left on device)\n"
     assert process.returncode == 1
 
@@ -104,7 +109,7 @@ def test_errors_that_nobody_can_be_told_keep_their_exit_code(run: Run) -> None:
 def test_output_that_was_closed_from_the_start_goes_nowhere(run: Run, closed: tuple[int, ...]) -> None:
     for arguments in (("--version",), COMMANDS["json"]):
         process = run(arguments, closed=closed)
-        assert process.communicate(timeout=SOON)[1] == b""
+        assert complaints(process) == b""
         assert process.returncode == 0
 
 

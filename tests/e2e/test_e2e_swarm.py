@@ -64,8 +64,6 @@ def test_the_sample_as_one_json_document(
         "grant": "30-50",
         "seed": 1,
     }
-    # These names and this seed: whoever of them registers first.
-    assert [peer["given"] for peer in summary["peers"]] == [60, 78, 64]
     assert list(place.iterdir()) == [], "the temporary folder is still there"
     assert list(contents(tmp_path / "cache")) == ["minibit/minibit-sample.bin"]
 
