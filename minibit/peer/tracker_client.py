@@ -6,7 +6,6 @@ unless `retrying` is asked to.
 """
 
 import asyncio
-import json
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 from minibit.address import PeerAddress, ip_literal
+from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.snapshot import SwarmStatus
@@ -173,8 +173,8 @@ class TrackerClient:
 
     def _from_json(self, read: Callable[[object], T], content: bytes) -> T:
         try:
-            return read(json.loads(content))
-        except (ValueError, RecursionError, MinibitError) as error:
+            return read(json_fields.document(content, max_parts=json_fields.MAX_PARTS_ANSWERED))
+        except (ValueError, MinibitError) as error:
             said = plain_text(str(error), 200)
             raise TrackerUnreachableError(
                 f"{self.url} does not answer like a MiniBit tracker: {said}"
