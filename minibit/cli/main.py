@@ -15,6 +15,7 @@ import typer
 from minibit import __version__
 from minibit.cli import options
 from minibit.errors import MinibitError, UsageError
+from minibit.text import one_line
 
 SAMPLE_UPLOAD_LIMIT: Final = "1M"
 MAX_PEERS: Final = 100
@@ -209,5 +210,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"minibit: {' '.join(message.split())}", file=sys.stderr)
+    print(f"minibit: {one_line(message)}", file=sys.stderr)
     return code

@@ -45,8 +45,6 @@ def peer_name(name: str) -> str:
     """
     if fault := name_fault(name):
         raise UsageError(f"NAME: {fault}")
-    if name in (".", "..") or "/" in name:
-        raise UsageError(f"NAME: {name!r} is not a peer's name: choose one that a folder can have")
     return name
 
 

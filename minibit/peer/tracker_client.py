@@ -24,7 +24,7 @@ from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.snapshot import SwarmStatus
-from minibit.text import plain_text
+from minibit.text import one_line, plain_text
 from minibit.torrent import metainfo
 from minibit.torrent.metainfo import Metainfo
 
@@ -37,6 +37,7 @@ MAX_REPLY: Final = 32 * 1024 * 1024  # `/status` of 5,000 peers is about 6 MB
 MAX_TORRENT: Final = 64 * 1024 * 1024
 FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 8.0
+MAX_HOST: Final = 253  # characters of a host's name (RFC 1035)
 WILDCARDS: Final = ("0.0.0.0", "::")
 LATE: Final = "it did not finish in time"
 
@@ -281,7 +282,13 @@ def normalised(url: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         host = ""
-    extra = not host or parts.port == 0 or parts.username is not None or parts.query or parts.fragment
+    extra = (
+        not 0 < len(host) <= MAX_HOST
+        or parts.port == 0
+        or parts.username is not None
+        or parts.query
+        or parts.fragment
+    )
     if extra or parts.scheme not in ("http", "https") or not host.isprintable() or " " in host:
         raise UsageError(f"{plain_text(url, 100)!r} is not a tracker's address: use http://HOST:PORT")
     place = f"[{host}]" if ":" in host else host
@@ -289,7 +296,9 @@ def normalised(url: str) -> str:
 
 
 def _silence(url: str, why: str) -> TrackerUnreachableError:
-    return TrackerUnreachableError(f"no answer from the tracker at {url} ({why}): is it running there?")
+    return TrackerUnreachableError(
+        one_line(f"no answer from the tracker at {url} ({why}): is it running there?")
+    )
 
 
 def _bounded(response: requests.Response, limit: int) -> bytes:
