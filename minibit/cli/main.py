@@ -14,7 +14,7 @@ import typer
 
 from minibit import __version__
 from minibit.cli import options
-from minibit.errors import MinibitError, UsageError
+from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.text import one_line
 
 SAMPLE_UPLOAD_LIMIT: Final = "1M"
@@ -191,6 +191,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
         result: Any = app(args=arguments, standalone_mode=False)
+    except StrategyError as error:
+        from minibit.registry import trace_of
+
+        if trace := trace_of(error):
+            print(trace, file=sys.stderr)
+        return _fail(str(error), error.exit_code)
     except MinibitError as error:
         return _fail(str(error), error.exit_code)
     except typer.Abort:

@@ -21,11 +21,17 @@ UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]
 Picking = Annotated[
-    str, typer.Option(metavar="NAME", help="rarest-first, random, sequential, or your own as module:Class.")
+    str,
+    typer.Option(
+        metavar="NAME", help="rarest-first, random, sequential, or your own as module:Class or file.py:Class."
+    ),
 ]
 Choking = Annotated[
     str,
-    typer.Option(metavar="NAME", help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class."),
+    typer.Option(
+        metavar="NAME",
+        help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class or file.py:Class.",
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Makes every random choice repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
@@ -78,11 +84,12 @@ def block_bytes(text: str | None) -> int | None:
 
 
 def strategy_name(name: str) -> str:
-    """`name`, with the current folder importable if it is `module:Class`."""
+    """`name`, with the current folder importable if it is `module:Class`, in full if it is `file.py:Class`."""
     # Last on the path, that folder shadows nothing.
     if ":" in name and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    return name
+    path, _, class_name = name.rpartition(":")
+    return f"{Path(path).absolute()}:{class_name}" if path.endswith(".py") else name
 
 
 def grant_parts(text: str) -> tuple[float, float]:

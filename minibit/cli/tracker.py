@@ -1,6 +1,8 @@
 """`minibit tracker`: hash what is shared, then serve it, with its origin."""
 
 import asyncio
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +85,8 @@ def run_tracker(
 
         await framed(service.run(ready), frame)
 
-    with Display(as_json=as_json) as display:
+    # What a strategy prints is no part of the document.
+    with Display(as_json=as_json) as display, redirect_stdout(sys.stderr if as_json else sys.stdout):
         finish(interrupt, serve(display), until_eof=until_eof)
 
 
