@@ -54,7 +54,7 @@ def choking(name: str) -> ChokingStrategy:
 
 
 def trace_of(error: StrategyError) -> str:
-    """What the user's own code was doing when it raised, without our part of it; empty if it did not raise."""
+    """What the user's own code was doing when it raised, without our part; empty if it did not raise."""
     cause = error.__cause__
     if cause is None:
         return error.trace

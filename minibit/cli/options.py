@@ -23,14 +23,14 @@ UploadLimit = Annotated[
 Picking = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="rarest-first, random, sequential, or your own as module:Class or file.py:Class."
+        metavar="NAME", help="rarest-first, random, sequential, or your own: module:Class, file.py:Class."
     ),
 ]
 Choking = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class or file.py:Class.",
+        help="tit-for-tat, reciprocity, unchoke-all, or your own: module:Class, file.py:Class.",
     ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Makes every random choice repeatable.")]
@@ -84,7 +84,7 @@ def block_bytes(text: str | None) -> int | None:
 
 
 def strategy_name(name: str) -> str:
-    """`name`, with the current folder importable if it is `module:Class`, in full if it is `file.py:Class`."""
+    """`name`; `module:Class` is then looked for in the current folder too, a file's path is in full."""
     # Last on the path, that folder shadows nothing.
     if ":" in name and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())

@@ -286,7 +286,7 @@ class SwarmProcesses:
             )
 
     def _refusal(self, child: Child, words: str) -> UsageError:
-        """Why a process ended with exit code 2; with its traceback, if one of the user's strategies raised."""
+        """Why a process ended with exit code 2; with its traceback, if a strategy of the user's raised."""
         if ":" not in self._settings.picking + self._settings.choking:
             return UsageError(words)
         lines = _written(child)

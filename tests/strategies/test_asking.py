@@ -131,12 +131,12 @@ def test_a_built_in_one_that_raises_is_a_bug_of_ours() -> None:
 
 
 def test_a_slot_may_stay_with_one_who_has_just_left() -> None:
-    view = seen([Onlooker(1, 0b110)], slots=Slots((2,), 3))
+    view = seen([Onlooker(1, 0b110)], fixed=(2,), optimistic=3)
     kept = Choice(Slots((2, 1), 3))
     assert asking.choke(Stubborn(kept), view, 0.0, Random(1)) is kept
 
 
-class Unspeakable(Exception):
+class UnspeakableError(Exception):
     def __str__(self) -> str:
         raise ValueError("no words")
 
@@ -157,7 +157,7 @@ class Leaving:
     ("error", "said"),
     [
         (SystemExit(0), r"raised SystemExit: 0 \("),
-        (Unspeakable(), r"raised Unspeakable: a Unspeakable that cannot be shown \("),
+        (UnspeakableError(), r"raised UnspeakableError: a UnspeakableError that cannot be shown \("),
         (ValueError("x" * 6000), r"raised ValueError: x{100}… \("),
     ],
 )
@@ -169,5 +169,5 @@ def test_whatever_is_raised_is_told_and_ends_no_process_by_itself(error: BaseExc
 
 
 def test_an_answer_that_cannot_be_shown_is_named_by_its_type() -> None:
-    with pytest.raises(StrategyError, match="answered a Unspeakable that cannot be shown, not a Pick"):
-        asking.pick(Stubborn(Unspeakable()), VIEW, 0.0, Random(1))
+    with pytest.raises(StrategyError, match="answered a UnspeakableError that cannot be shown, not a Pick"):
+        asking.pick(Stubborn(UnspeakableError()), VIEW, 0.0, Random(1))
