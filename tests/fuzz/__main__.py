@@ -39,9 +39,9 @@ def main() -> int:
     while done < wanted:
         name, count = names[turn % len(names)], min(ROUND, wanted - done)
         begun = time.monotonic()
-        found = run(TARGETS[name], count, chosen.seed * 1_000_003 + turn, slow=SLOW)
-        done, turn, findings = done + count, turn + 1, findings + len(found)
-        rate = count / (time.monotonic() - begun)
+        tried, found = run(TARGETS[name], count, chosen.seed * 1_000_003 + turn, slow=SLOW)
+        done, turn, findings = done + tried, turn + 1, findings + len(found)
+        rate = tried / (time.monotonic() - begun)
         print(f"{done:>11,} inputs  {name:<15} {rate:>8,.0f}/s  {findings} findings", flush=True)
         for finding in found:
             FOUND.mkdir(exist_ok=True)

@@ -179,9 +179,8 @@ def check_extended(data: bytes) -> None:
     assert ExtendedHandshake.decode(found.encode()) == found
 
 
-HANDSHAKES = [
-    m.Handshake(b"h" * 20, b"p" * 20, fast, extended) for fast in (True, False) for extended in (True, False)
-]
+BOTH = (True, False)
+HANDSHAKES = [m.Handshake(b"h" * 20, b"p" * 20, fast, extended) for fast in BOTH for extended in BOTH]
 MESSAGES: list[m.Message] = [
     *(m.KeepAlive(), m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.Have(9)),
     *(m.Request(0, 0, 16384), m.Piece(0, 0, b"data"), m.Cancel(0, 0, 16384), m.Port(6881)),
