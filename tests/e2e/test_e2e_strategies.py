@@ -47,7 +47,8 @@ def test_a_picker_that_raises_is_told_with_its_traceback_and_its_log_is_kept(
     )
     assert document["traceback"][0] == "Traceback (most recent call last):"
     assert f'  File "{own}", line 6, in pick' in document["traceback"]
-    assert swarm.err == [*document["traceback"], f"minibit: {document['error']}"]
+    told = [line for line in swarm.err if not line.startswith("hashing: ")]  # on a slow machine
+    assert told == [*document["traceback"], f"minibit: {document['error']}"]
     log = Path(document["error"].split("; see ")[1])
     assert log.parent == Path(document["logs"])
     assert "picking one of " in log.read_text(), "what it printed"
