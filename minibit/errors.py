@@ -21,7 +21,14 @@ class UsageError(MinibitError):
 
 
 class StrategyError(UsageError):
-    """A strategy raised, or answered what is no answer; the message names it, and its file and line."""
+    """A strategy raised, or answered what is no answer; the message names it, and its file and line.
+
+    `trace`: the lines of the traceback, where it raised in another process; here, `__cause__` has them.
+    """
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
 
 
 class BencodeError(UsageError):

@@ -9,7 +9,7 @@ import pytest
 from fakes.onlookers import Onlooker, seen
 
 from minibit import registry
-from minibit.errors import UsageError
+from minibit.errors import StrategyError, UsageError
 from minibit.strategies.view import Choice, Slots
 
 OWN = """
@@ -102,3 +102,75 @@ def test_what_cannot_be_loaded_is_named_on_one_line(name: str, reason: str) -> N
         registry.picking(name)
     assert repr(name) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["my_own_strategies.py", "./my_own_strategies.py"])
+@pytest.mark.usefixtures("own")
+def test_a_file_of_ones_own(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (place, str(tmp_path / place)):
+        pick = registry.picking(f"{path}:Last").pick(seen([], candidates=0b101), 0.0, Random(1))
+        assert pick is not None
+        assert pick.block == 2
+
+
+def test_a_file_with_the_name_of_pythons_own_module_is_loaded_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text(OWN)
+    choking = registry.choking(f"{tmp_path / 'random.py'}:Nobody")
+    assert choking.choke(seen([Onlooker(1)]), 0.0, Random(1)) == Choice(Slots())
+    assert sys.modules["random"] is sys.modules[Random.__module__]
+    sys.modules.pop("own_random")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("random:Last", "'random' is a module of Python's own; to name your file, write random.py:Class"),
+        ("json.decoder:JSONDecoder", "'json.decoder' is a module of Python's own; .*json/decoder.py:Class"),
+        ("test:Last", r"'test' is the module in .*__init__\.py; to name your file, write test\.py:Class"),
+    ],
+)
+def test_the_standard_librarys_module_in_place_of_the_users_file_is_told(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("random.py", "test.py"):
+        (tmp_path / file).write_text(OWN)
+    with pytest.raises(UsageError, match=said):
+        registry.picking(name)
+
+
+def test_what_a_module_prints_while_it_is_loaded_spoils_no_document(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loud_strategies.py").write_text(f"print('here I am')\n{OWN}")
+    registry.picking(f"{tmp_path / 'loud_strategies.py'}:Last")
+    assert capsys.readouterr() == ("", "here I am\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "lines"),
+    [
+        ("my_own_strategies:Broken", r"my_own_strategies\.py, line 19\)$", 'raise RuntimeError("it is'),
+        ("my_broken_module:Thing", r"my_broken_module\.py, line 1\)$", "import nothing_of_that_name"),
+    ],
+)
+@pytest.mark.usefixtures("own")
+def test_where_a_module_raised_is_told_with_its_traceback(name: str, where: str, lines: str) -> None:
+    with pytest.raises(StrategyError, match=where) as caught:
+        registry.picking(name)
+    trace = registry.trace_of(caught.value)
+    assert lines in trace
+    assert "registry.py" not in trace
+    assert "importlib" not in trace
+
+
+@pytest.mark.usefixtures("own")
+def test_a_module_that_is_not_there_has_no_traceback() -> None:
+    with pytest.raises(StrategyError) as caught:
+        registry.picking("no_such_module:Thing")
+    assert registry.trace_of(caught.value) == ""
+
+
+def test_a_trace_from_another_process_is_told_as_it_came() -> None:
+    assert registry.trace_of(StrategyError("ana: it raised", "Traceback …")) == "Traceback …"

@@ -15,8 +15,9 @@ import typer
 
 from minibit import __version__
 from minibit.cli import examples, options
-from minibit.errors import MinibitError, UsageError
+from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
+from minibit.text import one_line
 
 SAMPLE_UPLOAD_LIMIT: Final = "1M"
 MAX_PEERS: Final = 100
@@ -218,6 +219,12 @@ def _run(asked: list[str]) -> int:
         # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
         width = max(MIN_HELP_WIDTH, min(MAX_HELP_WIDTH, shutil.get_terminal_size().columns - 2))
         result: Any = app(args=asked, prog_name="minibit", standalone_mode=False, terminal_width=width)
+    except StrategyError as error:
+        from minibit.registry import trace_of
+
+        if trace := trace_of(error):
+            print(trace, file=sys.stderr)
+        return _fail(str(error), error.exit_code)
     except MinibitError as error:
         return _fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
@@ -236,5 +243,5 @@ def _run(asked: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"minibit: {' '.join(message.split())}", file=sys.stderr)
+    print(f"minibit: {one_line(message)}", file=sys.stderr)
     return code

@@ -110,7 +110,7 @@ Picking = Annotated[
     typer.Option(
         metavar="NAME",
         autocompletion=picking_names,
-        help="rarest-first, random, sequential, or your own as module:Class.",
+        help="rarest-first, random, sequential, or your own: module:Class, file.py:Class.",
     ),
 ]
 Choking = Annotated[
@@ -118,7 +118,7 @@ Choking = Annotated[
     typer.Option(
         metavar="NAME",
         autocompletion=choking_names,
-        help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class.",
+        help="tit-for-tat, reciprocity, unchoke-all, or your own: module:Class, file.py:Class.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
@@ -149,8 +149,6 @@ def peer_name(name: str) -> str:
         raise UsageError(said)
     if fault := name_fault(name):
         raise UsageError(f"NAME: {fault}")
-    if name in (".", "..") or "/" in name:
-        raise UsageError(f"NAME: {name!r} is not a peer's name: choose one that a folder can have")
     return name
 
 
@@ -196,11 +194,12 @@ def block_bytes(text: str | None) -> int | None:
 
 
 def strategy_name(name: str) -> str:
-    """`name`, with the current folder importable if it is `module:Class`."""
+    """`name`; `module:Class` is then looked for in the current folder too, a file's path is in full."""
     # Last on the path, that folder shadows nothing.
     if ":" in name and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    return name
+    path, _, class_name = name.rpartition(":")
+    return f"{Path(path).absolute()}:{class_name}" if path.endswith(".py") else name
 
 
 def grant_parts(text: str) -> tuple[float, float]:

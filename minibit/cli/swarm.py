@@ -9,6 +9,7 @@ from typing import Final
 from minibit import __version__, registry
 from minibit.cli.running import finish, to_the_end
 from minibit.disk import sample
+from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.lab.place import prepare
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
 from minibit.peer.ending import Interrupt
@@ -53,10 +54,10 @@ def run_swarm(
     limited = f"each upload limited to {rate(upload_limit)}" if upload_limit else ""
     slowly = bool(limited) and share is None
     note = f"{limited}, slow enough to watch; --share PATH goes unlimited" if slowly else limited
-    complete = False
+    complete = failed = False
 
     async def watch(display: Display) -> None:
-        nonlocal complete
+        nonlocal complete, failed
         processes = SwarmProcesses(settings, tell=display.tell)
         writes = prepare(folder, source, processes.names)
         if writes > WORTH_SAYING:
@@ -73,7 +74,7 @@ def run_swarm(
             display.freeze()
             progress = display.progress("verifying every copy")
             summary = await processes.verify(progress, interrupt.event.is_set)
-            complete = summary.identical
+            complete, failed = summary.identical, not summary.identical
             display.final(lambda: summary_table(summary), lambda: plain_summary(summary))
             display.document(
                 summary.to_json()
@@ -83,18 +84,37 @@ def run_swarm(
                     "settings": settings.to_json(),
                 }
             )
+        except MinibitError as error:
+            failed = isinstance(error, StrategyError) or not isinstance(error, UsageError)
+            if isinstance(error, StrategyError):
+                trace = error.trace.splitlines()
+                display.document({"error": str(error), "traceback": trace, "logs": str(folder)})
+            if failed and directory is None:
+                display.tell(f"the logs are kept in {folder}; --dir DIR keeps the copies too")
+            raise
         finally:
             await to_the_end(processes.stop)
         if directory is not None:
             display.tell(f"files and logs are in {folder}")
         else:
-            display.tell("the copies were in a temporary folder and are removed; --dir DIR keeps them")
+            kept = f", the logs are kept in {folder}" if failed else ""
+            display.tell(f"the copies were in a temporary folder and are removed{kept}; --dir DIR keeps them")
 
     try:
         with Display(as_json=as_json) as display:
             finish(interrupt, watch(display), display, waits_for="every process")
     finally:
         if directory is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_copies(folder, keep_logs=failed)
     if not complete:
         raise SystemExit(1)
+
+
+def _remove_copies(folder: Path, *, keep_logs: bool) -> None:
+    """Remove a temporary folder, all of it or all but the logs of what went wrong."""
+    if not keep_logs:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for copy in folder.iterdir():
+        if copy.is_dir():
+            shutil.rmtree(copy, ignore_errors=True)

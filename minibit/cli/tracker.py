@@ -1,6 +1,8 @@
 """`minibit tracker`: hash what is shared, then serve it, with its origin."""
 
 import asyncio
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -84,7 +86,8 @@ def run_tracker(
 
         await framed(service.run(ready), frame)
 
-    with Display(as_json=as_json) as display:
+    # What a strategy prints is no part of the document.
+    with Display(as_json=as_json) as display, redirect_stdout(sys.stderr if as_json else sys.stdout):
         answers = "the last answers and the disk"
         finish(interrupt, serve(display), display, waits_for=answers, until_eof=until_eof)
 

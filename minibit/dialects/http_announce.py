@@ -32,6 +32,7 @@ MAX_QUERY: Final = 16 * 1024  # 64 scraped hashes, every byte percent-encoded, a
 MAX_SCRAPED: Final = 64
 MAX_REPLY: Final = 1 << 20  # bytes; a thousand peers as dictionaries are 100 KB
 MAX_PEERS_READ: Final = 1000  # of one reply, of each kind; common trackers send 200 at most
+MAX_VALUES: Final = 20_000  # of one reply; a thousand peers as dictionaries are 7,000
 MAX_REASON: Final = 300  # characters read of a failure reason
 SHORTEST_INTERVAL: Final = 30  # seconds; no tracker makes us announce in a tight loop…
 LONGEST_INTERVAL: Final = 2 * 60 * 60  # …nor be silent until it forgets us
@@ -214,7 +215,7 @@ def _integer(query: Mapping[bytes, bytes], key: bytes, default: int) -> int:
 
 def _document(body: bytes) -> dict[bytes, Any]:
     try:
-        document = bencode.decode(body, max_bytes=MAX_REPLY)
+        document = bencode.decode(body, max_bytes=MAX_REPLY, max_items=MAX_VALUES)
     except BencodeError as error:
         raise ReplyError(f"this is not a tracker's answer: {plain_text(str(error), 120)}") from None
     if not isinstance(document, dict):

@@ -7,6 +7,7 @@ shown of the swarm comes from the tracker's `/status`, as `minibit status` would
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import signal
@@ -20,7 +21,7 @@ from typing import IO, Any, Final
 
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
-from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
+from minibit.errors import MinibitError, StrategyError, TrackerUnreachableError, UsageError
 from minibit.lab.place import refused
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus
@@ -32,6 +33,8 @@ LAST_REPORTS: Final = 8  # how many times to look for the origin's last report
 GIVE_UP_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up…
 RESTART_SECONDS: Final = 60.0  # …and when its process has ended
 HASHING: Final = re.compile(r"hashing: (\d+)%")  # what a tracker says while it is not ready
+TRACEBACK: Final = "Traceback (most recent call last):"
+LOG_READ: Final = 64 * 1024  # bytes from its end; strategies may print
 ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
 INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
 
@@ -113,7 +116,7 @@ class SwarmProcesses:
             code = await asyncio.to_thread(self._tracker.process.wait)
             words = _last_words(self._tracker)
             if code == UsageError.exit_code:  # what it was asked for is what we were asked for
-                raise UsageError(words) from None
+                raise self._refusal(self._tracker, words) from None
             raise MinibitError(f"the tracker did not start: {words}") from None
         progress(100, 100)
         ports = ["--port", ready["url"].rpartition(":")[2], "--origin-port", str(ready["origin_port"])]
@@ -220,7 +223,8 @@ class SwarmProcesses:
             raise refused(self._settings.folder, error) from error
         with file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "minibit", *arguments, "--until-eof"],
+                # Unbuffered, so that what a strategy prints is in the log whatever ends the process.
+                [sys.executable, "-u", "-m", "minibit", *arguments, "--until-eof"],
                 stdin=subprocess.PIPE,
                 stdout=file if stdout is None else stdout,
                 stderr=file,
@@ -258,6 +262,8 @@ class SwarmProcesses:
             self._note("tracker", f"{error} Peers go on; waiting for it to come back")
             return
         words = _last_words(self._tracker)
+        if self._tracker.process.poll() == UsageError.exit_code:  # it would end like this again
+            raise self._refusal(self._tracker, f"the tracker has ended: {words}")
         self._note(
             "tracker's end",
             f"the tracker has ended ({words}), peers go on; "
@@ -275,7 +281,7 @@ class SwarmProcesses:
             if code is None or child.name in self._finished:
                 continue
             if code == UsageError.exit_code:
-                raise UsageError(f"{child.name}: {_last_words(child)}")
+                raise self._refusal(child, f"{child.name}: {_last_words(child)}")
             if child.name not in active:
                 raise MinibitError(
                     f"{child.name} ended before it was complete ({_last_words(child)}): see {child.log}"
@@ -284,6 +290,14 @@ class SwarmProcesses:
             self._note(
                 child.name, f"{child.name} has ended; within a minute, this resumes it: minibit {again}"
             )
+
+    def _refusal(self, child: Child, words: str) -> UsageError:
+        """Why a process ended with exit code 2; with its traceback, if a strategy of the user's raised."""
+        if ":" not in self._settings.picking + self._settings.choking:
+            return UsageError(words)
+        lines = _written(child)
+        starts = [number for number, line in enumerate(lines) if line == TRACEBACK]
+        return StrategyError(f"{words}; see {child.log}", "\n".join(lines[starts[-1] : -1] if starts else ()))
 
     def _note(self, about: str, line: str) -> None:
         if about not in self._noted:
@@ -317,8 +331,15 @@ def _close(pipe: IO[str] | None) -> None:
 
 def _last_words(child: Child) -> str:
     """The last line a process wrote, or how it ended."""
-    try:
-        lines = child.log.read_text(errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
+    lines = _written(child)
     return lines[-1].removeprefix("minibit: ") if lines else f"exit code {child.process.poll()}"
+
+
+def _written(child: Child) -> list[str]:
+    """The last lines in its log, which may be long."""
+    try:
+        with child.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_READ))
+            return log.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return []

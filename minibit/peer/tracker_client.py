@@ -6,7 +6,6 @@ unless `retrying` is asked to.
 """
 
 import asyncio
-import json
 import re
 import socket
 import time
@@ -22,10 +21,11 @@ from urllib.parse import urlsplit
 import requests
 
 from minibit.address import PeerAddress, ip_literal
+from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.snapshot import SwarmStatus
-from minibit.text import plain_text
+from minibit.text import one_line, plain_text
 from minibit.torrent import metainfo
 from minibit.torrent.metainfo import Metainfo
 
@@ -38,6 +38,7 @@ MAX_REPLY: Final = 32 * 1024 * 1024  # `/status` of 5,000 peers is about 6 MB
 MAX_TORRENT: Final = 64 * 1024 * 1024
 FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 8.0
+MAX_HOST: Final = 253  # characters of a host's name (RFC 1035)
 WILDCARDS: Final = ("0.0.0.0", "::")
 LATE: Final = "it did not finish in time"
 
@@ -179,8 +180,8 @@ class TrackerClient:
 
     def _from_json(self, read: Callable[[object], T], content: bytes) -> T:
         try:
-            return read(json.loads(content))
-        except (ValueError, RecursionError, MinibitError) as error:
+            return read(json_fields.document(content, max_parts=json_fields.MAX_PARTS_ANSWERED))
+        except (ValueError, MinibitError) as error:
             said = plain_text(str(error), 200)
             raise TrackerUnreachableError(
                 f"{self.url} does not answer like a MiniBit tracker: {said}"
@@ -294,7 +295,13 @@ def normalised(url: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         host = ""
-    extra = not host or parts.port == 0 or parts.username is not None or parts.query or parts.fragment
+    extra = (
+        not 0 < len(host) <= MAX_HOST
+        or parts.port == 0
+        or parts.username is not None
+        or parts.query
+        or parts.fragment
+    )
     if extra or parts.scheme not in ("http", "https") or not host.isprintable() or " " in host:
         raise UsageError(f"{plain_text(url, 100)!r} is not a tracker's address: use http://HOST:PORT")
     place = f"[{host}]" if ":" in host else host
@@ -303,7 +310,9 @@ def normalised(url: str) -> str:
 
 
 def _silence(url: str, why: str) -> TrackerUnreachableError:
-    return TrackerUnreachableError(f"no answer from the tracker at {url} ({why}): is it running there?")
+    return TrackerUnreachableError(
+        one_line(f"no answer from the tracker at {url} ({why}): is it running there?")
+    )
 
 
 def _speaks_plainly(session: requests.Session, url: str) -> bool:

@@ -17,7 +17,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from minibit.address import ip_literal
-from minibit.dialects import http_announce
+from minibit.dialects import http_announce, json_fields
 from minibit.dialects.json_replies import ConflictError, Listing, Refusal, Welcome, block_list, full_text
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import RequestError
@@ -147,10 +147,7 @@ def _body() -> object:
     """
     if request.mimetype != "application/json":
         raise RequestError("send JSON, with the header Content-Type: application/json", status=415)
-    try:
-        return json.loads(request.get_data(cache=False))
-    except (ValueError, RecursionError):
-        raise RequestError("the body is not valid JSON") from None
+    return json_fields.document(request.get_data(cache=False), max_parts=json_fields.MAX_PARTS_ASKED)
 
 
 def _remote() -> str:

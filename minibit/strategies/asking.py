@@ -4,6 +4,7 @@ A strategy may be the user's own code. This is the only place that calls one, so
 strategy is shown his own line instead of ours. A built-in one that raises is our bug, and stays one.
 """
 
+from collections.abc import Callable, Mapping
 from random import Random
 from types import CodeType, TracebackType
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from minibit.errors import StrategyError
 from minibit.strategies.view import Choice, ChokingStrategy, Pick, PickingStrategy, Slots, SwarmView
 
-MAX_SHOWN: Final = 100  # characters of a wrong answer
+MAX_SHOWN: Final = 100  # characters of a wrong answer, or of what was raised
 
 
 def pick(strategy: PickingStrategy, view: SwarmView, now: float, rng: Random) -> Pick | None:
@@ -22,7 +23,7 @@ def pick(strategy: PickingStrategy, view: SwarmView, now: float, rng: Random) ->
     """
     try:
         answer = strategy.pick(view, now, rng)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if _is_ours(strategy):
             raise
         raise _raised("picking", strategy.pick, strategy, error) from error
@@ -30,8 +31,10 @@ def pick(strategy: PickingStrategy, view: SwarmView, now: float, rng: Random) ->
         return None
     if not isinstance(answer, Pick):
         raise _wrong("picking", strategy, answer, "a Pick or None")
-    if not isinstance(answer.block, int):
-        raise _wrong("picking", strategy, answer, "a Pick whose block is an int")
+    if not _are_whole(answer.block, answer.candidates, answer.tied) or not isinstance(answer.rule, str):
+        raise _wrong("picking", strategy, answer, "a Pick of whole numbers and a rule's name")
+    if answer.copies is not None and not _are_whole(answer.copies):
+        raise _wrong("picking", strategy, answer, "a Pick whose copies are a whole number or None")
     if answer.block < 0 or not view.candidates >> answer.block & 1:
         raise StrategyError(
             f"the picking strategy {_name(strategy)} chose block {answer.block}, not one of view.candidates"
@@ -40,41 +43,64 @@ def pick(strategy: PickingStrategy, view: SwarmView, now: float, rng: Random) ->
 
 
 def choke(strategy: ChokingStrategy, view: SwarmView, now: float, rng: Random) -> Choice:
-    """What the choking strategy answers.
+    """What the choking strategy answers: slots for some of `view.neighbours`, each once.
 
     Raises:
-        StrategyError: it raised, or answered something else than a Choice.
+        StrategyError: it raised, or answered something else than such a Choice.
     """
     try:
         answer = strategy.choke(view, now, rng)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if _is_ours(strategy):
             raise
         raise _raised("choking", strategy.choke, strategy, error) from error
     if not isinstance(answer, Choice):
         raise _wrong("choking", strategy, answer, "a Choice")
-    if not isinstance(answer.slots, Slots) or not isinstance(answer.slots.fixed, tuple):
+    slots = answer.slots
+    if not isinstance(slots, Slots) or not isinstance(slots.fixed, tuple):
         raise _wrong("choking", strategy, answer, "a Choice whose slots are Slots of a tuple")
+    held = slots.fixed if slots.optimistic is None else (*slots.fixed, slots.optimistic)
+    # Those who hold the slots now may keep them, though they have just left.
+    if not _are_whole(*held) or not all(key in view.neighbours or key in view.slots for key in held):
+        raise _wrong("choking", strategy, answer, "a Choice whose slots are keys of view.neighbours")
+    if len(set(held)) < len(held):
+        raise _wrong("choking", strategy, answer, "a Choice that gives each neighbour one slot")
+    if not isinstance(answer.scores, Mapping) or not isinstance(answer.moves, tuple):
+        raise _wrong(
+            "choking", strategy, answer, "a Choice whose scores are a mapping and whose moves a tuple"
+        )
     return answer
+
+
+def _are_whole(*values: object) -> bool:
+    """Whether all are ints; True, which is one to `isinstance`, is none."""
+    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
 def _is_ours(strategy: object) -> bool:
     return type(strategy).__module__.partition(".")[0] == "minibit"
 
 
-def _raised(kind: str, method: object, strategy: object, error: Exception) -> StrategyError:
+def _raised(kind: str, method: object, strategy: object, error: BaseException) -> StrategyError:
     file, line = _where(error.__traceback__) or _defined(method)
-    reason = " ".join(str(error).split())
+    reason = _shown(error, str)
     return StrategyError(
         f"the {kind} strategy {_name(strategy)} raised {type(error).__name__}: {reason} ({file}, line {line})"
     )
 
 
 def _wrong(kind: str, strategy: object, answer: object, wanted: str) -> StrategyError:
-    shown = repr(answer)
-    if len(shown) > MAX_SHOWN:
-        shown = shown[:MAX_SHOWN] + "…"
-    return StrategyError(f"the {kind} strategy {_name(strategy)} answered {shown}, not {wanted}")
+    said = f"answered {_shown(answer, repr)}, not {wanted}"
+    return StrategyError(f"the {kind} strategy {_name(strategy)} {said}")
+
+
+def _shown(value: object, form: Callable[[object], str]) -> str:
+    """A value of the user's on one short line; its own code, which may fail too, says how it looks."""
+    try:
+        shown = " ".join(form(value).split())
+    except Exception:
+        return f"a {type(value).__name__} that cannot be shown"
+    return shown if len(shown) <= MAX_SHOWN else shown[:MAX_SHOWN] + "…"
 
 
 def _name(strategy: object) -> str:

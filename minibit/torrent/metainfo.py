@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from minibit.errors import BencodeError, MetainfoError
+from minibit.text import one_line
 from minibit.torrent import bencode
 from minibit.torrent.layout import MAX_BLOCKS, Layout
 
@@ -98,7 +99,9 @@ def parse(data: bytes) -> Metainfo:
     name = _safe_name(_field(info, b"name", bytes, "info"))
     block_size = _field(info, b"piece length", int, "info")
     if not 1024 <= block_size <= MAX_FOREIGN_BLOCK_SIZE:
-        raise MetainfoError(f"info: a piece length of {block_size} bytes is not supported (1 KiB–32 MiB)")
+        raise MetainfoError(
+            one_line(f"info: a piece length of {block_size} bytes is not supported (1 KiB–32 MiB)")
+        )
     digests = _field(info, b"pieces", bytes, "info")
 
     if b"files" in info:
@@ -106,7 +109,7 @@ def parse(data: bytes) -> Metainfo:
             raise MetainfoError("info: has both 'length' and 'files'")
         files = _parse_files(name, _field(info, b"files", list, "info"))
     else:
-        files = (FileEntry((name,), _length(info, "info"), 0),)
+        files = (FileEntry((name,), _length(info, (name,)), 0),)
 
     total_size = files[-1].offset + files[-1].length
     if not 0 < total_size <= MAX_TOTAL_SIZE:
@@ -132,7 +135,7 @@ def _parse_files(name: str, entries: list[Any]) -> tuple[FileEntry, ...]:
         if not 0 < len(elements) <= MAX_PATH_DEPTH:
             raise MetainfoError(f"a file's path has {len(elements)} parts (1–{MAX_PATH_DEPTH})")
         path = (name, *(_safe_name(element) for element in elements))
-        length = _length(entry, f"file {'/'.join(path)!r}")
+        length = _length(entry, path)
         files.append(FileEntry(path, length, offset))
         offset += length
     _refuse_clashes(files)
@@ -145,9 +148,9 @@ def _refuse_clashes(files: list[FileEntry]) -> None:
     folded = sorted((_fold("\0".join(entry.path)), place) for place, entry in enumerate(files))
     for (path, _), (following, place) in pairwise(folded):
         if path == following:
-            raise MetainfoError(f"the path {'/'.join(files[place].path)!r} appears twice")
+            raise MetainfoError(f"the path {_told(files[place].path)} appears twice")
         if following.startswith(path + "\0"):
-            raise MetainfoError(f"the path {'/'.join(files[place].path)!r} passes through another file")
+            raise MetainfoError(f"the path {_told(files[place].path)} passes through another file")
 
 
 def _fold(path: str) -> str:
@@ -159,12 +162,12 @@ def _safe_name(raw: Any) -> str:
     """One path element that means the same plain file on every system (webtorrent #3012)."""
     if not isinstance(raw, bytes):
         raise MetainfoError("a path element is not a string")
+    if not 0 < len(raw) <= MAX_NAME_BYTES:  # first: every other refusal repeats the name
+        raise MetainfoError(f"a name of {len(raw)} bytes is not supported (1–{MAX_NAME_BYTES})")
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise MetainfoError(f"the name {raw!r} is not UTF-8") from None
-    if not name or len(raw) > MAX_NAME_BYTES:
-        raise MetainfoError(f"a name of {len(raw)} bytes is not supported (1–{MAX_NAME_BYTES})")
     if name in (".", "..") or any(c in "/\\" or unicodedata.category(c) == "Cc" for c in name):
         raise MetainfoError(f"the name {name!r} could leave the download folder: refused")
     if name.split(".")[0].rstrip(" ").lower() in _DEVICES or name[-1] in " .":
@@ -172,11 +175,18 @@ def _safe_name(raw: Any) -> str:
     return name
 
 
-def _length(entry: dict[bytes, Any], where: str) -> int:
-    length: int = _field(entry, b"length", int, where)
+def _length(entry: dict[bytes, Any], path: tuple[str, ...]) -> int:
+    length = entry.get(b"length")
+    if not isinstance(length, int):
+        raise MetainfoError(f"file {_told(path)}: 'length' is missing or not a number")
     if not 0 <= length <= MAX_TOTAL_SIZE:
-        raise MetainfoError(f"{where}: a length of {length} bytes is not supported")
+        raise MetainfoError(one_line(f"file {_told(path)}: a length of {length} bytes is not supported"))
     return length
+
+
+def _told(path: tuple[str, ...]) -> str:
+    """A path for a message: 64 names of 255 bytes would be no line."""
+    return one_line(repr("/".join(path)))
 
 
 def _field(container: Any, key: bytes, kind: type, where: str) -> Any:

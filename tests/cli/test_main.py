@@ -240,11 +240,11 @@ def test_help_imports_nothing_heavy() -> None:
         (["peer", "ana", "0", "--tracker", "magnet:?xt=urn:btih:ab"], "magnet links cannot be opened yet"),
         (["status", "--tracker", "a.torrent"], ".torrent files cannot be opened yet"),
         (["peer", "ana", "65536"], "PORT: 65536 is not a port"),
-        (["peer", "a/b", "0"], "NAME: 'a/b' is not a peer's name"),
-        (["peer", "..", "0"], "NAME: '..' is not a peer's name"),
-        (["peer", "a\x1b[2J", "0"], "NAME: a peer's name is 1–32 printable characters"),
-        (["peer", "a" * 33, "0"], "NAME: a peer's name is 1–32 printable characters"),
-        (["peer", "Origin", "0"], "NAME: the name 'origin' is the tracker's own: choose another one"),
+        (["peer", "a/b", "0"], "NAME: 'a/b' is not a name: a peer's name is 1–32 letters, digits"),
+        (["peer", "..", "0"], "NAME: '..' is not a name: a peer's name is"),
+        (["peer", "a\x1b[2J", "0"], "is not a name: a peer's name is 1–32 letters, digits"),
+        (["peer", "a" * 33, "0"], "is not a name: a peer's name is 1–32 letters, digits"),
+        (["peer", "Origin", "0"], "NAME: the name 'Origin' is the tracker's own: choose another one"),
         (["peer", "ana", "0", "--tracker", "ftp://x"], "'ftp://x' is not a tracker's address: use http://"),
         (["peer", "ana", "0", "--tracker", "http://x:99999"], "is not a tracker's address"),
         (["peer", "ana", "0", "--picking", "best"], "unknown picking strategy"),
@@ -338,3 +338,25 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("minibit.cli.status.run_status", interrupted)
     assert main(["status"]) == 130
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("peer", "x" * 6000, "0"),
+        ("peer", "ana", "0", "--tracker", f"http://{'x' * 6000}:5000", "--timeout", "0"),
+        ("peer", "ana", "0", "--tracker", f"http://127.0.0.1:1/{'x' * 6000}", "--timeout", "0"),
+        ("tracker", "--share", "/" + "x" * 6000),
+        ("swarm", "--dir", "/dev/null/" + "x" * 6000, "--share", "/" + "x" * 6000),
+        ("swarm", "--picking", "x" * 6000),
+        ("swarm", "--" + "x" * 6000),
+    ],
+    ids=lambda arguments: " ".join(arguments)[:30],
+)
+def test_six_thousand_characters_make_a_short_error(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert main(list(arguments)) != 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert len(said) < 1100

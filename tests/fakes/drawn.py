@@ -18,7 +18,8 @@ json_values = st.recursive(
 )
 FIELDS = ("peer_id", "ip", "porta", "blocks", "bt_id", "bitfield", "substituir", "figures", "origin")
 
-names = st.text(min_size=1, max_size=32).filter(lambda name: name_fault(name) is None)
+letters = st.characters(categories=("L", "M", "Nd"), include_characters="._-")
+names = st.text(letters, min_size=1, max_size=32).filter(lambda name: name_fault(name) is None)
 ips = st.ip_addresses().map(str).filter(lambda ip: not ip.startswith("::ffff:"))
 blocks = st.integers(0, bitfield.full(COUNT))
 ids = st.none() | st.binary(min_size=20, max_size=20)

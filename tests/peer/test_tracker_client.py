@@ -94,6 +94,7 @@ GARBAGE = [
     http(b"<html>"),
     http(b"[" * 100_000),
     http([1]),
+    http(b"[" + b"{}," * 300_000 + b"{}]"),
     http(gzip.compress(json.dumps(STATUS).encode()), headers="Content-Encoding: gzip\r\n"),
     http({}, "500 Oops"),
     b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",

@@ -349,3 +349,10 @@ def test_the_index_names_every_address(client: FlaskClient) -> None:
 
 def test_a_full_bitfield_fits_in_a_body() -> None:
     assert len(bitfield.to_wire(0, metainfo.MAX_BLOCKS).hex()) < MAX_REQUEST_BODY
+
+
+def test_a_body_of_many_small_objects_is_refused_before_it_is_decoded(client: FlaskClient) -> None:
+    body = b'{"peer_id": "ana", "porta": 5001, "blocks": [' + b"{}," * 300_000 + b"{}]}"
+    reply = client.post("/registrar_peer", data=body, content_type="application/json")
+    assert reply.status_code == 400
+    assert "more than 4096 objects" in reply.get_json()["mensagem"]

@@ -1,5 +1,6 @@
 """Bencode: everything canonical survives a round trip, everything else is refused before it can hurt."""
 
+import bencode2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,7 +100,7 @@ def test_depth_is_bounded(opening: bytes, closing: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"l" * 1_000_000, b"l" * 500_000 + b"e" * 500_000, b"d1:a" * 200_000])
 def test_depth_that_would_end_the_process_is_refused(data: bytes) -> None:
-    with pytest.raises(BencodeError, match="depth"):
+    with pytest.raises(BencodeError, match="nested deeper than 100"):
         bencode.decode(data)
 
 
@@ -117,3 +118,43 @@ def test_size_is_bounded_before_anything_is_parsed() -> None:
 
 def test_dictionaries_are_written_sorted_by_raw_bytes() -> None:
     assert bencode.encode({"b": 1, "a": 2, b"\xff": 3}) == b"d1:ai2e1:bi1e1:\xffi3ee"
+
+
+def attacks(items: int) -> list[bytes]:
+    """Few bytes that would be many objects: `items` of them and one more."""
+    return [
+        b"l" + b"le" * items + b"e",
+        b"l" + b"de" * items + b"e",
+        b"l" + b"i0e" * items + b"e",
+        b"l" + b"0:" * items + b"e",
+        b"d" + b"".join(b"4:%04di0e" % key for key in range(items // 2)) + b"e" + b"i0e",
+        b"l" + b"le" * items,  # and it need not even be bencode
+    ]
+
+
+@pytest.mark.parametrize("data", attacks(1000), ids=lambda data: repr(data[:8]))
+def test_two_bytes_for_each_empty_list_build_nothing(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[bytes] = []
+    monkeypatch.setattr(bencode2, "bdecode", built.append)
+    with pytest.raises(BencodeError, match="more than 1000 values"):
+        bencode.decode(data, max_items=1000)
+    assert built == []
+
+
+def test_sixty_megabytes_of_empty_lists_are_refused() -> None:
+    with pytest.raises(BencodeError, match="more than 1500000 values"):
+        bencode.decode(b"l" + b"le" * 30_000_000 + b"e")
+
+
+@given(VALUES)
+def test_as_many_values_as_are_allowed_pass(value: object) -> None:
+    data, count = bencode.encode(value), number_of_values(value)
+    assert bencode.decode(data, max_items=count) == value
+    with pytest.raises(BencodeError, match="values"):
+        bencode.decode(data, max_items=count - 1)
+
+
+def number_of_values(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(map(number_of_values, value.values()))
+    return 1 + sum(map(number_of_values, value)) if isinstance(value, list) else 1

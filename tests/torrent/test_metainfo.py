@@ -289,3 +289,20 @@ def test_more_files_than_we_lay_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metainfo, "MAX_FILES", 3)
     assert len(parse(folder(*([str(i)] for i in range(3)))).files) == 3
     assert "4 files" in refused(folder(*([str(i)] for i in range(4))))
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        single(name=b"\xff" * 1_000_000),
+        single(name="x" * 1_000_000),
+        single(length=10**4000),
+        single(piece_length=10**4000),
+        folder(["x" * 200] * 64, length=-1),
+        folder(["x" * 200] * 64, ["x" * 200] * 64),
+        folder(["x" * 200] * 30, ["x" * 200] * 31),
+    ],
+    ids=lambda info: f"{len(info)}",
+)
+def test_a_megabyte_of_name_makes_a_short_refusal(info: dict[str, Any]) -> None:
+    assert len(refused(info)) < 1500
