@@ -155,7 +155,11 @@ def test_a_peer_killed_in_its_first_write_resumes(tmp_path: Path) -> None:
 
 
 def test_a_users_file_called_part_and_a_share_that_holds_such_files(tmp_path: Path) -> None:
-    names = [(("a",), BLOCK), (("a.part",), 2 * BLOCK), (("b.part",), BLOCK)]
+    names: list[tuple[tuple[str, ...], int]] = [
+        (("a",), BLOCK),
+        (("a.part",), 2 * BLOCK),
+        (("b.part",), BLOCK),
+    ]
     share = metainfo.build("f", names, BLOCK, SHARE.digests, folder=True)
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / "b.part.part").write_bytes(b"mine")
@@ -176,7 +180,7 @@ def test_a_share_made_to_clash_with_its_own_unfinished_files_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its info hash would have to be known before it is made; four bytes of it can be guessed."""
-    names = [(("a",), BLOCK), (("A.00000000.part",), 3 * BLOCK)]
+    names: list[tuple[tuple[str, ...], int]] = [(("a",), BLOCK), (("A.00000000.part",), 3 * BLOCK)]
     share = metainfo.build("f", names, BLOCK, SHARE.digests, folder=True)
     monkeypatch.setitem(share.__dict__, "info_hash", bytes(20))
     with pytest.raises(UsageError, match=r"cannot be laid out"):
@@ -184,7 +188,7 @@ def test_a_share_made_to_clash_with_its_own_unfinished_files_is_refused(
 
 
 def test_names_that_leave_no_room_for_a_suffix(tmp_path: Path) -> None:
-    names = [(("é" * 120 + letter * 15,), BLOCK) for letter in "abcd"]
+    names: list[tuple[tuple[str, ...], int]] = [(("é" * 120 + letter * 15,), BLOCK) for letter in "abcd"]
     share = metainfo.build("f", names, BLOCK, SHARE.digests, folder=True)
     storage, _ = begun(share, tmp_path)
     storage.write(0, 0, CONTENT)
