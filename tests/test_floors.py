@@ -35,7 +35,7 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "registry": "",
-        "disk": "storage buffers threads reader writer disk check share sample",
+        "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
         "net": "listener transport gateway link node",
         "peer": "peer_id tracker_client membership ending peer",
         "serve": "tracker app server service",

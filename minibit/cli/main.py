@@ -81,6 +81,9 @@ def peer(
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files in the way that are not of this share.")
+    ] = False,
     leave_when_done: Annotated[
         bool, typer.Option("--leave-when-done", help="End when complete instead of helping others.")
     ] = False,
@@ -116,6 +119,7 @@ def peer(
             leave_when_done=leave_when_done,
             seed=seed,
             host=host,
+            overwrite=overwrite,
         ),
         until_eof=until_eof,
     )

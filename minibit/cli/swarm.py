@@ -9,6 +9,7 @@ from typing import Final
 from minibit import __version__, registry
 from minibit.cli.running import finish, to_the_end
 from minibit.disk import sample
+from minibit.disk.share import left_out
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.lab.place import prepare
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
@@ -59,7 +60,9 @@ def run_swarm(
     async def watch(display: Display) -> None:
         nonlocal complete, failed
         processes = SwarmProcesses(settings, tell=display.tell)
-        writes = prepare(folder, source, processes.names)
+        writes, skipped = prepare(folder, source, processes.names)
+        if skipped:
+            display.tell(left_out(skipped))
         if writes > WORTH_SAYING:
             display.tell(f"the copies will take {size(writes)} in {folder}")
         display.tell(f"starting a tracker with {source.name} and {count(peers, 'peer')} …")

@@ -9,7 +9,7 @@ from typing import Final
 from minibit.address import is_loopback
 from minibit.cli.running import finish, framed
 from minibit.disk import sample
-from minibit.disk.share import Share, from_path
+from minibit.disk.share import Share, from_path, left_out
 from minibit.errors import MinibitError
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
@@ -43,8 +43,8 @@ def run_tracker(
     async def serve(display: Display) -> None:
         shared = await asyncio.to_thread(_hashed, share, block_size, display, interrupt)
         layout, name = shared.metainfo.layout, shared.metainfo.name
-        for path in shared.skipped:
-            display.tell(f"left out {path}: only regular files are shared")
+        if shared.skipped:
+            display.tell(left_out(shared.skipped))
         service = TrackerService(shared, settings)
         listening = False
 

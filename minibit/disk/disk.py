@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from minibit.disk.ledger import Ledger
 from minibit.disk.reader import Read, Reader
 from minibit.disk.storage import Storage
 from minibit.disk.threads import Threads
@@ -28,11 +29,18 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """These blocks, found good before, are good no more: somebody else has changed a file."""
+
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
-    """Every file is where it belongs, at its length."""
+    """Every file is where it belongs, as we left it."""
 
 
-Outcome = Verified | Present | Read | Exception
+Outcome = Verified | Lost | Present | Read | Exception
 """What a thread has done. An exception is an error of the disk, or a bug, and nothing comes after it."""
 
 
@@ -40,16 +48,26 @@ class Disk:
     """The disk side of one share.
 
     Args:
+        have: the blocks that lie there already, and are good.
         max_open: how many blocks may be on their way to the disk at a time.
         links: how many connections may be served at a time.
         wake: called in a thread when there are outcomes; `outcomes` is to be called soon after.
     """
 
     def __init__(
-        self, metainfo: Metainfo, storage: Storage, *, max_open: int, links: int, wake: Callable[[], None]
+        self,
+        metainfo: Metainfo,
+        storage: Storage,
+        have: int,
+        *,
+        max_open: int,
+        links: int,
+        wake: Callable[[], None],
     ) -> None:
         self.layout = metainfo.layout
-        self._storage = storage
+        self._ledger = Ledger(metainfo, storage, have)
+        self._writing = False
+        self.looking = 0  # calls of `check_present` that have not been answered
         self._wake = wake
         self._woken = False
         self._outcomes: deque[Outcome] = deque()
@@ -57,18 +75,25 @@ class Disk:
         self._writers = Threads("minibit-write", WRITERS, self._post)
         self.reader = Reader(storage, self.layout.block_size, self._readers, links, self._post)
         self.writer = Writer(
-            metainfo, storage, self._writers, max_open, lambda block, good: self._post(Verified(block, good))
+            metainfo,
+            self._ledger,
+            self._writers,
+            max_open,
+            lambda block, good: self._post(Verified(block, good)),
+            lambda blocks: self._post(Lost(blocks)),
         )
 
     def start(self, *, writing: bool) -> None:
         """Start the threads; those that verify and write only if there will be anything to write."""
         self._readers.start()
+        self._writing = writing
         if writing:
             self._writers.start()
 
     def check_present(self) -> None:
-        """See whether all files are there: `Present`, or the error that says which is not."""
-        self._writers.put(self._check_present)
+        """See whether all files are as we left them: `Present`, `Lost`, or the error that says why not."""
+        self.looking += 1
+        (self._writers if self._writing else self._readers).put(self._check_present)
 
     def outcomes(self) -> Iterator[Outcome]:
         """What the threads have done since this was last called, in the order in which they did it."""
@@ -91,8 +116,10 @@ class Disk:
         self._writers.join()
 
     def _check_present(self) -> None:
-        self._storage.check_present()
-        self._post(Present())
+        with self._ledger.lock:
+            lost = self._ledger.look()
+            self._post(Lost(lost) if lost else Present())
+        self.looking -= 1
 
     def _post(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)

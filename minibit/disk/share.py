@@ -7,33 +7,46 @@ metainfo looks like is `metainfo.py`'s matter.
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from minibit.disk.check import digests
 from minibit.disk.storage import Storage
-from minibit.errors import StorageError, UsageError
+from minibit.errors import MetainfoError, StorageError, UsageError
 from minibit.torrent.layout import MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, Layout, block_size_for
 from minibit.torrent.metainfo import MAX_FILES, MAX_PATH_DEPTH, Metainfo, build
+
+NAMED: Final = 3  # of what is left out, in one line…
+MAX_SHOWN: Final = 200  # …with so many characters of each path
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What is shared, where it lies (`Storage`'s folder), and the links and special files left out."""
+    """What is shared, where it lies (`Storage`'s folder), and the links, special files and empty folders
+    that are left out."""
 
     metainfo: Metainfo
     folder: Path
     skipped: tuple[Path, ...]
 
 
-def size_of(path: Path) -> int:
-    """How many bytes the file or folder at `path` has to share.
+def survey(path: Path) -> tuple[int, tuple[Path, ...]]:
+    """How many bytes the file or folder at `path` has to share, and what of it is left out.
 
     Raises:
         UsageError: nothing there, or unreadable.
     """
-    return sum(length for _, length in _survey(Path(os.path.realpath(path)))[0])
+    files, skipped = _survey(Path(os.path.realpath(path)))
+    return sum(length for _, length in files), skipped
+
+
+def left_out(skipped: Sequence[Path]) -> str:
+    """One line that says what is not shared, however much it is."""
+    named = ", ".join(repr(str(path)[-MAX_SHOWN:]) for path in skipped[:NAMED])
+    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    return f"left out, as only files are shared, no links, special files or empty folders: {named}{more}"
 
 
 def from_path(
@@ -64,6 +77,8 @@ def from_path(
         draft = build(root.name, files, block_size, bytes(found), folder=folder)
     except UnicodeEncodeError as error:
         raise UsageError(f"the name {error.object!r} is not UTF-8: rename that file") from None
+    except MetainfoError as error:
+        raise UsageError(f"cannot share {str(path)!r}: {error}") from None
     storage = Storage(draft, root.parent, writable=False)
     try:
         progress(0, total_size)
@@ -113,8 +128,10 @@ def _survey_folder(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple
             raise UsageError(
                 f"{str(root)!r} has folders nested deeper than {MAX_PATH_DEPTH}: share an archive"
             )
+        empty = bool(parent)
         with os.scandir(root.joinpath(*parent)) as entries:
             for entry in entries:
+                empty = False
                 below = (*parent, entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     unvisited.append(below)
@@ -122,6 +139,8 @@ def _survey_folder(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple
                     files.append((below, entry.stat(follow_symlinks=False).st_size))
                 else:
                     skipped.append(Path(entry.path))
+        if empty:
+            skipped.append(root.joinpath(*parent))
         if len(files) > MAX_FILES:
             raise UsageError(
                 f"{str(root)!r} has more than {MAX_FILES} files: share an archive of them instead"

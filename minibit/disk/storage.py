@@ -1,46 +1,33 @@
 """The share's bytes on a disk, addressed as (block, begin) across the boundaries of its files.
 
-Files lie as the metainfo says (BEP 3, *files* and *length*), sparse and written in place. Nothing here
-is mapped into memory: a mapped file that someone truncates kills the process, and mapped pages count
-as ours. This room knows no hashes and no event loop; whether bytes deserve to be
-written is `writer`'s matter. Any thread may call it: a lock guards the table of open files, and an
-open file is never closed while somebody is inside it.
+Files lie where `places` says, sparse and written in place. Nothing here is mapped into memory: a mapped
+file that someone truncates kills the process, and mapped pages count as ours. This room knows no hashes
+and no event loop; whether bytes deserve to be written is `writer`'s matter. Any thread may call it: a
+lock guards the table of open files, and an open file is never closed while somebody is inside it.
 """
 
 import errno
 import os
 import stat
-from bisect import bisect_right
+import time
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from minibit.errors import StorageError, UsageError
-from minibit.torrent.metainfo import FileEntry, Metainfo
+from minibit.disk.places import ABSENT, NAMED, PART, Places, stamp_of
+from minibit.disk.refusals import explained, explaining
+from minibit.errors import StorageError
+from minibit.torrent.metainfo import Metainfo
 
 MAX_OPEN_FILES: Final = 64  # a folder may hold 100,000 files, a process may often open only 256
 
 _SEEK_DATA: Final = getattr(os, "SEEK_DATA", os.SEEK_SET)  # where holes are unknown, all counts as data
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)  # Linux: read only what needs no waiting for a disk
-_IN_THE_WAY: Final = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
-_ELSEWHERE: Final = "choose another folder with --dir"
-_REMEDIES: Final = {
-    errno.ENOSPC: "the disk is full: free some space and start again, verified blocks are kept",
-    errno.EDQUOT: "your disk quota is used up: free some space and start again, verified blocks are kept",
-    errno.EFBIG: f"this file system holds no files of that size: {_ELSEWHERE}",
-    errno.EROFS: f"the disk is read-only: {_ELSEWHERE}",
-    errno.EACCES: f"permission denied: allow this user to use it, or {_ELSEWHERE}",
-    errno.EPERM: f"permission denied: allow this user to use it, or {_ELSEWHERE}",
-    errno.ENOENT: "it vanished: put it back, or start again to fetch what is missing",
-}
-
-
-class _InTheWayError(StorageError, UsageError):
-    """Something on the disk is not ours to touch: a usage error at the start, a disk error later on."""
 
 
 @dataclass(slots=True)
@@ -59,7 +46,7 @@ class _OpenFile:
         with self.lock:
             self.users -= 1
         if isinstance(error, OSError):
-            raise _explained(error, self.path) from error
+            raise explained(error, self.path) from error
 
 
 class Storage:
@@ -70,48 +57,83 @@ class Storage:
     """
 
     def __init__(self, metainfo: Metainfo, folder: Path, *, writable: bool) -> None:
-        self._root = os.path.join(os.path.realpath(folder), "")
+        self._places = Places(metainfo, folder, writable=writable)
         self._writable = writable
         self._entries = metainfo.files
         self._block_size = metainfo.layout.block_size
         self._total_size = metainfo.layout.total_size
-        self._files = [entry for entry in metainfo.files if entry.length]
-        self._offsets = [entry.offset for entry in self._files]
+        # Those with bytes in them, by their numbers in the share: all spans and tables below are of these.
+        self._files = [index for index, entry in enumerate(metainfo.files) if entry.length]
+        self._offsets = [metainfo.files[index].offset for index in self._files]
+        self._doubtful: set[int] = set()  # unfinished files that somebody else has written to
         self._lock = Lock()
         self._open: OrderedDict[int, _OpenFile] = OrderedDict()  # least recently used first
-        self._plain: set[str] = set()  # folders that no link leads to
         self._closed = False
 
     @property
     def path(self) -> Path:
-        """Where the shared file or folder lies."""
-        return Path(self._root, self._entries[0].path[0])
+        """Where the shared file or folder lies once it is whole."""
+        return Path(self._places.root, self._entries[0].path[0])
 
-    def prepare(self) -> None:
-        """Create every folder and every file at its full length, sparse; what is there is kept.
+    @property
+    def unfinished(self) -> list[int]:
+        """The files that do not have their own names yet."""
+        return [index for index in range(len(self._entries)) if self._places.state(index) == PART]
 
-        Everything is looked at before anything is created.
+    def lies_at(self, index: int) -> Path:
+        """Where a file of the share lies now, under whichever name."""
+        return Path(self._places.path(index))
+
+    def survey(self, *, overwrite: bool = False) -> None:
+        """See which files are there, finished or not, and change nothing.
 
         Raises:
-            UsageError: something that is not ours is in the way: a larger file, a link, a folder.
+            UsageError: something that is not ours is in the way: a larger file, a link, a folder; or another
+                peer is at work in the folder.
             StorageError: the disk refused.
         """
-        parents = sorted({os.path.dirname(self._path(entry)) for entry in self._entries})
-        for parent in parents:
-            self._refuse_link(parent)
-        for entry in self._entries:
-            self._refuse_stranger(entry)
-        for parent in parents:
-            with _explaining(parent):
-                os.makedirs(parent, exist_ok=True)
-        for entry in self._entries:
-            with _explaining(self._path(entry)):
-                descriptor = self._open_file(entry, os.O_CREAT)
-                try:
-                    if os.fstat(descriptor).st_size < entry.length:
-                        os.ftruncate(descriptor, entry.length)
-                finally:
-                    os.close(descriptor)
+        self._places.survey(overwrite=overwrite)
+
+    def refuse_strangers(
+        self, whole: Container[int], ours: Container[int], *, overwrite: bool = False
+    ) -> None:
+        """Refuse to touch files that nobody knows to be ours: neither `whole`, nor with bytes of the share
+        in them (`ours`), unless the user lets us (`overwrite`).
+
+        Raises:
+            UsageError: naming the first such file.
+        """
+        self._places.refuse_strangers(whole, ours, overwrite=overwrite)
+
+    def prepare(
+        self, whole: Container[int] = (), ours: Container[int] = (), *, overwrite: bool = False
+    ) -> None:
+        """Create every folder and every file at its full length, sparse; what is there is kept.
+
+        Files that are `whole` have their own names after this; the others are recognisable as unfinished.
+        Everything is looked at before anything is created; raises what `survey` and `refuse_strangers` do.
+        """
+        self._places.prepare(whole, ours, overwrite=overwrite)
+        with self._lock:
+            for held in self._open.values():  # what was opened to be checked, and not to be written to
+                os.close(held.descriptor)
+            self._open.clear()
+
+    def finish(self, index: int) -> None:
+        """This file is whole: it gets its own name, and is not written to any more.
+
+        Raises:
+            UsageError: somebody else's file has taken that name meanwhile.
+            StorageError: the disk refused.
+        """
+        self._places.finish(index)
+
+    def files_of(self, block: int) -> range:
+        """The files that bytes of this block lie in, by number; empty ones among them may be in it too."""
+        start = block * self._block_size
+        end = min(start + self._block_size, self._total_size)
+        first, last = bisect_right(self._offsets, start) - 1, bisect_left(self._offsets, end) - 1
+        return range(self._files[first], self._files[last] + 1)
 
     def read_into(self, view: memoryview, block: int, begin: int) -> None:
         """Fill `view` with the bytes from `begin` in `block`.
@@ -125,7 +147,7 @@ class Storage:
                 while part:
                     count = os.preadv(descriptor, [part], at)
                     if not count:
-                        raise self._wrong_length(self._files[index])
+                        raise self._wrong_length(index)
                     part = part[count:]
                     at += count
 
@@ -146,7 +168,7 @@ class Storage:
         return True
 
     def write(self, block: int, begin: int, data: bytes | bytearray | memoryview) -> None:
-        """Put `data` at `begin` in `block`.
+        """Put `data` at `begin` in `block`, as far as its files are unfinished; one thread at a time.
 
         Raises:
             StorageError: the disk refused, or the file is gone.
@@ -154,23 +176,65 @@ class Storage:
         view = memoryview(data)
         for index, at, size in self._spans(block * self._block_size + begin, len(view)):
             part, view = view[:size], view[size:]
+            if self._writable and self._places.state(index) == NAMED:
+                continue  # it is whole, and its user's
             with self._using(index) as descriptor:
+                if stamp_of(os.fstat(descriptor)) != self._places.stamp(index):
+                    self._doubtful.add(index)
                 while part:
                     count = os.pwrite(descriptor, part, at)
                     part = part[count:]
                     at += count
-                if not os.fstat(descriptor).st_nlink:  # we would fill a file that nobody can find
-                    raise FileNotFoundError(errno.ENOENT, "unlinked")
+                self._leave(index, descriptor)
+
+    def doubtful(self, index: int) -> bool:
+        """Whether somebody else has changed this unfinished file since it was last asked about here.
+
+        It has its full length again after this.
+
+        Raises:
+            StorageError: it is gone, or another file is in its place.
+        """
+        entry, path = self._entries[index], self._places.path(index)
+        with explaining(path):
+            status = os.stat(path, follow_symlinks=False)
+        with self._using(index) as descriptor:
+            if not os.path.samestat(status, os.fstat(descriptor)):
+                raise self._replaced(index)
+            if stamp_of(status) != self._places.stamp(index):
+                self._doubtful.add(index)
+            if index in self._doubtful:
+                os.ftruncate(descriptor, entry.length)
+                self._leave(index, descriptor)
+        found = index in self._doubtful
+        self._doubtful.discard(index)
+        return found
+
+    def changed(self) -> list[int]:
+        """The files that somebody else has changed since we last had to do with them, or that are gone."""
+        found = set(self._doubtful)
+        for index in range(len(self._entries)):
+            try:
+                status = os.stat(self._places.path(index), follow_symlinks=False)
+            except OSError:
+                found.add(index)
+            else:
+                if stamp_of(status) != self._places.stamp(index):
+                    found.add(index)
+        return sorted(found)
 
     def next_data(self, offset: int) -> int:
         """The first offset from `offset` on that may hold anything but zeros, `total_size` if none does.
 
-        Holes of sparse files are passed over unread. A file that is missing or short counts as data,
-        so that reading it tells.
+        Holes of sparse files are passed over unread, and so are files that are still to be created. One that
+        is gone or short counts as data, so that reading it tells.
         """
-        for index in range(bisect_right(self._offsets, offset) - 1, len(self._files)):
-            entry = self._files[index]
+        for place in range(bisect_right(self._offsets, offset) - 1, len(self._files)):
+            index = self._files[place]
+            entry = self._entries[index]
             start = max(0, offset - entry.offset)
+            if self._places.state(index) == ABSENT:
+                continue
             try:
                 with self._using(index) as descriptor:
                     if os.fstat(descriptor).st_size < entry.length:
@@ -193,14 +257,15 @@ class Storage:
         opened = {}
         for index, held in held_open:
             with held as descriptor:
-                opened[self._files[index].path] = os.fstat(descriptor)
-        for entry in self._entries:
-            with _explaining(self._path(entry)):
-                status = os.stat(self._path(entry), follow_symlinks=not self._writable)
+                opened[index] = os.fstat(descriptor)
+        for index, entry in enumerate(self._entries):
+            path = self._places.path(index)
+            with explaining(path):
+                status = os.stat(path, follow_symlinks=not self._writable)
             if status.st_size != entry.length or not stat.S_ISREG(status.st_mode):
-                raise self._wrong_length(entry)
-            if entry.path in opened and not os.path.samestat(status, opened[entry.path]):
-                raise StorageError(f"{self._path(entry)!r} was replaced meanwhile: start again to check it")
+                raise self._wrong_length(index)
+            if index in opened and not os.path.samestat(status, opened[index]):
+                raise self._replaced(index)
 
     def stamps(self) -> list[tuple[int, int]]:
         """(length, time of the last change in ns) of every file: other stamps mean other bytes.
@@ -209,9 +274,9 @@ class Storage:
             StorageError: a file is gone.
         """
         found = []
-        for entry in self._entries:
-            with _explaining(self._path(entry)):
-                status = os.stat(self._path(entry))
+        for index in range(len(self._entries)):
+            with explaining(self._places.path(index)):
+                status = os.stat(self._places.path(index))
             found.append((status.st_size, status.st_mtime_ns))
         return found
 
@@ -221,20 +286,22 @@ class Storage:
             self._closed = True
             while self._open:
                 os.close(self._open.popitem()[1].descriptor)
+        self._places.close()
 
     def _spans(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
         """The parts of files under `length` bytes from `offset`: (file, offset in it, bytes)."""
         if not 0 <= offset <= offset + length <= self._total_size:
             raise ValueError(f"{length} bytes at {offset} are not in a share of {self._total_size}")
-        index = bisect_right(self._offsets, offset) - 1
+        place = bisect_right(self._offsets, offset) - 1
         while length:
-            entry = self._files[index]
+            index = self._files[place]
+            entry = self._entries[index]
             at = offset - entry.offset
             size = min(length, entry.length - at)
             yield index, at, size
             offset += size
             length -= size
-            index += 1
+            place += 1
 
     def _using(self, index: int) -> _OpenFile:
         """A file, opened if need be and held open from here until the `with` on it ends."""
@@ -245,14 +312,15 @@ class Storage:
         if held is not None:
             return held
         # Not under the lock, which nobody may hold for as long as a disk takes.
-        entry = self._files[index]
-        descriptor = self._open_file(entry)
+        descriptor = self._places.open(index)
         surplus: int | None = descriptor
         with self._lock:
             held = self._hold(index)
             if held is None:  # else another thread was faster
                 surplus = self._make_room()
-                held = self._open[index] = _OpenFile(self._path(entry), descriptor, self._lock, users=1)
+                held = self._open[index] = _OpenFile(
+                    self._places.path(index), descriptor, self._lock, users=1
+                )
         if surplus is not None:
             os.close(surplus)
         return held
@@ -274,46 +342,42 @@ class Storage:
                     return self._open.pop(index).descriptor
         return None
 
-    def _open_file(self, entry: FileEntry, flags: int = 0) -> int:
-        path = self._path(entry)
-        if self._writable:
-            self._refuse_link(os.path.dirname(path))
-            flags |= os.O_RDWR | os.O_NOFOLLOW
-        with _explaining(path):
-            # Without O_NONBLOCK, a pipe put in the place of a file would stop the whole peer.
-            descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                os.close(descriptor)
-                raise _in_the_way(path, "is not a regular file")
-            return descriptor
+    def _leave(self, index: int, descriptor: int) -> None:
+        """Remember what an unfinished file is like now.
 
-    def _refuse_link(self, parent: str) -> None:
-        """Links inside the download folder could lead out of it, or lay two files onto one."""
-        if parent not in self._plain:
-            if os.path.realpath(parent) != parent:
-                raise _in_the_way(parent, "passes through a symbolic link")
-            self._plain.add(parent)
+        Its time is set to one that no write gives it: the kernel's clock for writes stands still for
+        milliseconds, in which somebody else's would look like ours.
+        """
+        now = time.time_ns()
+        with suppress(OSError):  # a file that we may write to and do not own
+            os.utime(descriptor, ns=(now, now))
+        status = os.fstat(descriptor)
+        if not status.st_nlink:  # we would fill a file that nobody can find
+            raise FileNotFoundError(errno.ENOENT, "unlinked")
+        self._places.left(index, status)
 
-    def _refuse_stranger(self, entry: FileEntry) -> None:
-        path = self._path(entry)
-        with _explaining(path):
-            try:
-                status = os.lstat(path)
-            except FileNotFoundError:
-                return
-        if not stat.S_ISREG(status.st_mode):
-            raise _in_the_way(path, "is not a regular file")
-        if status.st_size > entry.length:
-            raise _in_the_way(path, f"has {status.st_size} bytes where the share has {entry.length}")
-
-    def _path(self, entry: FileEntry) -> str:
-        return self._root + "/".join(entry.path)
-
-    def _wrong_length(self, entry: FileEntry) -> StorageError:
+    def _wrong_length(self, index: int) -> StorageError:
         return StorageError(
-            f"{self._path(entry)!r} no longer has its {entry.length} bytes, something else changed it: "
-            "start again"
+            f"{self._places.path(index)!r} no longer has its {self._entries[index].length} bytes, something "
+            "else changed it: start again"
         )
+
+    def changed_meanwhile(self, index: int) -> StorageError:
+        """A file that was whole is gone, or is not as it was."""
+        path = self._places.path(index)
+        try:
+            with explaining(path):
+                if os.stat(path, follow_symlinks=False).st_size != self._entries[index].length:
+                    return self._wrong_length(index)
+        except StorageError as error:
+            return error
+        return StorageError(
+            f"{path!r} was changed by something else after it was whole: start again to fetch what is not as "
+            "it was, or choose another folder with --dir to keep this one as it is"
+        )
+
+    def _replaced(self, index: int) -> StorageError:
+        return StorageError(f"{self._places.path(index)!r} was replaced meanwhile: start again to check it")
 
 
 def _read_if_cached(descriptor: int, view: memoryview, at: int) -> int:
@@ -331,24 +395,3 @@ def _seek_data(descriptor: int, start: int) -> int:
     except OSError as error:
         # ENXIO: a hole up to the end. Anything else: a file system that cannot tell.
         return os.fstat(descriptor).st_size if error.errno == errno.ENXIO else start
-
-
-def _in_the_way(path: str, why: str) -> _InTheWayError:
-    return _InTheWayError(f"{path!r} {why}: move it away, or {_ELSEWHERE}")
-
-
-def _explained(error: OSError, path: str) -> StorageError:
-    """What the system says about `path`, as one line that names it and the remedy."""
-    number = error.errno or 0
-    if number in _IN_THE_WAY:
-        return _in_the_way(path, f"cannot be used ({os.strerror(number)})")
-    remedy = _REMEDIES.get(number, f"{os.strerror(number)}: check this disk, or {_ELSEWHERE}")
-    return StorageError(f"{path!r}: {remedy}")
-
-
-@contextmanager
-def _explaining(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _explained(error, path) from error

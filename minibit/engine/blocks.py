@@ -205,6 +205,10 @@ class Blocks:
             self.exclusive |= 1 << block
         return senders
 
+    def lost(self, blocks: int) -> None:
+        """Verified blocks are gone from the disk: missing again."""
+        self.have &= ~blocks
+
     def rejected(self, key: int, request: Request) -> bool:
         """This neighbour will not serve that request; returns whether it had been asked."""
         chunk, odd = divmod(request.begin, CHUNK_SIZE)

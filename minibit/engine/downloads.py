@@ -168,6 +168,16 @@ class Downloads:
             self._told_at = float("-inf")
         return Verdict(complete=blocks.complete)
 
+    def lost(self, blocks: int) -> None:
+        """Verified blocks are gone from the disk: whoever holds them is asked again."""
+        self._standing.blocks.lost(blocks)
+        self._news &= ~blocks
+        for neighbour in self._standing.neighbours.values():
+            if neighbour.blocks & blocks and not neighbour.supply.interesting:
+                neighbour.supply.interesting = True
+                self._outbox.send(neighbour.key, m.Interested())
+        self._loose = True
+
     # --- news
 
     def got(self, blocks: int) -> None:

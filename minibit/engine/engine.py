@@ -178,6 +178,14 @@ class Engine:
             self._outbox.put(Announce("complete"))
         return self._settled(now)
 
+    def lost(self, blocks: int, now: float) -> list[Effect]:
+        """Blocks that were verified are spoilt on the disk: they are fetched again, and served no more."""
+        self.completed_at = None
+        self.uploads.lost(blocks)
+        self.downloads.lost(blocks)
+        self._dial(now)
+        return self._settled(now)
+
     def disconnected(self, key: int, now: float) -> list[Effect]:
         """A connection is over, by the other side or by an error."""
         neighbour = self.neighbours.get(key)

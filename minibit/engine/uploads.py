@@ -131,6 +131,17 @@ class Uploads:
             neighbour.demand.queue.remove(request)
             self._reject(neighbour, [request])
 
+    def lost(self, blocks: int) -> None:
+        """Blocks are gone from the disk: what was asked of them is refused."""
+        for neighbour in self._standing.neighbours.values():
+            queue = neighbour.demand.queue
+            gone = [request for request in queue if blocks >> request.index & 1]
+            if gone:
+                kept = [request for request in queue if not blocks >> request.index & 1]
+                queue.clear()
+                queue.extend(kept)
+                self._reject(neighbour, gone)
+
     def serve(self, now: float) -> None:
         """Hand chunks to the shell: by turns, as far as the limit and each neighbour's room allow."""
         batch_bytes = CHUNK_SIZE if self._bucket.rate else BATCH

@@ -7,20 +7,21 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from minibit.disk.share import size_of
+from minibit.disk.share import survey
 from minibit.errors import UsageError
 from minibit.units import size
 
 
-def prepare(folder: Path, share: Path, names: Iterable[str]) -> int:
-    """Make `folder` ready for a copy of `share` for each of `names`; returns the bytes to be written.
+def prepare(folder: Path, share: Path, names: Iterable[str]) -> tuple[int, tuple[Path, ...]]:
+    """Make `folder` ready for a copy of `share` for each of `names`; returns the bytes to be written, and
+    what of the share is left out.
 
     Raises:
         UsageError: it cannot be a folder, lies inside the share, or has no room for the copies.
     """
     if folder.resolve().is_relative_to(share.resolve()):
         raise UsageError(f"--dir: {str(folder)!r} lies inside what is shared: choose a folder outside of it")
-    length = size_of(share)
+    length, skipped = survey(share)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writes = sum(max(0, length - _held(folder / name)) for name in names)
@@ -32,7 +33,7 @@ def prepare(folder: Path, share: Path, names: Iterable[str]) -> int:
             f"the copies would take {size(writes)} and {str(folder)!r} has {size(free)} free: "
             "choose a folder with more room with --dir, or fewer --peers"
         )
-    return writes
+    return writes, skipped
 
 
 def refused(folder: Path, error: OSError) -> UsageError:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from minibit.address import Address, PeerAddress
-from minibit.disk.disk import Disk, Present, Verified
+from minibit.disk.disk import Disk, Lost, Present, Verified
 from minibit.disk.reader import Read
 from minibit.disk.storage import Storage
 from minibit.engine.effects import (
@@ -132,6 +132,11 @@ class Node:
         """The tracker dealt these blocks to that peer."""
         self._run(lambda now: self.engine.granted(peer_id, blocks, now))
 
+    def check_present(self) -> None:
+        """See whether the files are as we left them: what is spoilt is fetched again, or `run` raises."""
+        if self._disk is not None and not self._disk.looking:
+            self._disk.check_present()
+
     @property
     def now(self) -> float:
         """The engine's clock, seconds."""
@@ -214,8 +219,15 @@ class Node:
                 case Read(key=key):
                     if key in self._links:
                         self._dirty[key] = self._links[key]
-                case Present():
+                case Lost(blocks):
+                    self._on_event(
+                        f"{blocks.bit_count()} blocks were spoilt on the disk: fetching them again"
+                    )
+                    effects += self.engine.lost(blocks, now)
+                case Present() if self.engine.blocks.complete:
                     self.finished.set()
+                case Present():
+                    pass
                 case error:
                     raise error
         return effects
@@ -321,7 +333,14 @@ class Node:
 
     def _open(self, metainfo: Metainfo, storage: Storage) -> None:
         blocks = self.engine.blocks
-        self._disk = Disk(metainfo, storage, max_open=blocks.max_open, links=MAX_NEIGHBOURS, wake=self._wake)
+        self._disk = Disk(
+            metainfo,
+            storage,
+            blocks.have,
+            max_open=blocks.max_open,
+            links=MAX_NEIGHBOURS,
+            wake=self._wake,
+        )
         for link in self._links.values():
             link.reader = self._disk.reader
         if blocks.complete:

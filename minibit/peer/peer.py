@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from minibit import bitfield, registry, units
 from minibit.address import PeerAddress, is_loopback
 from minibit.dialects.json_replies import Welcome
-from minibit.disk.check import check
+from minibit.disk.resume import Found, inspect
 from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
@@ -45,12 +45,15 @@ LOOPBACK: Final = "127.0.0.1"
 RUNS_NAMED: Final = 8  # runs of granted blocks that one line names
 PROBE_SECONDS: Final = 2.0
 GOODBYE_SECONDS: Final = 3.0
+WATCH_SECONDS: Final = 5.0  # how often to see whether our files are still as we left them…
+WATCHED_PER_SECOND: Final = 1000  # …and of how many files in a second
 MAX_PAUSE: Final = 8.0  # s between heartbeats while the tracker does not answer
 
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """What the user chose. `timeout` is how many seconds to look for the tracker, None for ever."""
+    """What the user chose. `timeout` is how many seconds to look for the tracker, None for ever; `overwrite`
+    whether files in the folder that are not of the share may be replaced."""
 
     name: str
     port: int
@@ -63,6 +66,7 @@ class PeerSettings:
     leave_when_done: bool = False
     seed: int | None = None
     host: str | None = None
+    overwrite: bool = False
 
 
 class Peer:
@@ -88,6 +92,7 @@ class Peer:
         self._interrupt = interrupt
         self._metainfo: Metainfo | None = None
         self._node: Node | None = None
+        self._place: Path | None = None  # of the share, once it is whole
         self._granted = 0
         self._hurry = asyncio.Event()
 
@@ -129,17 +134,18 @@ class Peer:
             count = metainfo.layout.block_count
             membership = Membership(client, metainfo, settings.name, peer_id, port)
             storage = await asyncio.to_thread(Storage, metainfo, settings.folder, writable=True)
-            if await asyncio.to_thread(settings.folder.exists):
-                have = await self._prepare(storage, metainfo)
-                welcome = await self._register(membership, have)
-            else:  # nothing to look at, and a name that is taken should leave no folder behind
-                have, welcome = 0, await self._register(membership, 0)
-                try:
-                    await asyncio.to_thread(storage.prepare)
-                except StorageError:
-                    with suppress(MinibitError):
-                        await membership.leave()
-                    raise
+            # A name that is taken leaves nothing behind, so nothing is created before.
+            found = await self._inspect(storage, metainfo)
+            have, welcome = found.have, await self._register(membership, found.have)
+            try:
+                await asyncio.to_thread(
+                    storage.prepare, found.whole, found.ours, overwrite=settings.overwrite
+                )
+            except StorageError:
+                with suppress(MinibitError):
+                    await membership.leave()
+                raise
+            self._place = storage.path
             self._metainfo, self._granted = metainfo, welcome.granted
             self._tell(f"registered as {settings.name} with the tracker at {client.url}")
             self._tell(f"listening on port {port}")
@@ -167,30 +173,49 @@ class Peer:
             )
             self._node.peers_found(entry.address for entry in welcome.entries)
             await self._trade(self._node, membership, welcome.interval)
+        except asyncio.CancelledError:
+            self._tell(self._stopped())
+            raise
         finally:
             listener.close()
             client.close()
             if storage is not None:  # last: whoever is cancelled here leaves nothing else undone
                 await asyncio.to_thread(storage.close)
 
-    async def _prepare(self, storage: Storage, metainfo: Metainfo) -> int:
-        """Make room on the disk; returns which blocks are there already."""
-        await asyncio.to_thread(storage.prepare)
-        return await asyncio.to_thread(check, storage, metainfo, self._progress, self._interrupt.event.is_set)
+    async def _inspect(self, storage: Storage, metainfo: Metainfo) -> Found:
+        """See what is on the disk already, and refuse to touch what is not ours."""
+        return await asyncio.to_thread(
+            inspect,
+            storage,
+            metainfo,
+            self._progress,
+            self._interrupt.event.is_set,
+            overwrite=self._settings.overwrite,
+        )
+
+    def _stopped(self) -> str:
+        if self._node is None:
+            return "stopped before it had begun"
+        blocks = self._node.engine.blocks
+        if self.complete:
+            return f"stopped; all is in {self._place}"
+        count = self._node.engine.layout.block_count
+        return f"stopped at {blocks.have.bit_count()}/{count} blocks; the same line resumes"
 
     async def _trade(self, node: Node, membership: Membership, interval: float) -> None:
         trade = asyncio.create_task(node.run())
         heartbeats = asyncio.create_task(self._heartbeats(node, membership, interval))
+        watch = asyncio.create_task(self._watch(node))
         completion = asyncio.create_task(self._await_completion(node))
-        ends = {trade, heartbeats} | ({completion} if self._settings.leave_when_done else set())
+        ends = {trade, heartbeats, watch} | ({completion} if self._settings.leave_when_done else set())
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (trade, heartbeats, completion):
+            for task in (trade, heartbeats, watch, completion):
                 task.cancel()
-            await asyncio.gather(heartbeats, completion, return_exceptions=True)
+            await asyncio.gather(heartbeats, watch, completion, return_exceptions=True)
             # Goodbye is said while the disk finishes what it is at.
             await asyncio.gather(trade, self._say_goodbye(node, membership), return_exceptions=True)
 
@@ -204,6 +229,14 @@ class Peer:
             )
         else:
             self._tell("complete: every block was on disk already")
+        self._tell(f"it is in {self._place}")
+
+    async def _watch(self, node: Node) -> None:
+        assert self._metainfo is not None
+        pause = WATCH_SECONDS + len(self._metainfo.files) / WATCHED_PER_SECOND
+        while True:
+            await asyncio.sleep(pause)
+            node.check_present()
 
     # --- the tracker
 

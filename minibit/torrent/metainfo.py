@@ -23,6 +23,10 @@ MAX_TOTAL_SIZE: Final = 1 << 50
 MAX_PATH_DEPTH: Final = 64
 MAX_NAME_BYTES: Final = 255  # the limit of one path element on every common file system
 
+# They change the order in which a name is shown: "a<RLO>txt.exe" reads "aexe.txt" (Unicode, Bidi_Control).
+_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNPRINTED: Final = frozenset(("Cc", "Zl", "Zp"))  # control codes, and what ends a line
+
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -168,7 +172,9 @@ def _safe_name(raw: Any) -> str:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise MetainfoError(f"the name {raw!r} is not UTF-8") from None
-    if name in (".", "..") or any(c in "/\\" or unicodedata.category(c) == "Cc" for c in name):
+    if any(c in _BIDI or unicodedata.category(c) in _UNPRINTED for c in name):
+        raise MetainfoError(f"the name {name!r} holds a character that is not shown: rename that file")
+    if name in (".", "..") or "/" in name or "\\" in name:
         raise MetainfoError(f"the name {name!r} could leave the download folder: refused")
     if name.split(".")[0].rstrip(" ").lower() in _DEVICES or name[-1] in " .":
         raise MetainfoError(f"the name {name!r} is reserved on some systems: rename that file")

@@ -96,9 +96,10 @@ def test_check_across_files_takes_missing_and_short_ones_for_missing_blocks(tmp_
     target.write(0, 0, content)
     assert checked(target, share)[0] == list(range(8))
     target.close()
-    (target.path / "2").unlink()  # bytes 1 block + 10 to 3 blocks + 10
-    os.truncate(target.path / "4", BLOCK)  # its second block, number 7
+    target.lies_at(2).unlink()  # bytes 1 block + 10 to 3 blocks + 10
+    os.truncate(target.lies_at(4), BLOCK)  # its second block, number 7
     again = Storage(share, tmp_path, writable=True)
+    again.survey()
     good, steps = checked(again, share)
     again.close()
     assert good == [0, 4, 5, 6]
@@ -108,7 +109,7 @@ def test_check_across_files_takes_missing_and_short_ones_for_missing_blocks(tmp_
 def test_a_short_file_of_zeros_is_no_hole(tmp_path: Path) -> None:
     share = share_of(bytes(4 * BLOCK))
     target = opened(share, tmp_path)
-    os.truncate(target.path, 2 * BLOCK)
+    os.truncate(target.lies_at(0), 2 * BLOCK)
     good, _ = checked(target, share)
     target.close()
     assert good == [0, 1]
@@ -140,7 +141,7 @@ def test_digests_come_in_order_with_errors_in_their_place(tmp_path: Path) -> Non
     share = share_of(content, [2 * BLOCK, 2 * BLOCK])
     target = opened(share, tmp_path)
     target.write(0, 0, content)
-    os.truncate(target.path / "0", BLOCK)
+    os.truncate(target.lies_at(0), BLOCK)
     found = list(digests(target, share.layout, [3, 1, 0]))
     target.close()
     assert [block for block, _ in found] == [3, 1, 0]

@@ -23,7 +23,7 @@ def threads() -> set[str]:
 
 
 def disk_on(storage: Storage, wake: Callable[[], None] = lambda: None) -> Disk:
-    return Disk(SHARE, storage, max_open=8, links=2, wake=wake)
+    return Disk(SHARE, storage, 0, max_open=8, links=2, wake=wake)
 
 
 def receive(disk: Disk, block: int) -> None:
@@ -83,7 +83,7 @@ def test_a_file_that_vanished_is_an_error_of_the_disk(tmp_path: Path) -> None:
     storage, woken = opened(SHARE, tmp_path), Event()
     disk = disk_on(storage, woken.set)
     disk.start(writing=True)
-    storage.path.unlink()
+    storage.lies_at(0).unlink()
     disk.check_present()
     (error,) = collected(disk, woken, 1)
     assert isinstance(error, StorageError)
@@ -122,5 +122,5 @@ def test_at_the_end_a_block_being_written_is_finished_and_those_that_wait_are_dr
     gate.open()
     disk.join()
     storage.close()
-    assert storage.path.read_bytes() == CONTENT[:BLOCK] + bytes(3 * BLOCK)
+    assert storage.lies_at(0).read_bytes() == CONTENT[:BLOCK] + bytes(3 * BLOCK)
     assert list(disk.outcomes()) == [Verified(0, True)]

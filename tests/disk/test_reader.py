@@ -213,7 +213,7 @@ def test_there_is_a_buffer_for_every_read_that_links_may_have(reading: Reading) 
 
 
 def test_a_file_that_shrank_is_told_as_an_error(reading: Reading) -> None:
-    os.truncate(reading.storage.path, BLOCK)
+    os.truncate(reading.storage.lies_at(0), BLOCK)
     reading.reader.submit(read_of(6))
     reading.threads.start()
     assert reading.told.wait(PATIENCE)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minibit.disk import share
-from minibit.disk.share import from_path
+from minibit.disk.share import from_path, left_out, survey
 from minibit.errors import UsageError
 from minibit.torrent import metainfo
 from minibit.torrent.metainfo import MAX_FILES, FileEntry
@@ -84,6 +84,33 @@ def test_links_and_special_files_are_left_out_and_reported(tmp_path: Path) -> No
     found = from_path(root)
     assert [entry.path for entry in found.metainfo.files] == [("s", "file")]
     assert found.skipped == (root / "dangling", root / "pipe", root / "to file", root / "to folder")
+
+
+def test_empty_folders_are_left_out_and_reported(tmp_path: Path) -> None:
+    root = tmp_path / "s"
+    (root / "a" / "empty").mkdir(parents=True)
+    (root / "b").mkdir()
+    (root / "b" / "file").write_bytes(b"x")
+    assert from_path(root).skipped == (root / "a" / "empty",)
+    assert survey(root) == (1, (root / "a" / "empty",))
+
+
+def test_what_is_left_out_is_one_bounded_line_however_much_it_is(tmp_path: Path) -> None:
+    few = left_out([tmp_path / "a", tmp_path / "b\nc"])
+    assert few.endswith("/a', " + repr(str(tmp_path / "b\nc")))
+    many = left_out([tmp_path / ("x" * 5000)] * 100_000)
+    assert many.endswith(" and 99997 more")
+    assert len(many) < 1000
+    assert "\n" not in few + many
+
+
+@pytest.mark.parametrize("name", ["a\nb.bin", "a\u202etxt.exe", "a\tb"])
+def test_a_name_that_is_not_shown_as_it_is_is_told_with_the_true_reason(tmp_path: Path, name: str) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / name).write_bytes(b"x")
+    answer = refused(tmp_path / "s")
+    assert f"the name {name!r} holds a character that is not shown: rename that file" in answer
+    assert "leave the download folder" not in answer
 
 
 @pytest.mark.parametrize("block_size", [16 * KIB, 32 * KIB, 16 * KIB * KIB])

@@ -52,9 +52,11 @@ def read(source: Storage, block: int, begin: int, length: int) -> bytes:
 
 @pytest.mark.parametrize("lengths", [[5], [0, 5, 0], [3000, 0, 1, 0, 1024, 2047]])
 def test_prepare_lays_out_every_file_at_its_length_and_sparse(tmp_path: Path, lengths: list[int]) -> None:
-    opened(folder_of(lengths), tmp_path).close()
+    share = folder_of(lengths)
+    opened(share, tmp_path).close()
     found = {path.name: path.stat().st_size for path in (tmp_path / "s").iterdir()}
-    assert found == {str(i): length for i, length in enumerate(lengths)}
+    part = f".{share.info_hash.hex()[:8]}.part"
+    assert found == {f"{i}{part if length else ''}": length for i, length in enumerate(lengths)}
     assert all(path.stat().st_blocks == 0 for path in (tmp_path / "s").iterdir())
 
 
@@ -63,15 +65,17 @@ def test_prepare_creates_the_download_folder_and_folders_below(tmp_path: Path) -
     ready = opened(share, tmp_path / "not" / "yet")
     ready.close()
     assert ready.path == tmp_path / "not" / "yet" / "s"
-    assert (ready.path / "a" / "b" / "c").stat().st_size == 5
-    assert (ready.path / "a" / "d").stat().st_size == 6
+    assert [ready.lies_at(0).parent, ready.lies_at(1).parent] == [ready.path / "a" / "b", ready.path / "a"]
+    assert [ready.lies_at(index).stat().st_size for index in (0, 1)] == [5, 6]
 
 
 def test_prepare_keeps_what_is_there_and_only_lengthens(tmp_path: Path) -> None:
     (tmp_path / "f.bin").write_bytes(b"abc")
-    ready = opened(file_of(10), tmp_path)
+    ready = Storage(file_of(10), tmp_path, writable=True)
+    ready.prepare(ours={0})
     ready.close()
-    assert ready.path.read_bytes() == b"abc" + bytes(7)
+    assert ready.lies_at(0).read_bytes() == b"abc" + bytes(7)
+    assert not ready.path.exists()
 
 
 def obstacle_larger_file(place: Path) -> None:
@@ -152,16 +156,18 @@ def test_links_cannot_lay_two_files_onto_one(tmp_path: Path) -> None:
 def test_the_download_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    opened(file_of(5), tmp_path / "link").close()
-    assert (tmp_path / "real" / "f.bin").stat().st_size == 5
+    ready = opened(file_of(5), tmp_path / "link")
+    ready.close()
+    assert ready.lies_at(0).parent == tmp_path / "real"
+    assert ready.lies_at(0).stat().st_size == 5
 
 
 def test_a_link_planted_after_prepare_is_not_followed(tmp_path: Path) -> None:
     ready = opened(file_of(5), tmp_path / "in")
     victim = tmp_path / "victim"
     victim.write_bytes(b"12345")
-    ready.path.unlink()
-    ready.path.symlink_to(victim)
+    ready.lies_at(0).unlink()
+    ready.lies_at(0).symlink_to(victim)
     with pytest.raises(StorageError, match="symbolic link"):
         ready.write(0, 0, b"XXXXX")
     ready.close()
@@ -223,7 +229,7 @@ def test_any_writes_to_any_layout_read_back_as_one_array(lengths: list[int], dat
         target.check_present()
         assert read(target, 0, 0, len(model)) == model
         target.close()
-        on_disk = b"".join((target.path / str(i)).read_bytes() for i in range(len(lengths)))
+        on_disk = b"".join(target.lies_at(i).read_bytes() for i in range(len(lengths)))
     assert on_disk == model
 
 
@@ -237,7 +243,7 @@ def test_bytes_that_no_share_has_are_our_own_bug(tmp_path: Path, block: int, beg
     with pytest.raises(ValueError, match="not in a share of 10"):
         target.write(block, begin, bytes(length))
     target.close()
-    assert target.path.read_bytes() == bytes(10)
+    assert target.lies_at(0).read_bytes() == bytes(10)
 
 
 def test_short_writes_and_reads_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +297,7 @@ def test_what_the_disk_refuses_is_one_line_with_a_remedy(
     monkeypatch.setattr(os, "pwrite", refuse)
     with pytest.raises(StorageError, match=says) as caught:
         target.write(0, 12, b"lost")
-    assert "/s/1'" in str(caught.value)
+    assert "/s/1." in str(caught.value)
     assert "\n" not in str(caught.value)
     assert read(target, 0, 0, 4) == b"kept"
     target.close()
@@ -309,13 +315,17 @@ def test_a_device_that_is_full_is_a_full_disk(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_read_only_folder_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str, _flags: int, _mode: int = 0) -> int:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+    real = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return real(path, flags, mode)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", refuse)
-        with pytest.raises(StorageError, match=r"f\.bin'.*read-only.*--dir"):
-            Storage(file_of(10), tmp_path, writable=True).prepare()
+        with pytest.raises(StorageError, match=r"f\.bin\..*read-only.*--dir"):
+            opened(file_of(10), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -337,8 +347,8 @@ def test_a_pipe_in_the_place_of_a_file_stops_nobody(tmp_path: Path) -> None:
 def test_a_file_that_shrank_is_named(tmp_path: Path) -> None:
     target = opened(folder_of([10, 10]), tmp_path)
     assert read(target, 0, 0, 20) == bytes(20)
-    os.truncate(target.path / "1", 4)
-    with pytest.raises(StorageError, match=r"/s/1'.*no longer has its 10 bytes"):
+    os.truncate(target.lies_at(1), 4)
+    with pytest.raises(StorageError, match=r"/s/1\..*no longer has its 10 bytes"):
         read(target, 0, 0, 20)
     target.close()
 
@@ -346,7 +356,7 @@ def test_a_file_that_shrank_is_named(tmp_path: Path) -> None:
 def test_a_write_to_a_file_that_vanished_is_noticed_at_once(tmp_path: Path) -> None:
     target = opened(file_of(10), tmp_path)
     target.write(0, 0, b"12345")
-    target.path.unlink()
+    target.lies_at(0).unlink()
     with pytest.raises(StorageError, match="vanished"):
         target.write(0, 5, b"67890")
     target.close()
@@ -397,8 +407,8 @@ def test_check_present_names_the_file_that_is_not_as_we_left_it(
     target = opened(folder_of([10, 10]), tmp_path)
     target.write(0, 0, bytes(20))
     target.check_present()
-    change(target.path / "1")
-    with pytest.raises(StorageError, match=rf"/s/1'.*{says}"):
+    change(target.lies_at(1))
+    with pytest.raises(StorageError, match=rf"/s/1\..*{says}"):
         target.check_present()
     target.close()
 
@@ -424,7 +434,7 @@ def test_check_present_holds_up_nobody_while_it_waits_for_the_disk(
 
 def test_check_present_looks_at_empty_files_too(tmp_path: Path) -> None:
     target = opened(folder_of([10, 0]), tmp_path)
-    (target.path / "1").unlink()
+    target.lies_at(1).unlink()
     with pytest.raises(StorageError, match="/s/1'"):
         target.check_present()
     target.close()
@@ -433,7 +443,11 @@ def test_check_present_looks_at_empty_files_too(tmp_path: Path) -> None:
 def files_open_below(folder: Path) -> set[str]:
     links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
     targets = [Path(os.readlink(link)) for link in links if os.path.islink(link)]
-    return {target.name for target in targets if target.is_relative_to(folder)}
+    return {
+        target.name.partition(".")[0]
+        for target in targets
+        if target.is_relative_to(folder) and target.is_file()
+    }
 
 
 def test_few_files_are_open_however_many_there_are(tmp_path: Path) -> None:
@@ -491,6 +505,8 @@ def test_a_file_that_is_slow_to_open_holds_up_nobody_and_is_open_once(
 ) -> None:
     target = opened(folder_of([BLOCK, BLOCK]), tmp_path)
     target.write(0, 0, noise(2 * BLOCK))
+    target.finish(0)
+    target.finish(1)
     target.close()
     source = Storage(folder_of([BLOCK, BLOCK]), tmp_path, writable=False)
     assert read(source, 0, 0, 5) == noise(5)
@@ -538,10 +554,10 @@ def test_next_data_passes_over_holes_and_files_without_data(tmp_path: Path) -> N
 def test_next_data_points_at_what_cannot_be_read(tmp_path: Path) -> None:
     page = 64 * 1024
     target = opened(folder_of([4 * page, 4 * page], page), tmp_path)
-    os.truncate(target.path / "0", page)
+    os.truncate(target.lies_at(0), page)
     assert target.next_data(2 * page) == 2 * page
-    os.truncate(target.path / "0", 4 * page)
-    (target.path / "1").unlink()
+    os.truncate(target.lies_at(0), 4 * page)
+    target.lies_at(1).unlink()
     assert target.next_data(2 * page) == 4 * page
     target.close()
 
@@ -559,6 +575,6 @@ def test_where_holes_are_unknown_everything_is_data(tmp_path: Path, monkeypatch:
 def test_new_files_are_plain_and_not_executable(tmp_path: Path) -> None:
     target = opened(file_of(10), tmp_path)
     target.close()
-    mode = target.path.stat().st_mode
+    mode = target.lies_at(0).stat().st_mode
     assert stat.S_ISREG(mode)
     assert not mode & 0o111

@@ -10,6 +10,7 @@ from threading import Event, get_ident
 import pytest
 from fakes.disks import BLOCK, PATIENCE, Gate, free, noise, opened, share_of
 
+from minibit.disk.ledger import Ledger
 from minibit.disk.storage import Storage
 from minibit.disk.threads import Threads
 from minibit.disk.writer import Writer
@@ -27,7 +28,8 @@ class Receiving:
         self.called_in: set[int] = set()
         self._settled = Event()
         self.threads = Threads("minibit-test", threads, self._error)
-        self.writer = Writer(share, storage, self.threads, max_open, self._result)
+        ledger = Ledger(share, storage, 0)
+        self.writer = Writer(share, ledger, self.threads, max_open, self._result, self._lost)
 
     def receive(self, block: int, data: bytes) -> None:
         """All of this block comes, chunk by chunk."""
@@ -46,6 +48,9 @@ class Receiving:
     def _result(self, block: int, good: bool) -> None:
         self.called_in.add(get_ident())
         self.events.append((block, good))
+
+    def _lost(self, blocks: int) -> None:
+        self.events.append(f"lost {blocks:b}")
 
     def _error(self, error: Exception) -> None:
         self.events.append(str(error))
@@ -80,7 +85,7 @@ def test_good_blocks_are_written_and_bad_ones_are_not(tmp_path: Path) -> None:
         assert get_ident() not in here.called_in
         assert free(here.writer.buffers) == 8
     expected = content[:BLOCK] + bytes(2 * BLOCK) + content[3 * BLOCK :]
-    assert target.path.read_bytes() == expected
+    assert target.lies_at(0).read_bytes() == expected
 
 
 def test_two_threads_lose_nothing_and_mix_nothing_up(tmp_path: Path) -> None:
@@ -100,7 +105,7 @@ def test_two_threads_lose_nothing_and_mix_nothing_up(tmp_path: Path) -> None:
         assert done.wait(PATIENCE)
         assert sorted(here.events) == [(block, True) for block in range(40)]
         assert free(here.writer.buffers) == 40
-    assert target.path.read_bytes() == content
+    assert target.lies_at(0).read_bytes() == content
 
 
 def test_the_first_disk_error_is_told_once_and_stops_the_writing(
@@ -126,7 +131,7 @@ def test_the_first_disk_error_is_told_once_and_stops_the_writing(
     assert "disk is full" in str(here.events[1])
     assert len(here.events) == 2
     assert writes == [0, BLOCK]
-    assert target.path.read_bytes() == content[:BLOCK] + bytes(3 * BLOCK)
+    assert target.lies_at(0).read_bytes() == content[:BLOCK] + bytes(3 * BLOCK)
 
 
 def test_a_bug_is_told_like_an_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,3 +181,39 @@ def test_a_discarded_block_leaves_no_trace(tmp_path: Path) -> None:
         here.receive(0, content)
         here.finish()
         assert here.events == [(0, True)]
+
+
+def assert_set(event: Event) -> None:
+    assert event.wait(PATIENCE)
+
+
+def test_a_block_whose_result_is_known_holds_no_buffer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever opens another block at once would find none."""
+    content = noise(3)
+    share = share_of(content)
+    settled = Event()
+    lent: list[int] = []
+    with receiving(share, opened(share, tmp_path), max_open=3) as here:
+        here.threads.put(lambda: assert_set(settled))
+        monkeypatch.setattr(here.writer, "_on_result", lambda *_: lent.append(3 - free(here.writer.buffers)))
+        for block, data in enumerate((content[:BLOCK], bytes(BLOCK), content[2 * BLOCK :])):
+            here.receive(block, data)
+        settled.set()
+        here.finish()
+    assert lent == [2, 1, 0]
+
+
+def test_what_is_lost_is_told_after_the_result_of_the_block(tmp_path: Path) -> None:
+    content = noise(2)
+    share = share_of(content)
+    target = opened(share, tmp_path)
+    with receiving(share, target) as here:
+        here.receive(0, content[:BLOCK])
+        here.finish()
+        os.truncate(target.lies_at(0), 0)
+        here._settled.clear()
+        here.receive(1, content[BLOCK:])
+        here.finish()
+        assert here.events == [(0, True), (1, True), "lost 1"]

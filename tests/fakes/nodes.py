@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from minibit import bitfield, registry
 from minibit.address import PeerAddress
+from minibit.disk.resume import inspect
 from minibit.disk.share import Share, from_path
 from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
@@ -56,7 +57,8 @@ class Running:
         self.announced: list[str] = []
         self.events: list[str] = []
         if not seed:
-            self.storage.prepare()
+            found = inspect(self.storage, metainfo, lambda *_: None, lambda: False, overwrite=False)
+            self.storage.prepare(found.whole, found.ours)
         engine = Engine(
             Identity(name, self.peer_id, self.port),
             metainfo.info_hash,

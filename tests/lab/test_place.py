@@ -22,8 +22,13 @@ def share(tmp_path: Path) -> Path:
 
 
 def test_a_new_folder_gets_a_copy_for_each_peer(tmp_path: Path, share: Path) -> None:
-    assert prepare(tmp_path / "all" / "kept", share, ["ana", "bia"]) == 2 * SIZE
+    assert prepare(tmp_path / "all" / "kept", share, ["ana", "bia"]) == (2 * SIZE, ())
     assert (tmp_path / "all" / "kept").is_dir()
+
+
+def test_what_is_not_shared_is_told(tmp_path: Path, share: Path) -> None:
+    (share / "link").symlink_to("film.bin")
+    assert prepare(tmp_path / "kept", share, ["ana"]) == (SIZE, (share / "link",))
 
 
 def test_what_is_there_already_needs_no_room(tmp_path: Path, share: Path) -> None:
@@ -32,7 +37,7 @@ def test_what_is_there_already_needs_no_room(tmp_path: Path, share: Path) -> Non
     hole.parent.mkdir(parents=True)
     with hole.open("wb") as file:
         file.truncate(SIZE)
-    assert prepare(tmp_path / "kept", share, ["ana", "bia", "caio"]) == 2 * SIZE
+    assert prepare(tmp_path / "kept", share, ["ana", "bia", "caio"]) == (2 * SIZE, ())
 
 
 @pytest.mark.parametrize("below", [(), ("copies",), ("deep", "down")])
@@ -49,7 +54,7 @@ def test_a_link_into_the_share_is_refused(tmp_path: Path, share: Path) -> None:
 
 
 def test_the_folder_that_the_share_lies_in_may_hold_copies(tmp_path: Path, share: Path) -> None:
-    assert prepare(tmp_path, share, ["ana"]) == SIZE
+    assert prepare(tmp_path, share, ["ana"]) == (SIZE, ())
 
 
 @pytest.mark.parametrize("below", ["", "copies"])
@@ -63,6 +68,6 @@ def test_too_little_room_for_the_copies_is_said_before_they_are_made(
     tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 3 * SIZE))
-    assert prepare(tmp_path / "kept", share, ["ana", "bia", "caio"]) == 3 * SIZE
+    assert prepare(tmp_path / "kept", share, ["ana", "bia", "caio"]) == (3 * SIZE, ())
     with pytest.raises(UsageError, match=r"would take .* has .* free: .* with --dir, or fewer --peers"):
         prepare(tmp_path / "kept", share, ["ana", "bia", "caio", "duda"])

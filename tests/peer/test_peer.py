@@ -16,7 +16,7 @@ from fakes.trackers import dripping
 from minibit.dialects.json_replies import Listing
 from minibit.disk.share import from_path
 from minibit.disk.storage import Storage
-from minibit.errors import TrackerUnreachableError, UsageError
+from minibit.errors import StorageError, TrackerUnreachableError, UsageError
 from minibit.net.listener import listen
 from minibit.peer import tracker_client
 from minibit.peer.ending import Interrupt
@@ -53,7 +53,7 @@ class Asked:
             yield task
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError, UsageError):
+            with suppress(asyncio.CancelledError, UsageError, StorageError):
                 await task
 
 
@@ -117,7 +117,7 @@ def test_a_peer_joins_completes_and_leaves(source: Path, tmp_path: Path) -> None
     assert ana.told[2].startswith(f"granted {view.granted.bit_count()} (")
     assert ana.told[2].endswith(" of 7 blocks; 0 on disk")
     assert ana.told[3].startswith("complete: all 7 blocks verified after ")
-    assert len(ana.told) == 4
+    assert ana.told[4:] == [f"it is in {tmp_path / 'ana' / 'film.bin'}"]
 
 
 def test_a_name_that_cannot_be_leaves_nothing_behind(source: Path, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_peer_that_has_everything_fetches_nothing(source: Path) -> None:
 
     ana = bounded(join)
     assert ana.said("of 7 blocks; 7 on disk")
-    assert ana.told[-1] == "complete: every block was on disk already"
+    assert ana.told[-2:] == ["complete: every block was on disk already", f"it is in {source}"]
     view = ana.peer.view()
     assert (view.figures.resumed, view.figures.downloaded) == (7, 0)
 
@@ -178,6 +178,66 @@ def test_a_damaged_block_is_fetched_again(source: Path, tmp_path: Path) -> None:
     view = ana.peer.view()
     assert (view.figures.resumed, view.figures.verified, view.figures.downloaded) == (6, 1, 16384)
     assert copy.read_bytes() == source.read_bytes()
+
+
+def test_a_peer_whose_file_is_changed_while_it_seeds_ends_with_an_error(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minibit.peer.peer.WATCH_SECONDS", 0.01)
+
+    async def seed() -> Asked:
+        async with tracking(source) as (_, url):
+            ana = Asked(url, tmp_path / "ana", leave_when_done=False)
+            async with ana.running() as task:
+                await until(lambda: ana.peer.complete)
+                (tmp_path / "ana" / "film.bin").write_bytes(bytes(SIZE))
+                with pytest.raises(StorageError, match="was changed by something else"):
+                    await task
+            return ana
+
+    bounded(seed)
+
+
+def test_a_users_file_in_the_way_is_refused_before_anybody_is_told(source: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "ana" / "film.bin"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+
+    async def join() -> None:
+        async with tracking(source) as (service, url):
+            with pytest.raises(UsageError, match="--overwrite"):
+                await Asked(url, mine.parent).peer.run()
+            assert service.view().peers == ()
+            assert mine.read_bytes() == b"mine"
+            await Asked(url, mine.parent, overwrite=True).peer.run()
+
+    bounded(join)
+    assert [path.name for path in mine.parent.iterdir()] == ["film.bin"]
+    assert mine.read_bytes() == source.read_bytes()
+
+
+def test_a_folder_that_another_peer_has_taken_meanwhile_is_left_with_a_goodbye(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both found no folder there, and only one may create it."""
+    folder = tmp_path / "same"
+    real = Membership.register
+
+    async def join() -> None:
+        async with tracking(source) as (service, url):
+            other = Storage(from_path(source, block_size=16384).metainfo, folder, writable=True)
+
+            async def slow(self: Membership, *arguments: Any, **options: Any) -> Any:
+                await asyncio.to_thread(other.prepare)
+                return await real(self, *arguments, **options)
+
+            monkeypatch.setattr(Membership, "register", slow)
+            with pytest.raises(UsageError, match="another peer is at work"):
+                await Asked(url, folder).peer.run()
+            assert service.view().peers == ()
+            other.close()
+
+    bounded(join)
 
 
 def test_a_name_that_is_in_use_is_refused(source: Path, tmp_path: Path) -> None:
@@ -371,7 +431,7 @@ def test_the_loop_does_no_disk_call(source: Path, tmp_path: Path, monkeypatch: p
 
         monkeypatch.setattr(owner, name, watch)
 
-    for name in ("__init__", "prepare", "stamps", "close"):
+    for name in ("__init__", "survey", "prepare", "stamps", "close"):
         watched(Storage, name)
     watched(Path, "exists")
 

@@ -306,3 +306,19 @@ def test_more_files_than_we_lay_out(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_megabyte_of_name_makes_a_short_refusal(info: dict[str, Any]) -> None:
     assert len(refused(info)) < 1500
+
+
+@pytest.mark.parametrize(
+    "name", ["a\u202etxt.exe", "a\u2066b", "\u200fa", "a\u061cb", "a\nb", "a\x7fb", "a\x85b", "a\u2028b"]
+)
+def test_a_name_that_would_be_shown_as_another_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(MetainfoError, match="holds a character that is not shown: rename") as caught:
+        parse(folder([name.encode()]))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u0645\u06cc\u200c\u062e", "שלום"]
+)
+def test_joiners_and_right_to_left_letters_are_part_of_names(name: str) -> None:
+    assert parse(folder([name.encode()])).files[0].path == ("s", name)
