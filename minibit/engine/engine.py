@@ -204,6 +204,7 @@ class Engine:
             raise ValueError("a share is learned once")
         self._standing.learn(layout, have)
         self.resumed = have.bit_count()
+        self.downloads.moved_at = now
         self.downloads.got(have)
         if self.blocks.complete:
             self.completed_at = now
