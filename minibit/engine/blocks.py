@@ -86,6 +86,11 @@ class Blocks:
     def complete(self) -> bool:
         return self.have == self.full != 0
 
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the places for blocks in flight are taken."""
+        return 2 * (self.in_flight | self.verifying).bit_count() >= self.max_open
+
     def ask(
         self,
         key: int,
@@ -260,7 +265,7 @@ class Blocks:
             block = min(idle, key=lambda block: idle[block].here.bit_count())
             self._forget(block, idle[block])
             return GivenUp(block)
-        if self.debts.outstanding(key):
+        if self.debts.outstanding(key) or self.verifying:  # what the disk is at leaves a place soon
             return None
         size, waiting = self._layout.chunk_count(0), wanted.bit_count()
         slow = relief.block(
@@ -272,6 +277,8 @@ class Blocks:
         if opened.here:
             self._losses[slow] = self._losses.get(slow, 0) + 1
         cancel = tuple(opened.asked.items())
+        for other, owed in cancel:
+            self._drop(other, slow, opened, owed, now)
         self._forget(slow, opened)
         return GivenUp(slow, cancel)
 

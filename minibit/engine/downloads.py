@@ -261,7 +261,10 @@ class Downloads:
         """At the end of an input: ask for what came loose, once however often it did."""
         if self._loose:
             self._loose = False
-            for neighbour in self._standing.neighbours.values():
+            blocks, neighbours = self._standing.blocks, list(self._standing.neighbours.values())
+            if blocks.crowded:  # the quick first: else the slow would only have to make room for them again
+                neighbours.sort(key=lambda neighbour: blocks.debts.promise(neighbour.key, 1, now))
+            for neighbour in neighbours:
                 self.fill(neighbour, now)
 
     def release(self, neighbour: Neighbour) -> list[m.Request]:
