@@ -28,6 +28,7 @@ from minibit.wire.messages import Request
 MAX_OPEN_BYTES: Final = 48 * 1024 * 1024  # memory for blocks in flight and being verified
 MAX_OPEN: Final = 1024  # blocks
 RELIEF_BATCH: Final = 16  # chunks of others that one neighbour is asked for at a time
+VAIN_SECONDS: Final = 0.25  # how long a neighbour that could relieve nobody is not thought of again
 
 
 class Arrival(NamedTuple):
@@ -136,12 +137,15 @@ class Blocks:
         """Up to `room` chunks to ask this neighbour for, which has nothing else to give, because those they
         were asked of will be late; noted as asked."""
         asked: list[Request] = []
-        if self.wanted & blocks or not self.in_flight & blocks:
+        debt = self.debts[key]
+        if self.wanted & blocks or not self.in_flight & blocks or now - debt.vain < VAIN_SECONDS:
             return Asked(asked)
         least = relief.STALL_AGE if self._spare or self.wanted else relief.ENDGAME_AGE
         chosen: dict[int, int] = {}
         cancel: dict[tuple[int, int], int] = {}
         reliefs = relief.chunks(self._open, self.debts, key, blocks, min(room, RELIEF_BATCH), now, least)
+        if not reliefs:
+            debt.vain = now
         for block, chunk, relieved in reliefs:
             chosen[block] = chosen.get(block, 0) | 1 << chunk
             if relieved is not None:

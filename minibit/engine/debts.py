@@ -33,6 +33,7 @@ class Debt:
     paid: float = 0.0  # chunks, older ones counting less…
     busy: float = 0.0  # …and the seconds for which it owed us something meanwhile
     trip: float = 0.0  # the quickest answer so far
+    vain: float = float("-inf")  # when it was last found that it can relieve nobody
 
     def add(self, block: int, chunks: int, now: float) -> None:
         """It was asked for these too."""
