@@ -29,8 +29,8 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
-        "engine": "effects outbox rates neighbour addresses extensions blocks journal standing trust"
-        " offers downloads uploads greeting engine portrait",
+        "engine": "effects outbox rates neighbour addresses extensions debts flight relief blocks journal"
+        " standing trust offers downloads uploads greeting engine stalls portrait",
         "tracker": "peer_manager block_distributor swarm",
     },
     {
@@ -40,7 +40,7 @@ FLOORS: list[dict[str, str]] = [
         "peer": "peer_id tracker_client membership ending peer",
         "serve": "tracker app server service",
     },
-    {"lab": "place processes"},
+    {"lab": "place standstill processes"},
     {
         "screen": "outlet bars sheet swarm_table peer_table lines display",
         "cli": "examples options running tracker peer status swarm main",

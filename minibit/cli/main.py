@@ -20,6 +20,7 @@ from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
 
 SAMPLE_UPLOAD_LIMIT: Final = "1M"
+SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
 MAX_PEERS: Final = 100
 MIN_HELP_WIDTH: Final = 30
 MAX_HELP_WIDTH: Final = 78
@@ -93,6 +94,7 @@ def peer(
     timeout: Annotated[
         float | None, options.seconds("--timeout", help="How long to look for the tracker before giving up.")
     ] = None,
+    stall_timeout: options.StallTimeout = None,
     host: Annotated[
         str | None, typer.Option(help="Where to listen.  [default: as far as the tracker can be reached]")
     ] = None,
@@ -116,6 +118,7 @@ def peer(
             picking=options.strategy_name(picking),
             choking=options.strategy_name(choking),
             timeout=timeout,
+            stall_timeout=stall_timeout,
             leave_when_done=leave_when_done,
             seed=seed,
             host=host,
@@ -153,6 +156,7 @@ def swarm(
     choking: options.Choking = "tit-for-tat",
     grant: options.Grant = "30-50",
     block_size: options.BlockSize = None,
+    stall_timeout: options.StallTimeout = SWARM_STALL_TIMEOUT,
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
@@ -174,6 +178,7 @@ def swarm(
         choking=options.strategy_name(choking),
         grant=grant,
         block_size=options.block_bytes(block_size),
+        stall_timeout=stall_timeout,
         seed=seed,
         as_json=json,
     )

@@ -121,6 +121,10 @@ Choking = Annotated[
         help="tit-for-tat, reciprocity, unchoke-all, or your own: module:Class, file.py:Class.",
     ),
 ]
+StallTimeout = Annotated[
+    float | None,
+    seconds("--stall-timeout", help="End with 1, and say why, when nothing has come for so long."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 UntilEof = Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.", hidden=True)]
 Share = Annotated[Path | None, typer.Option(metavar="PATH", help="The file or folder to share.")]

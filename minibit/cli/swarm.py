@@ -32,6 +32,7 @@ def run_swarm(
     choking: str,
     grant: str,
     block_size: int | None,
+    stall_timeout: float | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -50,6 +51,7 @@ def run_swarm(
         picking=picking,
         choking=choking,
         grant=grant,
+        stall_timeout=stall_timeout,
         seed=seed,
     )
     limited = f"each upload limited to {rate(upload_limit)}" if upload_limit else ""

@@ -21,8 +21,9 @@ from typing import IO, Any, Final
 
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
-from minibit.errors import MinibitError, StrategyError, TrackerUnreachableError, UsageError
+from minibit.errors import MinibitError, StalledError, StrategyError, TrackerUnreachableError, UsageError
 from minibit.lab.place import refused
+from minibit.lab.standstill import STANDSTILL_SECONDS, Standstill, explain
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
@@ -35,6 +36,7 @@ RESTART_SECONDS: Final = 60.0  # …and when its process has ended
 HASHING: Final = re.compile(r"hashing: (\d+)%")  # what a tracker says while it is not ready
 TRACEBACK: Final = "Traceback (most recent call last):"
 LOG_READ: Final = 64 * 1024  # bytes from its end; strategies may print
+STALLED: Final = "stalled: "  # how a peer begins to say why nothing comes
 ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
 INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
 
@@ -51,6 +53,7 @@ class SwarmSettings:
     picking: str = "rarest-first"
     choking: str = "tit-for-tat"
     grant: str = "30-50"
+    stall_timeout: float | None = None  # s to go on while nothing moves; None for ever
     seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -132,9 +135,11 @@ class SwarmProcesses:
 
         Raises:
             MinibitError: a peer ended for good before it was complete, or the tracker is gone.
+            StalledError: nothing has moved for `stall_timeout`.
         """
         assert self._client is not None
         heard = time.monotonic()
+        standstill = Standstill(heard)
         while True:
             try:
                 view = await self._client.status()
@@ -150,6 +155,7 @@ class SwarmProcesses:
                 if all(name in self._finished for name in self.names):
                     return
                 self._look_after({row.name for row in view.peers})
+                self._miss_progress(view, standstill.seconds(view, heard))
             await asyncio.sleep(POLL_SECONDS)
 
     async def verify(self, progress: Callable[[int, int], None], stop: Callable[[], bool]) -> Summary:
@@ -274,6 +280,23 @@ class SwarmProcesses:
                 f"the tracker has ended ({words}) and did not come back: see {self._tracker.log}"
             )
 
+    def _miss_progress(self, view: SwarmStatus, still: float) -> None:
+        """Say that nothing moves, who lacks what, and why; give up in the end if the user wants that."""
+        limit = self._settings.stall_timeout
+        over = limit is not None and still >= limit
+        if still < STANDSTILL_SECONDS:
+            self._noted.discard("standstill")
+            if not over:
+                return
+        lacking = {row.name for row in view.peers if row.blocks.bit_count() < view.block_count}
+        why = (f"{c.name} says: {said}" for c in self._peers if c.name in lacking and (said := _stalled(c)))
+        reason = f"nothing has moved for {still:.0f} s: {explain(view)}"
+        if said_by_one := next(why, ""):
+            reason += f"; {said_by_one}"
+        if over:
+            raise StalledError(f"gave up: {reason}")
+        self._note("standstill", reason)
+
     def _look_after(self, active: Iterable[str]) -> None:
         """Say which peers have ended; give up when one has and nobody has started it again in time."""
         for child in self._peers:
@@ -327,6 +350,12 @@ def _end(children: Sequence[Child]) -> None:
 def _close(pipe: IO[str] | None) -> None:
     if pipe is not None:
         pipe.close()
+
+
+def _stalled(child: Child) -> str:
+    """Why nothing comes, as the process itself last said; nothing if it did not."""
+    said = (line.removeprefix(STALLED) for line in reversed(_written(child)) if line.startswith(STALLED))
+    return next(said, "")
 
 
 def _last_words(child: Child) -> str:

@@ -53,9 +53,12 @@ def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     ("command", "options"),
     [
         ("tracker", ("--share", "--host", "--port", "--grant", "--upload-limit", "--choking", "--json")),
-        ("peer", ("NAME", "PORT", "--tracker", "--dir", "--leave-when-done", "--picking", "--timeout")),
+        ("peer", ("NAME", "PORT", "--tracker", "--dir", "--leave-when-done", "--timeout", "--stall-timeout")),
         ("status", ("--tracker", "--watch", "--json")),
-        ("swarm", ("--peers", "--share", "--seed", "--upload-limit", "--picking", "--choking", "--json")),
+        (
+            "swarm",
+            ("--peers", "--share", "--seed", "--upload-limit", "--picking", "--stall-timeout", "--json"),
+        ),
     ],
 )
 def test_each_command_explains_itself(

@@ -3,9 +3,9 @@
 import pytest
 from fakes.puppets import FULL, Stage, both, piece, reject, request
 
-from minibit.engine.blocks import ENDGAME_AGE
 from minibit.engine.downloads import EXCLUSIVE_SECONDS, MAX_UNASKED, SNUB_SECONDS
 from minibit.engine.effects import Ban, Discard, Effect, HangUp, Send, Store
+from minibit.engine.relief import ENDGAME_AGE
 from minibit.engine.trust import MAX_STRIKES
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.wire import messages as m
@@ -53,6 +53,17 @@ def test_a_long_piece_does_not_pass_for_a_chunk() -> None:
     stage.puppet(1, have=FULL, unchokes=True)
     effects = stage.says(1, piece(0, 0, 2 * CHUNK_SIZE), piece(0, 0))
     assert [e for e in effects if isinstance(e, Store)] == [Store(0, [piece(0, 0)])]
+
+
+def test_a_slow_neighbour_whose_chunks_come_late_is_forgiven_in_time() -> None:
+    """Over days it would else collect as many as an abuser sends in a minute."""
+    stage = Stage(have=0b1)
+    stage.puppet(1, have=FULL)
+    for _ in range(MAX_UNASKED + 100):
+        stage.says(1, piece(1))
+        stage.wait(3.0)
+    assert stage.hung_up == {}
+    assert stage.neighbour(1).supply.unasked <= 1
 
 
 # --- corrupt blocks
@@ -128,7 +139,7 @@ def test_a_shared_corrupt_block_makes_all_its_suppliers_suspect_until_one_is_fou
     assert stage.engine.banned == 0
     stage.heard(2)
     # The block is now fetched from one alone. Neighbour 1, the liar, is asked first, and lies.
-    assert stage.engine.blocks.outstanding(1) == 2
+    assert stage.engine.blocks.debts.outstanding(1) == 2
     assert stage.asked(2) == []
     spoil(stage, 0, 1)
     spoil(stage, 0, 1)
@@ -175,7 +186,7 @@ def test_when_everybody_is_suspect_what_was_left_half_done_is_begun_anew() -> No
     for key in (1, 2):
         stage.puppet(key, have=FULL, unchokes=True)
         stage.suspect(bytes([key]) * 20)
-    assert stage.engine.blocks.outstanding(1) == 2
+    assert stage.engine.blocks.debts.outstanding(1) == 2
     stage.says(1, piece(0, 0))
     stage.leaves(1)
     assert stage.asked(2) == [(0, 0), (0, 1)]
@@ -206,3 +217,42 @@ def test_an_exclusive_block_is_taken_from_who_drips_it() -> None:
     assert Discard(0) in effects
     assert Send(1, (m.Cancel(0, CHUNK_SIZE, CHUNK_SIZE),)) in effects
     assert stage.asked(3) == [(0, 0), (0, 1)]
+
+
+def test_a_suspect_poisons_no_block_that_it_shares_already() -> None:
+    """Neither by what it owes nor by what it has sent: an honest neighbour would be framed with it."""
+    stage = Stage(have=FULL ^ 0b11)
+    stage.puppet(1, have=0b10, unchokes=True)
+    stage.puppet(2, have=0b10, unchokes=True)
+    assert stage.engine.blocks.debts.outstanding(2) == 0
+    stage.says(1, piece(1, 0))
+    blocks = stage.engine.blocks
+    blocks.verifying |= 0b1  # another block, of both, is being checked
+    blocks._senders[0] = {bytes([1]) * 20, bytes([2]) * 20}
+    opened = blocks._open[1]
+    opened.asked[2] = opened.asked.pop(1)  # 2 owes what is left of 1's block
+    blocks.debts[2].add(1, 0b10, stage.now)
+    blocks.debts[1].drop(1, 0b10)
+    stage.verifying.append(0)
+    stage.heard(2)
+    stage.verified(0, ok=False)
+    assert stage.suspects(1)
+    assert stage.suspects(2)
+    assert m.Cancel(1, CHUNK_SIZE, CHUNK_SIZE) in stage.heard(2)
+    for block, opened in blocks._open.items():
+        suppliers = set(opened.asked) | {sender[0] for sender in opened.senders}
+        assert opened.exclusive, block
+        assert len(suppliers) == 1, block
+
+
+def test_a_suspect_goes_on_with_the_blocks_that_are_its_own() -> None:
+    stage = Stage(have=FULL ^ 0b11)
+    stage.puppet(1, have=0b11, unchokes=True)
+    stage.says(1, piece(1, 0))
+    stage.suspect(bytes([1]) * 20)
+    assert stage.engine.blocks.quarantine(1, bytes([1]) * 20) == []
+    stage.puppet(2, have=0b11, unchokes=True)
+    assert stage.engine.blocks._open[1].senders.keys() == {bytes([1]) * 20}
+    assert stage.asked(2) == [], "while its owner may go on with it"
+    stage.says(1, piece(1, 1))
+    assert stage.verifying == [1]
