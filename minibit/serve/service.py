@@ -123,9 +123,9 @@ class TrackerService:
     def _report(self, origin: Node, ip: str) -> None:
         engine = origin.engine
         identity = engine.identity
-        self._tracker.report_origin(
-            (ip, identity.port), engine.blocks.have, figures(engine, origin.now), identity.peer_id
-        )
+        met = [each.peer_id for each in engine.neighbours.values() if each.peer_id is not None]
+        own = figures(engine, origin.now)
+        self._tracker.report_origin((ip, identity.port), engine.blocks.have, own, identity.peer_id, met=met)
 
     def _notify(self, notice: Notice) -> None:
         # Called on the tracker's threads, which may outlive the loop by a moment.
