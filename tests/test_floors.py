@@ -38,7 +38,7 @@ FLOORS: list[dict[str, str]] = [
         "disk": "storage buffers threads reader writer disk check share sample",
         "net": "listener transport gateway link node",
         "peer": "peer_id tracker_client membership ending peer",
-        "serve": "tracker app server service",
+        "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
     {"lab": "place processes"},
     {

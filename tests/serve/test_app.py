@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from random import Random
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,7 +11,9 @@ from werkzeug.test import TestResponse
 
 from minibit import bitfield
 from minibit.serve import app as tracker_app
-from minibit.serve.app import MAX_REQUEST_BODY, create_app
+from minibit.serve.app import create_app
+from minibit.serve.budget import Budget
+from minibit.serve.exchange import MAX_BODY
 from minibit.serve.tracker import Tracker
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent import bencode, metainfo
@@ -30,7 +31,7 @@ def tracker() -> Tracker:
 
 @pytest.fixture
 def client(tracker: Tracker) -> Iterator[FlaskClient]:
-    with create_app(tracker).test_client() as client:
+    with create_app(tracker, Budget()).test_client() as client:
         yield client
 
 
@@ -190,7 +191,6 @@ def test_an_invisible_remote_is_refused(client: FlaskClient, remote: str) -> Non
     body, invisible = {"peer_id": "ana", "porta": 5001}, {"REMOTE_ADDR": remote}
     assert "cannot see" in refused(client.post("/registrar_peer", json=body, environ_base=invisible), 400)
     refused(client.get("/listar_peers", environ_base=invisible), 400)
-    assert b"cannot see" in announce(client, remote=remote)[b"failure reason"]
 
 
 def test_an_ipv4_client_of_a_dual_stack_socket_is_an_ipv4_client(client: FlaskClient) -> None:
@@ -229,54 +229,6 @@ def test_a_host_that_is_none_gets_no_torrent(client: FlaskClient, host: str) -> 
     refused(client.get("/torrent", headers={"Host": host}), 400)
 
 
-# BitTorrent
-
-
-def announce(client: FlaskClient, remote: str = "10.0.0.9", **more: object) -> dict[bytes, Any]:
-    fields: dict[str, object] = {
-        "info_hash": SHARE.info_hash,
-        "peer_id": b"-qB5000-" + b"\xff" * 12,
-        "port": 6881,
-    }
-    query = "&".join(
-        f"{key}={quote(value if isinstance(value, bytes) else str(value))}"
-        for key, value in (fields | more).items()
-    )
-    reply = client.get(f"/announce?{query}", environ_base={"REMOTE_ADDR": remote})
-    assert reply.status_code == 200
-    assert reply.mimetype == "text/plain"
-    decoded: dict[bytes, Any] = bencode.decode(reply.data)
-    return decoded
-
-
-def test_an_announce_is_answered_with_the_peers_of_either_kind(client: FlaskClient) -> None:
-    register(client, "ana", 258, bt_id=ID.hex())
-    reply = announce(client, remote="127.0.0.1", left=10, event="started")
-    assert reply[b"peers"] == bytes([127, 0, 0, 1, 1, 2])
-    assert (reply[b"complete"], reply[b"incomplete"]) == (0, 2)
-    listed = announce(client, remote="127.0.0.1", left=10, compact=0)[b"peers"]
-    assert listed == [{b"ip": b"127.0.0.1", b"port": 258, b"peer id": ID}]
-    seen = client.get("/listar_peers?peer_id=ana").json
-    assert seen is not None
-    assert seen["peers"][0]["peer_id"].startswith("qB5000-")
-    assert announce(client, left=0, event="stopped", remote="127.0.0.1")[b"peers"] == b""
-
-
-def test_announces_fail_as_clients_expect(client: FlaskClient) -> None:
-    assert b"/torrent" in announce(client, info_hash=bytes(20))[b"failure reason"]
-    assert b"port" in announce(client, port=0)[b"failure reason"]
-    assert set(bencode.decode(client.get("/announce").data)) == {b"failure reason"}
-    assert set(bencode.decode(client.get("/scrape?info_hash=x").data)) == {b"failure reason"}
-
-
-def test_a_scrape_counts_what_is_shared_here(client: FlaskClient) -> None:
-    announce(client, left=0)
-    ours = {b"complete": 1, b"downloaded": 0, b"incomplete": 0}
-    assert bencode.decode(client.get("/scrape").data) == {b"files": {SHARE.info_hash: ours}}
-    other = client.get(f"/scrape?info_hash={quote(bytes(20))}")
-    assert bencode.decode(other.data) == {b"files": {}}
-
-
 # Bad input
 
 
@@ -311,11 +263,10 @@ def test_a_malformed_numwant_is_refused(client: FlaskClient, numwant: str) -> No
 
 
 def test_huge_bodies_unknown_addresses_and_wrong_methods_are_refused(client: FlaskClient) -> None:
-    huge = client.post("/registrar_peer", data=b" " * (MAX_REQUEST_BODY + 1), content_type="application/json")
+    huge = client.post("/registrar_peer", data=b" " * (MAX_BODY + 1), content_type="application/json")
     assert "2 MiB" in refused(huge, 413)
     refused(client.get("/nowhere"), 404)
     refused(client.get("/registrar_peer"), 405)
-    refused(client.post("/announce"), 405)
     assert client.get("/status").status_code == 200
 
 
@@ -326,7 +277,7 @@ def test_a_bug_is_an_answer_and_a_log_entry(
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(tracker, "status", fail)
-    with create_app(tracker).test_client() as client:
+    with create_app(tracker, Budget()).test_client() as client:
         refused(client.get("/status"), 500)
     assert "GET /status failed" in caplog.text
     assert "a bug" in caplog.text
@@ -348,4 +299,4 @@ def test_the_index_names_every_address(client: FlaskClient) -> None:
 
 
 def test_a_full_bitfield_fits_in_a_body() -> None:
-    assert len(bitfield.to_wire(0, metainfo.MAX_BLOCKS).hex()) < MAX_REQUEST_BODY
+    assert len(bitfield.to_wire(0, metainfo.MAX_BLOCKS).hex()) < MAX_BODY
