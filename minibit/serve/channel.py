@@ -1,7 +1,7 @@
 """One HTTP connection: one request in, one answer out, and nobody may take his time over either.
 
-What the bytes mean is found out by httptools (llhttp, the parser of Node.js); how long they may take, how many
-they may be, and how the end is said, is decided here. A connection carries one request: peers call
+What the bytes mean is found out by httptools (llhttp, the parser of Node.js); how long they may take, how
+many they may be, and how the end is said, is decided here. A connection carries one request: peers call
 seldom, so places are better free than kept, and no request waits behind another.
 """
 
@@ -17,12 +17,11 @@ import httptools
 
 from minibit.address import ip_literal
 from minibit.serve.budget import FREE, Budget
-from minibit.serve.exchange import Reply, Request, refusal
+from minibit.serve.exchange import MAX_BODY, REMEDIES, Reply, Request, refusal
 from minibit.serve.places import Places
 
 MAX_HEADER: Final = 64 << 10  # bytes
 MAX_HEADERS: Final = 100
-MAX_BODY: Final = 2 << 20  # bytes; the bitfield of the largest share is 512 KiB of hex
 HEADER_DEADLINE: Final = 5.0  # seconds to send a request's header in
 REQUEST_DEADLINE: Final = 30.0  # seconds to send a whole request in…
 REQUEST_RATE: Final = 64 << 10  # …and bytes per second of it, once the header's time is over
@@ -187,9 +186,7 @@ class Channel(asyncio.Protocol):
         self._refuse(431, f"the header is larger than {MAX_HEADER >> 10} KiB: send a shorter one")
 
     def _refuse_body(self) -> None:
-        self._refuse(
-            413, f"the body is larger than {MAX_BODY >> 20} MiB: send `bitfield` instead of `blocks`"
-        )
+        self._refuse(413, REMEDIES[413])
 
     def _answer(self, reply: Reply) -> None:
         self._give_back()

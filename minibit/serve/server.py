@@ -14,10 +14,10 @@ from typing import Final
 
 from minibit.net.listener import BACKLOG, listen
 from minibit.serve import announces, wsgi
-from minibit.serve.app import REMEDIES, create_app
+from minibit.serve.app import create_app
 from minibit.serve.budget import Budget
 from minibit.serve.channel import Channel
-from minibit.serve.exchange import Reply, Request, refusal
+from minibit.serve.exchange import REMEDIES, Reply, Request, refusal
 from minibit.serve.places import Places
 from minibit.serve.tracker import Tracker
 from minibit.serve.visitors import Visitors

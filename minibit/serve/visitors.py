@@ -1,8 +1,8 @@
 """Which requests are a web page's doing, and are refused: a browser is everybody's, and asks from here.
 
-A page of anywhere can make the browser of somebody near send requests (cross-site requests), and even read the
-answers, if its own name leads to this tracker's address for a while (DNS rebinding). The first kind says so
-in headers that no page can forge, the second comes under a name that is not the tracker's.
+A page of anywhere can make the browser of somebody near send requests (cross-site requests), and even read
+the answers, if its own name leads to this tracker's address for a while (DNS rebinding). The first kind says
+so in headers that no page can forge, the second comes under a name that is not the tracker's.
 """
 
 import re
@@ -40,9 +40,8 @@ class Visitors:
         if name is None:
             return "the Host header must be the tracker's host:port"
         if name not in self._names and ip_literal(name) is None:
-            return (
-                f"this tracker is not called {name}: use its IP address, or start it with --allow-host {name}"
-            )
+            remedy = f"use its IP address, or start it with --allow-host {name}"
+            return f"this tracker is not called {name}: {remedy}"
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         site = headers.get(b"sec-fetch-site", b"none")
         if (origin and origin.partition("://")[2] != host.lower()) or site not in (b"none", b"same-origin"):
