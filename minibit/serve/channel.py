@@ -6,9 +6,11 @@ seldom, so places are better free than kept, and no request waits behind another
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
@@ -71,6 +73,7 @@ class Channel(asyncio.Protocol):
         self._rest = memoryview(b"")  # of the answer
         self._reply: Reply | None = None
         self._paused = False
+        self._complete = False  # the request was, and it had no body
 
     @property
     def busy(self) -> bool:
@@ -169,12 +172,14 @@ class Channel(asyncio.Protocol):
             self._refuse(400, "the address asked for is malformed: GET / lists what this tracker answers")
             return
         self.stage = Stage.WORKING
-        self._transport.pause_reading()
         path = unquote((url.path or b"/").decode("latin-1"), "utf-8", "surrogateescape")
         method = self._parser.get_method().decode("latin-1")
         body = bytes(self._body)
         self._body.clear()
+        self._complete = not body
         self._handle(Request(method, path, url.query or b"", self._headers, body, self.source), self._answer)
+        if self.stage in (Stage.WORKING, Stage.ANSWERING):
+            self._transport.pause_reading()
 
     # --- the answer
 
@@ -210,6 +215,9 @@ class Channel(asyncio.Protocol):
         if self.stage is Stage.ANSWERING and not self._rest:
             self.stage, self._since = Stage.LINGERING, self._clock()
             self._sent()
+            if self._complete:
+                self._transport.close()  # once the rest of the answer is sent; nothing else was asked
+                return
             try:
                 self._transport.write_eof()
                 self._transport.resume_reading()
@@ -259,12 +267,17 @@ class Channel(asyncio.Protocol):
         self._taken = 0
 
 
+@lru_cache(1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 def _head(reply: Reply) -> bytes:
     said = {
         "Content-Type": reply.content_type,
         "Content-Length": str(len(reply.body)),
         "Connection": "close",
-        "Date": formatdate(usegmt=True),
+        "Date": _date(int(time.time())),
         "Server": "MiniBit",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",

@@ -75,6 +75,10 @@ class TrackerServer:
                     except TimeoutError:
                         continue
             finally:
+                # Whom asyncio is just accepting has no place yet; it forgets him if the server closes first.
+                loop.remove_reader(listener)
+                accepting = asyncio.all_tasks() - {asyncio.current_task()}
+                await asyncio.gather(*accepting, return_exceptions=True)
                 server.close()
                 for guest in self._places.guests():
                     guest.throw_out()

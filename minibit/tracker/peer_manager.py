@@ -48,6 +48,7 @@ class PeerRecord:
     timestamp: float = 0.0
     met: bool = False
     place: int = field(default=-1, repr=False)  # in the manager's list
+    kept: PeerAddress | None = field(default=None, repr=False, compare=False)  # the last `address`
 
     @property
     def key(self) -> str | bytes:
@@ -76,7 +77,11 @@ class PeerRecord:
 
     @property
     def address(self) -> PeerAddress:
-        return PeerAddress(self.name, self.ip, self.port, self.bt_id, self.origin)
+        # Kept until something of it changes: a list of 50 takes longer to make than to look up.
+        kept = self.kept
+        if kept is None or (kept.ip, kept.port, kept.bt_id) != (self.ip, self.port, self.bt_id):
+            kept = self.kept = PeerAddress(self.name, self.ip, self.port, self.bt_id, self.origin)
+        return kept
 
 
 class PeerManager:

@@ -10,10 +10,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from minibit import bitfield
+from minibit.dialects.json_requests import Registration
 from minibit.serve import app as tracker_app
+from minibit.serve import wsgi
 from minibit.serve.app import create_app
-from minibit.serve.budget import Budget
-from minibit.serve.exchange import MAX_BODY
+from minibit.serve.budget import FREE, Budget
+from minibit.serve.exchange import MAX_BODY, Request
 from minibit.serve.tracker import Tracker
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent import bencode, metainfo
@@ -208,6 +210,43 @@ def test_this_machine_is_told_to_others_by_its_address(client: FlaskClient) -> N
     far = client.get("/listar_peers", environ_base={"REMOTE_ADDR": "192.168.1.4"}).json
     assert far is not None
     assert far["peers"][0]["ip"] == "192.0.2.1"
+
+
+# Long answers
+
+
+def test_a_hundred_full_listings_that_nobody_reads_hold_no_more_than_the_budget(tracker: Tracker) -> None:
+    budget = Budget(limit := 4 * FREE)
+    app = create_app(tracker, budget)
+    for number in range(400):
+        blocks = (1 << COUNT) - 1
+        remote = f"192.168.1.{number % 4}"
+        tracker.register(Registration(f"p{number}", 5001, blocks=blocks), remote)
+    full = Request("GET", "/listar_peers", remote="127.0.0.1")
+    replies = [wsgi.call(app, full) for _ in range(100)]
+    answered = [reply for reply in replies if reply.status == 200]
+    refused = [reply for reply in replies if reply.status == 503]
+    assert 1 <= len(answered) <= 3
+    assert len(answered) + len(refused) == 100
+    assert sum(len(reply.body) for reply in answered) <= budget.held <= limit
+    assert all("brief=1" in json.loads(reply.body)["mensagem"] for reply in refused)
+    brief = Request("GET", "/listar_peers", b"brief=1", remote="127.0.0.1")
+    assert wsgi.call(app, brief).status == 200, "what MiniBit's own peers ask for is always answered"
+    for reply in replies:
+        reply.sent()
+    assert budget.held == 0
+    assert wsgi.call(app, full).status == 200
+
+
+def test_a_long_answer_that_fails_gives_its_bytes_back(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker_app, "FREE", 0)
+    monkeypatch.setattr(SwarmStatus, "to_json", lambda _: 1 // 0)
+    tracker.register(Registration("ana", 5001), "127.0.0.1")
+    budget = Budget()
+    reply = wsgi.call(create_app(tracker, budget), Request("GET", "/status", remote="127.0.0.1"))
+    assert (reply.status, budget.held) == (500, 0)
 
 
 # The .torrent

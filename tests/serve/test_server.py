@@ -133,12 +133,68 @@ def test_a_request_that_does_not_begin_is_cut_off_sooner(
         assert is_closed(connection)
 
 
+def test_drippers_from_every_side_keep_no_listed_peer_out(
+    server: TrackerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MAX_CONNECTIONS", 20)
+    monkeypatch.setattr(places, "CONNECTIONS_FROM_HERE", 20)
+    url = f"http://{LOOP}:{server.port}"
+    assert requests.post(f"{url}/registrar_peer", json={"peer_id": "ana", "porta": 5001}, timeout=20).ok
+    drippers: list[socket.socket] = []
+    try:
+        for number in range(60):
+            drippers.append(connect(server))
+            drippers[-1].sendall(b"POST /registrar_peer HTTP/1.1\r\nContent-Length: 99\r\n\r\n{"[:number])
+            if not number % 10:
+                beat = requests.get(f"{url}/listar_peers?peer_id=ana", json={"blocks": [1]}, timeout=20)
+                assert beat.json()["registrado"]
+    finally:
+        for connection in drippers:
+            connection.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://evil.example"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/status", "/announce", "/scrape", "/torrent", "/listar_peers", "/"])
+def test_web_pages_and_rebound_names_are_told_nothing(
+    server: TrackerServer, path: str, headers: dict[str, str]
+) -> None:
+    reply = requests.get(f"http://{LOOP}:{server.port}{path}", headers=headers, timeout=20)
+    assert reply.status_code == 403
+    assert "info_hash" not in reply.text
+
+
+def test_no_reply_is_kept_or_guessed_at(server: TrackerServer) -> None:
+    url = f"http://{LOOP}:{server.port}"
+    for path in ("/", "/status", "/torrent", "/announce", "/scrape", "/nowhere", "/registrar_peer"):
+        reply = requests.get(url + path, timeout=20)
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Cache-Control"] == "no-store"
+    assert requests.post(f"{url}/announce", timeout=20).status_code == 405
+
+
+def test_a_name_that_was_allowed_leads_here() -> None:
+    server = TrackerServer(Tracker(SHARE, rng=Random(1)), LOOP, 0, names=["tracker.example"])
+    server.start()
+    try:
+        headers = {"Host": "tracker.example:5000"}
+        assert requests.get(f"http://{LOOP}:{server.port}/status", headers=headers, timeout=20).ok
+    finally:
+        server.close()
+
+
 def test_one_address_keeps_only_so_many_connections(
     server: TrackerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "CONNECTIONS_FROM_HERE", 2)
-    with connect(server), connect(server), connect(server) as third:
-        assert is_closed(third)
+    with connect(server) as first, connect(server), connect(server):
+        assert is_closed(first)
 
 
 def test_many_clients_are_answered_at_once(server: TrackerServer) -> None:
