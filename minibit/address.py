@@ -2,6 +2,11 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
+KNOWN: Final = 8192  # addresses that are not read twice: a tracker asks the same things of the same ones
 
 Address = tuple[str, int]
 """(IP address as text, port)."""
@@ -23,26 +28,34 @@ def ip_literal(text: object) -> str | None:
 
     A scope is dropped, and an IPv4-mapped IPv6 address (what a dual-stack socket shows) is IPv4.
     """
+    return _literal(text) if isinstance(text, str) and len(text) <= LONGEST else None
+
+
+@lru_cache(KNOWN)
+def _literal(text: str) -> str | None:
     try:
-        address = ipaddress.ip_address(text) if isinstance(text, str) else None
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or ipaddress.IPv6Address(address.packed)
-    return None if address is None else str(address)
+    return str(address)
 
 
+@lru_cache(KNOWN)
 def is_loopback(ip: str) -> bool:
     literal = ip_literal(ip)
     return literal is not None and ipaddress.ip_address(literal).is_loopback
 
 
+@lru_cache(KNOWN)
 def is_nowhere(ip: str) -> bool:
     """Whether `ip` cannot be dialled from another machine: loopback, or the wildcard 0.0.0.0 / `::`."""
     address = ipaddress.ip_address(ip)
     return address.is_loopback or address.is_unspecified
 
 
+@lru_cache(KNOWN)
 def is_near(ip: str) -> bool:
     """Whether `ip` is this machine's or on a private network, whose machines are trusted a little."""
     literal = ip_literal(ip)

@@ -38,7 +38,7 @@ FLOORS: list[dict[str, str]] = [
         "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
         "net": "listener transport gateway link node",
         "peer": "peer_id tracker_client membership ending peer",
-        "serve": "tracker app server service",
+        "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
     {"lab": "place standstill processes"},
     {

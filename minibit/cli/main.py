@@ -43,6 +43,10 @@ def tracker(
     ] = "127.0.0.1",
     port: Annotated[int, options.port("--port", help="The tracker's port; 0 for any.")] = 5000,
     origin_port: Annotated[int, options.port("--origin-port", help="The origin's port; 0 for any.")] = 0,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name that this machine is reached by; repeat it for more."),
+    ] = None,
     grant: options.Grant = "30-50",
     block_size: options.BlockSize = None,
     upload_limit: options.UploadLimit = None,
@@ -62,6 +66,7 @@ def tracker(
         host=host,
         port=port,
         origin_port=origin_port,
+        allow_hosts=tuple(allow_host or ()),
         grant=options.grant_parts(grant),
         block_size=options.block_bytes(block_size),
         upload_limit=options.upload_rate(upload_limit or "0"),

@@ -28,6 +28,7 @@ def run_tracker(
     host: str,
     port: int,
     origin_port: int,
+    allow_hosts: tuple[str, ...],
     grant: tuple[float, float],
     block_size: int | None,
     upload_limit: float,
@@ -38,7 +39,7 @@ def run_tracker(
 ) -> None:
     """Hash the share, then serve it until interrupted."""
     interrupt = Interrupt()
-    settings = TrackerSettings(host, port, origin_port, grant, upload_limit, choking, seed)
+    settings = TrackerSettings(host, port, origin_port, grant, upload_limit, choking, seed, allow_hosts)
 
     async def serve(display: Display) -> None:
         shared = await asyncio.to_thread(_hashed, share, block_size, display, interrupt)

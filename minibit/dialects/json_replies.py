@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from minibit import bitfield
-from minibit.address import PeerAddress, ip_literal
+from minibit.address import Address, PeerAddress, ip_literal
 from minibit.dialects import json_fields
 from minibit.dialects.announce import MAX_COUNTER
 from minibit.dialects.refusal import RequestError
@@ -207,6 +207,18 @@ class ConflictError(RequestError):
     def __init__(self, message: str, peer: PeerEntry) -> None:
         super().__init__(message, status=409)
         self.peer = peer
+
+
+class DoubtError(ConflictError):
+    """A registration from elsewhere wants the name of a peer that may be gone (409).
+
+    Whether somebody is still at `at` is not for the swarm to find out: whoever has seen that nobody
+    answers there says so, and registers again.
+    """
+
+    def __init__(self, message: str, peer: PeerEntry, at: Address) -> None:
+        super().__init__(message, peer)
+        self.at = at
 
 
 def _message(reply: dict[str, Any]) -> str:

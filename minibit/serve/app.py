@@ -1,15 +1,15 @@
-"""The tracker's HTTP face: Flask routes that parse, call the `Tracker` and encode, and nothing else.
+"""The tracker's HTTP face for MiniBit's own peers: Flask routes that parse, call the `Tracker` and encode.
 
-Contracts: DESIGN's *tracker, JSON side* and *BitTorrent side*. Whatever goes wrong, the answer is JSON
-with a `mensagem` that names the remedy, or, on `/announce` and `/scrape`, a BEP 3 *failure reason*.
+Contract: DESIGN's *tracker, JSON side*. Whatever goes wrong, the answer is JSON with a `mensagem` that names
+the remedy. Long answers are taken from a budget before they are made, and given back once they are sent.
 What changes state wants `application/json`, which no form on a foreign web page can send (the door
 that transmission's CVE-2018-5702 came through).
 """
 
 import json
 import logging
-import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,20 +17,22 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from minibit.address import ip_literal
-from minibit.dialects import http_announce, json_fields
+from minibit.dialects import json_fields
 from minibit.dialects.json_replies import ConflictError, Listing, Refusal, Welcome, block_list, full_text
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import RequestError
+from minibit.serve.budget import FREE, Budget
+from minibit.serve.exchange import MAX_BODY, REMEDIES
 from minibit.serve.tracker import Tracker
+from minibit.serve.visitors import host_name
 from minibit.text import plain_text
 from minibit.torrent import metainfo
 from minibit.tracker.peer_manager import MAX_ACTIVE
 
-MAX_REQUEST_BODY: Final = 2 * 1024 * 1024  # bytes; the bitfield of the largest share is 512 KiB of hex
 MAX_LISTED: Final = 16 * 1024 * 1024  # block numbers in one full listing: about 100 MB of JSON
+ENTRY: Final = 250  # bytes of a peer in a list, roughly, without its blocks
+ROW: Final = 1000  # bytes of a peer in a status, roughly, without its blocks
 LISTED_CACHE: Final = 64 * 1024 * 1024  # bytes of block lists kept as text
-
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 INDEX: Final = (
     "MiniBit tracker. GET /torrent is the .torrent that this tracker shares, GET /status the swarm as JSON. "
@@ -41,11 +43,12 @@ INDEX: Final = (
 _log = logging.getLogger(__name__)
 
 
-def create_app(tracker: Tracker) -> Flask:
-    """The WSGI application of `tracker`."""
+def create_app(tracker: Tracker, budget: Budget) -> Flask:
+    """The WSGI application of `tracker`; its long answers are held on `budget`."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     count = tracker.metainfo.layout.block_count
+    number = len(str(count)) + 2  # bytes of a block's number in a list
 
     # A full listing repeats what hardly changes, so the text of a block list is kept, keyed by the blocks.
     kept = lru_cache(maxsize=min(MAX_ACTIVE, LISTED_CACHE // (8 * count) + 1))(block_list)
@@ -54,12 +57,36 @@ def create_app(tracker: Tracker) -> Flask:
     def torrent(announce_url: str) -> bytes:
         return metainfo.encode(tracker.metainfo, announce_url)
 
+    def held(size: int, make: Callable[[], Response]) -> Response:
+        """What `make` answers, of about `size` bytes; the budget has them back when it is sent."""
+        if size <= FREE:
+            return make()
+        if not budget.take(size):
+            raise RequestError(
+                "the tracker is busy with other long answers: try again in a moment, "
+                "or ask with ?brief=1 for peers without their blocks",
+                status=503,
+            )
+        try:
+            reply = make()
+        except BaseException:
+            budget.give(size)
+            raise
+        reply.call_on_close(partial(budget.give, size))
+        return reply
+
     def answer(reply: Welcome | Listing, *, brief: bool) -> Response:
+        granted = (reply.granted | reply.new).bit_count() if isinstance(reply, Welcome) else 0
+        size = ENTRY * len(reply.entries) + 2 * number * granted
         if brief:
-            return _json(reply.to_json())
-        if sum((entry.blocks or 0).bit_count() for entry in reply.entries) > MAX_LISTED:
+            return held(size, lambda: _json(reply.to_json()))
+        listed = sum((entry.blocks or 0).bit_count() for entry in reply.entries)
+        if listed > MAX_LISTED:
             raise RequestError("the full list is too long: ask with ?brief=1 for peers without their blocks")
-        return Response(full_text(reply, kept), mimetype="application/json")
+        return held(
+            size + number * listed,
+            lambda: Response(full_text(reply, kept), mimetype="application/json"),
+        )
 
     @app.get("/")
     def index() -> Response:
@@ -83,34 +110,18 @@ def create_app(tracker: Tracker) -> Flask:
 
     @app.get("/status")
     def status() -> Response:
-        return _json(tracker.status().to_json())
+        seen = tracker.status()
+        return held(len(seen.rows) * (ROW + count // 4), lambda: _json(seen.to_json()))
 
     @app.get("/torrent")
     def get_torrent() -> Response:
         # The address that reached us will reach us again; it goes into a file, so its form is checked.
         host = request.headers.get("Host", "")
-        if not _HOST.fullmatch(host):
+        if host_name(host) is None:
             raise RequestError("the Host header must be the tracker's host:port")
         reply = Response(torrent(f"http://{host}/announce"), mimetype="application/x-bittorrent")
         reply.headers.set("Content-Disposition", "attachment", filename=f"{tracker.metainfo.name}.torrent")
         return reply
-
-    @app.get("/announce")
-    def announce() -> Response:
-        try:
-            asked, form = http_announce.decode_announce(request.query_string)
-            reply = tracker.announce(asked, _remote())
-        except RequestError as error:
-            return _bencoded(http_announce.encode_failure(str(error)))
-        return _bencoded(http_announce.encode_reply(reply, form))
-
-    @app.get("/scrape")
-    def scrape() -> Response:
-        try:
-            counts = tracker.scrape(http_announce.decode_scrape(request.query_string))
-        except RequestError as error:
-            return _bencoded(http_announce.encode_failure(str(error)))
-        return _bencoded(http_announce.encode_counts(counts))
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:
@@ -130,13 +141,6 @@ def create_app(tracker: Tracker) -> Flask:
         return _json(Refusal(said).to_json(), 500)
 
     return app
-
-
-REMEDIES: Final[dict[int, str]] = {
-    404: "there is nothing here: GET / lists what this tracker answers",
-    405: "this address takes another method: GET / lists which",
-    413: f"the body is larger than {MAX_REQUEST_BODY >> 20} MiB: send `bitfield` instead of `blocks`",
-}
 
 
 def _body() -> object:
@@ -164,7 +168,3 @@ def _remote() -> str:
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(document), status, mimetype="application/json")
-
-
-def _bencoded(body: bytes) -> Response:
-    return Response(body, mimetype="text/plain")

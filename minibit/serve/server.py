@@ -1,130 +1,51 @@
-"""The tracker's WSGI server: waitress, in threads of its own, on a socket that we bind ourselves.
+"""The tracker's HTTP server: a loop in a thread of its own, on a socket that we bind ourselves.
 
-Every connection carries one request and ends after the answer: peers call seldom, and so nobody can
-keep the tracker's few hundred connections, fill its memory with pipelined requests, or hold a worker
-thread by reading slowly (waitress queues the answer and goes on). Which requests there are is unknown
-here.
+What is quick, announces and scrapes, is answered on the loop; what goes through Flask, in a few threads. The
+origin's loop is another one: a swarm that trades fast does not make callers wait. Who may have a connection,
+for how long and with how many bytes is said in `places`, `channel` and `budget`.
 """
 
-import json
+import asyncio
 import logging
-import socket
-import time
-from threading import Event, Thread
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
+from typing import Final
 
-from flask import Flask
-from waitress import wasyncore
-from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
-from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, WSGITask
-
-from minibit.address import ip_literal, is_loopback
-from minibit.dialects.json_replies import Refusal
-from minibit.net.listener import listen
-from minibit.serve.app import MAX_REQUEST_BODY, REMEDIES
+from minibit.net.listener import BACKLOG, listen
+from minibit.serve import announces, wsgi
+from minibit.serve.app import create_app
+from minibit.serve.budget import Budget
+from minibit.serve.channel import Channel
+from minibit.serve.exchange import REMEDIES, Reply, Request, refusal
+from minibit.serve.places import Places
+from minibit.serve.tracker import Tracker
+from minibit.serve.visitors import Visitors
 
 THREADS: Final = 8
-MAX_CONNECTIONS: Final = 400  # below the 1,024 open files that a process may usually have
-CONNECTIONS_PER_SOURCE: Final = 100  # from one address; idle ones would keep everyone else out
-CONNECTIONS_FROM_HERE: Final = 300  # from this machine, where a whole swarm may live
-HEADER_DEADLINE: Final = 5.0  # seconds to send a request's header in
-REQUEST_DEADLINE: Final = 30.0  # seconds to send a whole request in, however it drips
-SILENCE: Final = 60  # seconds in which a client takes nothing of its answer
-LINGER: Final = 5.0  # seconds in which a client may finish sending what is no longer read
 WAKE: Final = 1.0  # seconds between looks at deadlines
 
-
-class _OnlyTask(WSGITask):
-    def build_response_header(self) -> bytes:
-        self.set_close_on_finish()
-        return super().build_response_header()
-
-
-class _JsonErrorTask(ErrorTask):
-    """What waitress refuses itself (no HTTP, too large) is said in the contract's form."""
-
-    request: Any  # waitress's parser with its `error`; the published stubs say otherwise
-
-    def execute(self) -> None:
-        error = self.request.error
-        message = REMEDIES.get(error.code) or f"{error.reason} ({error.body}): send one HTTP/1.1 request"
-        body = json.dumps(Refusal(message).to_json()).encode()
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers = [("Content-Type", "application/json")]
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class _Channel(HTTPChannel):
-    """One connection. After the answer it says that it is done and reads on a while, throwing away what
-    comes: to close with bytes unread would reset the connection, and a client that was refused in
-    the middle of a large body would never see why (RFC 9112 section 9.6).
-    """
-
-    task_class = _OnlyTask
-    error_task_class = _JsonErrorTask
-    _cut_off = float("inf")  # when lingering ends
-    _begun = float("-inf")  # when it was accepted, on a clock that nobody sets
-
-    def __init__(self, server: Any, *args: Any, **options: Any) -> None:
-        super().__init__(server, *args, **options)
-        self._begun = time.monotonic()
-        address = ip_literal(self.addr[0]) or ""
-        near = sum(ip_literal(other.addr[0]) == address for other in server.active_channels.values())
-        if near > (CONNECTIONS_FROM_HERE if is_loopback(address) else CONNECTIONS_PER_SOURCE):
-            self.handle_close()
-
-    def readable(self) -> bool:
-        idle = not self.requests and not self.total_outbufs_len
-        waiting = idle and not self.close_when_flushed
-        header = self.request is None or not self.request.headers_finished
-        deadline = HEADER_DEADLINE if header else REQUEST_DEADLINE
-        now = time.monotonic()
-        if (waiting and now > self._begun + deadline) or (idle and now > self._cut_off):
-            self.will_close = True
-        return self._lingering or super().readable()
-
-    def writable(self) -> bool:
-        return self.will_close if self._lingering else super().writable()
-
-    def handle_write(self) -> None:
-        if not self.close_when_flushed:
-            super().handle_write()
-            return
-        self.close_when_flushed = False  # waitress would close at once
-        super().handle_write()
-        self.close_when_flushed = True
-        done = self.connected and not self.total_outbufs_len and not self._lingering
-        if done and self.socket is not None:
-            self._cut_off = time.monotonic() + LINGER
-            try:
-                self.socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                self.handle_close()
-
-    @property
-    def _lingering(self) -> bool:
-        return self._cut_off < float("inf")
-
-
-class _Server(TcpWSGIServer):
-    channel_class = _Channel
+_log = logging.getLogger(__name__)
 
 
 class TrackerServer:
-    """Serves `app` on `host` and `port` (0: the system picks) between `start` and `close`."""
+    """Serves `tracker` on `host` and `port` (0: the system picks) between `start` and `close`.
 
-    def __init__(self, app: Flask, host: str, port: int) -> None:
-        self._app = app
+    `names`: what the tracker is called, beside its addresses and this machine's own names.
+    """
+
+    def __init__(self, tracker: Tracker, host: str, port: int, *, names: Iterable[str] = ()) -> None:
+        self._tracker = tracker
         self._host = host
         self.port = port
-        self._map: dict[int, Any] = {}
-        self._closing = Event()
-        self._server: _Server | None = None
-        self._thread = Thread(target=self._serve, name="tracker-http", daemon=True)
+        self._budget = Budget()
+        self._app = create_app(tracker, self._budget)
+        self._visitors = Visitors((host, *names))
+        self._places = Places()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: asyncio.Event | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._thread: Thread | None = None
 
     def start(self) -> None:
         """Listens and serves; `port` is from now on the real one.
@@ -134,39 +55,86 @@ class TrackerServer:
         """
         listener = listen(self._host, self.port)
         self.port = listener.getsockname()[1]
-        # A live table shares the terminal: a queue that is briefly long is no news to its reader.
-        logging.getLogger("waitress").setLevel(logging.ERROR)
-        adjustments = Adjustments(
-            sockets=[listener],
-            threads=THREADS,
-            connection_limit=MAX_CONNECTIONS,
-            channel_timeout=SILENCE,
-            max_request_body_size=MAX_REQUEST_BODY + 1,
-            max_request_header_size=64 * 1024,
-            log_socket_errors=False,
-            ident="MiniBit",
-        )
-        self._server = _Server(
-            self._app,
-            map=self._map,
-            _sock=listener,
-            adj=adjustments,
-            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
-            bind_socket=False,
-        )
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tracker-json")
+        self._loop = asyncio.new_event_loop()
+        self._closing = asyncio.Event()
+
+        async def serve(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> None:
+            def channel() -> Channel:
+                return Channel(self._handle, self._places, self._budget, loop.time)
+
+            server = await loop.create_server(channel, sock=listener, backlog=BACKLOG)
+            try:
+                while not closing.is_set():
+                    now = loop.time()
+                    for guest in self._places.guests():
+                        guest.sweep(now)
+                    try:
+                        async with asyncio.timeout(WAKE):
+                            await closing.wait()
+                    except TimeoutError:
+                        continue
+            finally:
+                # Whom asyncio is just accepting has no place yet; it forgets him if the server closes first.
+                loop.remove_reader(listener)
+                accepting = asyncio.all_tasks() - {asyncio.current_task()}
+                await asyncio.gather(*accepting, return_exceptions=True)
+                server.close()
+                for guest in self._places.guests():
+                    guest.throw_out()
+                await asyncio.sleep(0)  # asyncio closes a socket in the turn after
+
+        def run(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> None:
+            try:
+                loop.run_until_complete(serve(loop, closing))
+            finally:
+                loop.close()
+
+        self._thread = Thread(target=run, args=(self._loop, self._closing), name="tracker-http", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stops serving and closes every connection; may be called twice, and before `start`."""
-        self._closing.set()
-        if self._server is None:
+        if self._thread is None or self._loop is None or self._closing is None or self._pool is None:
             return
-        self._server.pull_trigger()
+        self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join()
-        self._server.task_dispatcher.shutdown()
-        wasyncore.close_all(self._map)
-        self._server = None
+        self._pool.shutdown(cancel_futures=True)
+        self._thread = None
 
-    def _serve(self) -> None:
-        while not self._closing.is_set():
-            wasyncore.loop(timeout=WAKE, use_poll=True, map=self._map, count=1)
+    def _handle(self, request: Request, answer: Callable[[Reply], None]) -> None:
+        fault = self._visitors.fault(request.headers)
+        if request.path in announces.PATHS:
+            if fault is not None:
+                answer(announces.failure(fault, 403))
+            elif request.method not in ("GET", "HEAD"):
+                answer(refusal(405, REMEDIES[405]))
+            else:
+                answer(announces.answer(self._tracker, request))
+        elif fault is not None:
+            answer(refusal(403, fault))
+        else:
+            self._work(request, answer)
+
+    def _work(self, request: Request, answer: Callable[[Reply], None]) -> None:
+        assert self._loop is not None
+        assert self._pool is not None
+        loop = self._loop
+
+        def work() -> Reply:
+            return wsgi.call(self._app, request)
+
+        def done(future: "Future[Reply]") -> None:
+            if future.cancelled():
+                return
+            try:
+                reply = future.result()
+            except Exception:
+                _log.exception("a request could not be answered at all")
+                reply = refusal(500, "the tracker failed to answer this: its log says why; please report it")
+            try:
+                loop.call_soon_threadsafe(answer, reply)
+            except RuntimeError:  # the loop is closed, and the connection with it
+                reply.sent()
+
+        self._pool.submit(work).add_done_callback(done)

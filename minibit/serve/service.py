@@ -21,7 +21,6 @@ from minibit.errors import StorageError
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.peer_id import new_peer_id
-from minibit.serve.app import create_app
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
 from minibit.snapshot import SwarmStatus
@@ -34,7 +33,9 @@ REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it sta
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """What the user chose. `grant` is the smallest and largest part of all blocks dealt to a new peer."""
+    """What the user chose. `grant` is the smallest and largest part of all blocks dealt to a new peer;
+    `allow_hosts` are names under which the tracker may be asked for, beside this machine's own.
+    """
 
     host: str = "127.0.0.1"
     port: int = 5000
@@ -43,6 +44,7 @@ class TrackerSettings:
     upload_limit: float = 0.0
     choking: str = "tit-for-tat"
     seed: int | None = None
+    allow_hosts: tuple[str, ...] = ()
 
 
 class TrackerService:
@@ -56,7 +58,7 @@ class TrackerService:
         self._tracker = Tracker(
             share.metainfo, rng=Random(settings.seed), grant=settings.grant, notify=self._notify
         )
-        self._server = TrackerServer(create_app(self._tracker), settings.host, settings.port)
+        self._server = TrackerServer(self._tracker, settings.host, settings.port, names=settings.allow_hosts)
 
     def view(self) -> SwarmStatus:
         """The swarm as it stands."""
@@ -123,9 +125,9 @@ class TrackerService:
     def _report(self, origin: Node, ip: str) -> None:
         engine = origin.engine
         identity = engine.identity
-        self._tracker.report_origin(
-            (ip, identity.port), engine.blocks.have, figures(engine, origin.now), identity.peer_id
-        )
+        met = [each.peer_id for each in engine.neighbours.values() if each.peer_id is not None]
+        own = figures(engine, origin.now)
+        self._tracker.report_origin((ip, identity.port), engine.blocks.have, own, identity.peer_id, met=met)
 
     def _notify(self, notice: Notice) -> None:
         # Called on the tracker's threads, which may outlive the loop by a moment.

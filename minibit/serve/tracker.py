@@ -6,23 +6,25 @@ clock that only grows; what others are told is Unix time.
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from random import Random
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Final
 
 from minibit.address import Address, PeerAddress, is_loopback, is_nowhere
 from minibit.dialects.announce import Announce, AnnounceReply, Counts
-from minibit.dialects.json_replies import ConflictError, Farewell, Listing, PeerEntry, Welcome
+from minibit.dialects.json_replies import ConflictError, DoubtError, Farewell, Listing, PeerEntry, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
 from minibit.tracker.swarm import Notice, Swarm
 
+ASK_SECONDS: Final = 2.0  # to reach a silent peer whose name somebody else wants
+MAX_ASKED: Final = 2  # at once; whoever is one too many is refused, and asks again
 MAX_DRIFT: Final = 1.0  # seconds between Unix time and the swarm's clock that nobody is told of
 
 
@@ -46,6 +48,15 @@ def own_address_towards(ip: str) -> str | None:
         return None
 
 
+def answers(address: Address) -> bool:
+    """Whether somebody takes a TCP connection there; nothing is sent. Blocks for `ASK_SECONDS` at most."""
+    try:
+        with socket.create_connection(address, ASK_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
 class Tracker:
     """The swarm of `metainfo`. Every method may be called from any thread, and does what `Swarm`'s does.
 
@@ -55,6 +66,7 @@ class Tracker:
         clock: seconds that only grow.
         unix: Unix time, which may be set forward and back.
         own_address: this machine's address as another one reaches it, None if it cannot be told.
+        answers: whether somebody is still at an address; it may block a moment.
     """
 
     def __init__(
@@ -67,12 +79,15 @@ class Tracker:
         clock: Callable[[], float] | None = None,
         unix: Callable[[], float] = time.time,
         own_address: Callable[[str], str | None] = own_address_towards,
+        answers: Callable[[Address], bool] = answers,
     ) -> None:
         self.metainfo = metainfo
         self._clock = clock or growing_clock()
         self._unix = unix
         self._notify = notify
         self._own_address = own_address
+        self._answers = answers
+        self._asking = BoundedSemaphore(MAX_ASKED)
         self._lock = Lock()
         self._swarm = Swarm(
             metainfo.name, metainfo.info_hash, metainfo.layout, rng=rng, now=self._clock(), grant=grant
@@ -80,8 +95,14 @@ class Tracker:
 
     def register(self, registration: Registration, remote: str) -> Welcome:
         try:
-            with self._turn() as now:
-                welcome = self._swarm.register(registration, remote, now)
+            try:
+                with self._turn() as now:
+                    welcome = self._swarm.register(registration, remote, now)
+            except DoubtError as doubt:
+                if not self._deserted(doubt.at):
+                    raise
+                with self._turn() as now:
+                    welcome = self._swarm.register(registration, remote, now, absent=doubt.at)
         except ConflictError as error:
             (error.peer,) = self._told(remote, (error.peer,))
             raise
@@ -89,7 +110,7 @@ class Tracker:
 
     def list_peers(self, query: ListingQuery, heartbeat: Heartbeat, remote: str) -> Listing:
         with self._turn() as now:
-            listing = self._swarm.list_peers(query.name, heartbeat, now, numwant=query.numwant)
+            listing = self._swarm.list_peers(query.name, heartbeat, now, numwant=query.numwant, remote=remote)
         return replace(listing, entries=self._told(remote, listing.entries))
 
     def disconnect(self, goodbye: Goodbye, remote: str) -> Farewell:
@@ -120,9 +141,20 @@ class Tracker:
             status, rows=tuple(replace(row, timestamp=row.timestamp + drift) for row in status.rows)
         )
 
-    def report_origin(self, address: Address, blocks: int, figures: Figures, bt_id: bytes) -> None:
+    def report_origin(
+        self, address: Address, blocks: int, figures: Figures, bt_id: bytes, *, met: Iterable[bytes] = ()
+    ) -> None:
         with self._turn() as now:
-            self._swarm.report_origin(address, blocks, figures, bt_id, now)
+            self._swarm.report_origin(address, blocks, figures, bt_id, now, met=met)
+
+    def _deserted(self, address: Address) -> bool:
+        """Whether nobody answers there; called outside the lock. Not said while too many are asked."""
+        if not self._asking.acquire(blocking=False):
+            return False
+        try:
+            return not self._answers(address)
+        finally:
+            self._asking.release()
 
     @contextmanager
     def _turn(self) -> Iterator[float]:

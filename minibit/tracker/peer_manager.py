@@ -7,6 +7,7 @@ that only grows: a corrected wall clock ends no peer. A `source` or `remote` is 
 """
 
 import hashlib
+import math
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -14,14 +15,16 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from minibit.address import PeerAddress, is_loopback, is_near
+from minibit.address import PeerAddress, is_loopback
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures
 
 LIFETIME: Final = 60.0  # DESIGN: a peer unheard of for 60 s is inactive
 FOREIGN_LIFETIME: Final = 660.0  # libtorrent announces every 300 s at most: two of these and a minute
 MAX_ACTIVE: Final = 5000  # peers at once; at 2,048 blocks they cost about 10 MB, and a full listing 50 MB
-MAX_ACTIVE_PER_SOURCE: Final = 1000  # from one address, unless it is near: nobody locks all others out
+MAX_ACTIVE_PER_SOURCE: Final = 200  # from one address, behind which a school may stand
+MAX_ACTIVE_FROM_HERE: Final = 500  # from this machine, where a whole swarm may live
+MET_SHARE: Final = 0.75  # of a list: the rest is for peers that nobody has seen yet, who may be real too
 
 _CLIENT = re.compile(rb"-([A-Za-z0-9]{2}[A-Za-z0-9]{4})-")  # BEP 20, Azureus style
 
@@ -31,7 +34,7 @@ class PeerRecord:
     """One active peer. `figures` is None until it reports some; `foreign`: it came by an announce.
 
     `source` is the socket address that said where it is, which `ip` need not be; `timestamp` is when it was
-    last heard of.
+    last heard of. `met`: a process with its wire id was seen to connect, so it is more than a registration.
     """
 
     name: str
@@ -43,7 +46,9 @@ class PeerRecord:
     foreign: bool = False
     source: str = ""
     timestamp: float = 0.0
+    met: bool = False
     place: int = field(default=-1, repr=False)  # in the manager's list
+    kept: PeerAddress | None = field(default=None, repr=False, compare=False)  # the last `address`
 
     @property
     def key(self) -> str | bytes:
@@ -51,7 +56,7 @@ class PeerRecord:
         return self.bt_id if self.foreign and self.bt_id is not None else self.name
 
     def obeys(self, remote: str) -> bool:
-        """Whether a request from the socket address `remote` may end, move or rename this peer.
+        """Whether a request from the socket address `remote` may speak for this peer.
 
         Names and wire ids are public in every list: only its own machine speaks for a peer, and this one.
         """
@@ -72,33 +77,38 @@ class PeerRecord:
 
     @property
     def address(self) -> PeerAddress:
-        return PeerAddress(self.name, self.ip, self.port, self.bt_id, self.origin)
+        # Kept until something of it changes: a list of 50 takes longer to make than to look up.
+        kept = self.kept
+        if kept is None or (kept.ip, kept.port, kept.bt_id) != (self.ip, self.port, self.bt_id):
+            kept = self.kept = PeerAddress(self.name, self.ip, self.port, self.bt_id, self.origin)
+        return kept
 
 
 class PeerManager:
     """The active peers. `len` counts all but the origin, which never expires and is never refused.
 
     Invariant: every record stands in the name index, in the id index exactly when it has a `bt_id`, and,
-    unless it is the origin, in the draw list, in one of the two queues of expiry and in its source's count.
+    unless it is the origin, in one draw list, in one queue of expiry and in its source's count.
     """
 
     def __init__(self, limit: int = MAX_ACTIVE) -> None:
         self._limit = limit
         self._by_name: dict[str, PeerRecord] = {}
         self._by_id: dict[bytes, PeerRecord] = {}
-        self._drawable: list[PeerRecord] = []
+        self._drawable: dict[bool, list[PeerRecord]] = {True: [], False: []}  # by `met`
         self._from: Counter[str] = Counter()
         self._heard: dict[bool, OrderedDict[str, PeerRecord]] = {False: OrderedDict(), True: OrderedDict()}
         self.origin: PeerRecord | None = None
 
     def __len__(self) -> int:
-        return len(self._drawable)
+        return len(self._drawable[True]) + len(self._drawable[False])
 
     def __iter__(self) -> Iterator[PeerRecord]:
-        """The origin first, then the others in no particular order."""
+        """The origin first, then those that were met, then the others."""
         if self.origin is not None:
             yield self.origin
-        yield from self._drawable
+        yield from self._drawable[True]
+        yield from self._drawable[False]
 
     def get(self, name: str) -> PeerRecord | None:
         return self._by_name.get(name)
@@ -120,16 +130,10 @@ class PeerManager:
                 "or start a second tracker",
                 status=429,
             )
-        elif self._from[record.source] >= MAX_ACTIVE_PER_SOURCE and not is_near(record.source):
-            raise RequestError(
-                f"{MAX_ACTIVE_PER_SOURCE} peers from your address are active: stop some, "
-                "or try again in a minute",
-                status=429,
-            )
         else:
+            self._check_room(record.source)
             self._from[record.source] += 1
-            record.place = len(self._drawable)
-            self._drawable.append(record)
+            self._place(record)
         self._by_name[record.name] = record
         if record.bt_id is not None:
             self._by_id[record.bt_id] = record
@@ -144,7 +148,13 @@ class PeerManager:
             queue.move_to_end(record.name)
 
     def move(self, record: PeerRecord, ip: str, port: int, source: str) -> None:
-        """`record`, which is not the origin, is from now on at `ip` and `port`, as `source` said."""
+        """`record`, which is not the origin, is from now on at `ip` and `port`, as `source` said.
+
+        Raises:
+            RequestError: as many peers as may be are active from `source` (429).
+        """
+        if source != record.source:
+            self._check_room(source)
         self._leave(record.source)
         self._from[source] += 1
         record.ip, record.port, record.source = ip, port, source
@@ -156,6 +166,17 @@ class PeerManager:
         record.bt_id = bt_id
         if bt_id is not None:
             self._by_id[bt_id] = record
+        if record.met:
+            self._displace(record)
+            record.met = False
+            self._place(record)
+
+    def meet(self, record: PeerRecord) -> None:
+        """A process with the wire id of `record` was seen to connect."""
+        if not record.met and not record.origin:
+            self._displace(record)
+            record.met = True
+            self._place(record)
 
     def remove(self, record: PeerRecord) -> None:
         """`record` is no longer active."""
@@ -167,10 +188,7 @@ class PeerManager:
             return
         self._leave(record.source)
         del self._heard[record.foreign][record.name]
-        last = self._drawable.pop()
-        if last is not record:
-            self._drawable[record.place] = last
-            last.place = record.place
+        self._displace(record)
 
     def expire(self, now: float) -> list[PeerRecord]:
         """Removes and returns the peers that have not been heard of for their lifetime."""
@@ -186,11 +204,16 @@ class PeerManager:
         return gone
 
     def draw(self, count: int, rng: Random, without: PeerRecord | None = None) -> list[PeerRecord]:
-        """Up to `count` peers at random, `without` left out; the origin is always among them."""
-        drawn = [self.origin] if self.origin is not None and self.origin is not without and count else []
-        others = rng.sample(self._drawable, min(count + 1, len(self._drawable)))
-        drawn += [record for record in others if record is not without]
-        return drawn[:count]
+        """Up to `count` peers at random, `without` left out; the origin is always among them.
+
+        Those that were met come first. They have `MET_SHARE` of the places at least, and all that the
+        others do not fill: invented peers are many, and whoever is new has yet to be met.
+        """
+        origin = [self.origin] if self.origin is not None and self.origin is not without and count else []
+        room = count - len(origin)
+        met, others = (self._some(known, room, rng, without) for known in (True, False))
+        kept = max(room - len(others), math.ceil(MET_SHARE * room))
+        return (origin + met[:kept] + others)[:count]
 
     def name_for(self, peer_id: bytes) -> str:
         """A name that nobody active has: the client's kind, and as much of a digest as that takes.
@@ -205,6 +228,31 @@ class PeerManager:
             if (name := f"{kind}-{digest[:length]}") not in self._by_name:
                 return name
         raise RequestError("every name for that peer_id is taken: restart your client", status=409)
+
+    def _some(self, met: bool, count: int, rng: Random, without: PeerRecord | None) -> list[PeerRecord]:
+        known = self._drawable[met]
+        drawn = rng.sample(known, min(count + 1, len(known)))
+        return [record for record in drawn if record is not without][:count]
+
+    def _place(self, record: PeerRecord) -> None:
+        known = self._drawable[record.met]
+        record.place = len(known)
+        known.append(record)
+
+    def _displace(self, record: PeerRecord) -> None:
+        known = self._drawable[record.met]
+        last = known.pop()
+        if last is not record:
+            known[record.place] = last
+            last.place = record.place
+
+    def _check_room(self, source: str) -> None:
+        limit = MAX_ACTIVE_FROM_HERE if is_loopback(source) else MAX_ACTIVE_PER_SOURCE
+        if self._from[source] >= limit:
+            raise RequestError(
+                f"{limit} peers from your address are active: stop some, or try again in a minute",
+                status=429,
+            )
 
     def _leave(self, source: str) -> None:
         self._from[source] -= 1

@@ -10,9 +10,9 @@ from random import Random
 from typing import Final
 
 from minibit import bitfield
-from minibit.address import believed_ip, is_near
+from minibit.address import Address, believed_ip, is_near
 from minibit.dialects.announce import DEFAULT_NUMWANT, Announce, AnnounceReply, Counts, Event
-from minibit.dialects.json_replies import ConflictError, Farewell, Listing, PeerEntry, Welcome
+from minibit.dialects.json_replies import ConflictError, DoubtError, Farewell, Listing, PeerEntry, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
@@ -24,7 +24,9 @@ from minibit.units import count
 
 ANNOUNCE_INTERVAL: Final = 120  # seconds; what foreign clients are asked for, many wait longer
 PEERS_PER_SECOND: Final = 50  # heartbeats a second that a full tracker should have to answer
+MIN_HEARTBEAT_INTERVAL: Final = 1.0  # and what a newcomer is told: by then the origin may have met others
 MAX_HEARTBEAT_INTERVAL: Final = 20.0  # three heartbeats before a peer counts as inactive
+SILENT_INTERVALS: Final = 3  # heartbeats that a peer may miss before its name may be inherited
 HOLDINGS_BUDGET: Final = 256 << 20  # bytes for bitfields: blocks, grant and a remembered grant per peer
 
 
@@ -83,17 +85,20 @@ class Swarm:
         notices, self._notices = self._notices, []
         return notices
 
-    def register(self, registration: Registration, remote: str, now: float) -> Welcome:
-        """A peer joins, or says again where it is and what it holds.
+    def register(
+        self, registration: Registration, remote: str, now: float, *, absent: Address | None = None
+    ) -> Welcome:
+        """A peer joins, or says again where it is and what it holds. Nobody answers at `absent`.
 
         Raises:
-            ConflictError: another process is active under that name.
+            ConflictError: another process is active under that name; a `DoubtError` if nothing but its
+                silence speaks for it.
             RequestError: 429 if the tracker is full, 403 for the origin's id, or if it would move or end
                 a peer of another machine.
         """
         self._expire(now)
         ip = believed_ip(registration.ip, remote)
-        record = self._incumbent(registration, ip, remote)
+        record = self._incumbent(registration, ip, remote, now, absent)
         returning = record is not None
         if record is None:
             record = PeerRecord(registration.name, ip, registration.port, registration.bt_id, source=remote)
@@ -111,20 +116,28 @@ class Swarm:
             granted,
             new,
             self._entries(self._peers.draw(DEFAULT_NUMWANT, self._rng, record)),
-            self._interval(),
+            self._interval() if returning else MIN_HEARTBEAT_INTERVAL,
         )
 
     def list_peers(
-        self, name: str | None, heartbeat: Heartbeat, now: float, *, numwant: int | None = None
+        self,
+        name: str | None,
+        heartbeat: Heartbeat,
+        now: float,
+        *,
+        numwant: int | None = None,
+        remote: str = "127.0.0.1",
     ) -> Listing:
         """Who is active, `name` left out: at most `numwant` of them at random, or all.
 
-        It is also `name`'s heartbeat, unless another process (a different wire id) has that name.
+        It is also `name`'s heartbeat, unless another process (a different wire id) has that name, or
+        `remote` does not speak for it: as far as the asker goes, it is then not registered.
         """
         self._expire(now)
         record = self._peers.get(name) if name else None
-        registered = record is not None and heartbeat.bt_id in (None, record.bt_id)
-        if record is not None and not record.origin and heartbeat.bt_id == record.bt_id:
+        own = record is not None and record.obeys(remote)
+        registered = record is not None and own and heartbeat.bt_id in (None, record.bt_id)
+        if record is not None and own and not record.origin and heartbeat.bt_id == record.bt_id:
             self._peers.heard(record, now)
             if heartbeat.blocks is not None:
                 self._hold(record, heartbeat.blocks)
@@ -160,7 +173,8 @@ class Swarm:
         """A BitTorrent client announces itself; the caller has found this swarm by its `info_hash`.
 
         Which blocks it holds is not said in an announce: all of them if nothing is `left`, and otherwise
-        none count until the client is complete.
+        none count until the client is complete. What is told is told to anybody, but an announce alters and
+        ends only what came by announce: any web page can make a browser send one.
 
         Raises:
             RequestError: the origin's id (403), or the tracker is full (429).
@@ -173,7 +187,7 @@ class Swarm:
         if announce.event is not Event.STOPPED:
             record = self._announced(record, announce, remote, now)
             drawn = self._peers.draw(announce.numwant, self._rng, record)
-        elif record is not None and record.obeys(remote):
+        elif record is not None and record.foreign and record.obeys(remote):
             self._leave(record)
         counts = self._counts()
         peers = tuple(other.address for other in drawn)
@@ -200,9 +214,19 @@ class Swarm:
         )
 
     def report_origin(
-        self, address: tuple[str, int], blocks: int, figures: Figures, bt_id: bytes, now: float
+        self,
+        address: Address,
+        blocks: int,
+        figures: Figures,
+        bt_id: bytes,
+        now: float,
+        *,
+        met: Iterable[bytes] = (),
     ) -> None:
-        """The origin, in this process, says where it is and what it is doing; peers are told to dial it."""
+        """The origin, in this process, says where it is and what it is doing; peers are told to dial it.
+
+        `met`: the wire ids of those that are connected to it. They exist; of others only a request says so.
+        """
         self._expire(now)
         record = self._peers.origin
         if record is None:
@@ -214,6 +238,9 @@ class Swarm:
         record.figures = figures
         self._peers.heard(record, now)
         self._blocks.hold(record.key, blocks, counted=False)
+        for peer_id in met:
+            if (peer := self._peers.by_id(peer_id)) is not None:
+                self._peers.meet(peer)
 
     # --- who stays, who goes
 
@@ -222,7 +249,9 @@ class Swarm:
             self._blocks.drop(record.key)
             self._gone(record.bt_id)
 
-    def _incumbent(self, registration: Registration, ip: str, remote: str) -> PeerRecord | None:
+    def _incumbent(
+        self, registration: Registration, ip: str, remote: str, now: float, absent: Address | None
+    ) -> PeerRecord | None:
         """The active record that `registration` refreshes, brought up to date; None if it is a newcomer."""
         bt_id, address = registration.bt_id, (ip, registration.port)
         namesake = self._peers.by_id(bt_id)
@@ -232,16 +261,11 @@ class Swarm:
         if record is not None:
             moved = (record.ip, record.port) != address
             if bt_id is not None and bt_id != record.bt_id and moved and not registration.replace:
-                raise ConflictError(
-                    f"the name {record.name!r} is active at {record.ip}:{record.port}: choose another name, "
-                    "or wait a minute if that peer is gone",
-                    self._entries([record])[0],
-                )
-            if ip != record.ip and not (registration.replace and is_near(remote)):
-                record.guard(remote)
+                raise ConflictError(_taken(record), self._entries([record])[0])
+            if not record.obeys(remote):
+                self._doubt(record, registration, remote, now, absent)
         if namesake is not None and namesake is not record:
-            if ip != namesake.ip:
-                namesake.guard(remote)
+            namesake.guard(remote)
             self._leave(namesake)  # the same process under a new name
         if record is None or record.foreign:
             if record is not None:
@@ -252,6 +276,30 @@ class Swarm:
             self._peers.identify(record, bt_id)
         self._peers.move(record, *address, remote)
         return record
+
+    def _doubt(
+        self,
+        record: PeerRecord,
+        registration: Registration,
+        remote: str,
+        now: float,
+        absent: Address | None,
+    ) -> None:
+        """Lets an heir have the name of `record`, which is silent and which nobody answers for any more.
+
+        A private network's machines get new addresses, so near ones may inherit; a claimed address was never
+        seen, and asking there could be made to knock at any door.
+
+        Raises:
+            RequestError: it may not (403), or not yet (409).
+        """
+        if not (registration.replace and is_near(remote) and record.ip == record.source):
+            record.guard(remote)
+        at = (record.ip, record.port)
+        if now - record.timestamp < SILENT_INTERVALS * self._interval():
+            raise ConflictError(_taken(record), self._entries([record])[0])
+        if absent != at:
+            raise DoubtError(_taken(record), self._entries([record])[0], at)
 
     def _announced(
         self, record: PeerRecord | None, announce: Announce, remote: str, now: float
@@ -306,7 +354,7 @@ class Swarm:
         return Counts(self._blocks.complete, self._downloads, everyone - self._blocks.complete)
 
     def _interval(self) -> float:
-        return min(max(len(self._peers) / PEERS_PER_SECOND, 1.0), MAX_HEARTBEAT_INTERVAL)
+        return min(max(len(self._peers) / PEERS_PER_SECOND, MIN_HEARTBEAT_INTERVAL), MAX_HEARTBEAT_INTERVAL)
 
     def _entries(self, records: Iterable[PeerRecord]) -> tuple[PeerEntry, ...]:
         held = self._blocks.held
@@ -325,6 +373,13 @@ class Swarm:
             origin=record.origin,
             figures=record.figures or Figures(State.COMPLETE if complete else State.DOWNLOADING),
         )
+
+
+def _taken(record: PeerRecord) -> str:
+    return (
+        f"the name {record.name!r} is active at {record.ip}:{record.port}: choose another name, "
+        "or wait a minute if that peer is gone"
+    )
 
 
 def capacity(block_count: int) -> int:

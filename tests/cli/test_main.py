@@ -23,7 +23,7 @@ HEAVY = (
     "requests",
     "rich.live",
     "rich.table",
-    "waitress",
+    "httptools",
     "asyncio",
     "bencode2",
     "minibit.engine.engine",

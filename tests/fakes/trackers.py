@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from random import Random
 from threading import Event, Thread
 
-from minibit.serve.app import create_app
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
 from minibit.torrent import metainfo
@@ -27,7 +26,7 @@ SHARE = share()
 @contextmanager
 def running(port: int = 0, count: int = COUNT) -> Iterator[str]:
     """A fresh tracker's URL."""
-    server = TrackerServer(create_app(Tracker(share(count), rng=Random(1))), LOOP, port)
+    server = TrackerServer(Tracker(share(count), rng=Random(1)), LOOP, port)
     server.start()
     try:
         yield f"http://{LOOP}:{server.port}"

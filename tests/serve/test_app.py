@@ -4,15 +4,18 @@ import json
 from collections.abc import Iterator
 from random import Random
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from minibit import bitfield
+from minibit.dialects.json_requests import Registration
 from minibit.serve import app as tracker_app
-from minibit.serve.app import MAX_REQUEST_BODY, create_app
+from minibit.serve import wsgi
+from minibit.serve.app import create_app
+from minibit.serve.budget import FREE, Budget
+from minibit.serve.exchange import MAX_BODY, Request
 from minibit.serve.tracker import Tracker
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent import bencode, metainfo
@@ -30,7 +33,7 @@ def tracker() -> Tracker:
 
 @pytest.fixture
 def client(tracker: Tracker) -> Iterator[FlaskClient]:
-    with create_app(tracker).test_client() as client:
+    with create_app(tracker, Budget()).test_client() as client:
         yield client
 
 
@@ -190,7 +193,6 @@ def test_an_invisible_remote_is_refused(client: FlaskClient, remote: str) -> Non
     body, invisible = {"peer_id": "ana", "porta": 5001}, {"REMOTE_ADDR": remote}
     assert "cannot see" in refused(client.post("/registrar_peer", json=body, environ_base=invisible), 400)
     refused(client.get("/listar_peers", environ_base=invisible), 400)
-    assert b"cannot see" in announce(client, remote=remote)[b"failure reason"]
 
 
 def test_an_ipv4_client_of_a_dual_stack_socket_is_an_ipv4_client(client: FlaskClient) -> None:
@@ -210,6 +212,43 @@ def test_this_machine_is_told_to_others_by_its_address(client: FlaskClient) -> N
     assert far["peers"][0]["ip"] == "192.0.2.1"
 
 
+# Long answers
+
+
+def test_a_hundred_full_listings_that_nobody_reads_hold_no_more_than_the_budget(tracker: Tracker) -> None:
+    budget = Budget(limit := 4 * FREE)
+    app = create_app(tracker, budget)
+    for number in range(400):
+        blocks = (1 << COUNT) - 1
+        remote = f"192.168.1.{number % 4}"
+        tracker.register(Registration(f"p{number}", 5001, blocks=blocks), remote)
+    full = Request("GET", "/listar_peers", remote="127.0.0.1")
+    replies = [wsgi.call(app, full) for _ in range(100)]
+    answered = [reply for reply in replies if reply.status == 200]
+    refused = [reply for reply in replies if reply.status == 503]
+    assert 1 <= len(answered) <= 3
+    assert len(answered) + len(refused) == 100
+    assert sum(len(reply.body) for reply in answered) <= budget.held <= limit
+    assert all("brief=1" in json.loads(reply.body)["mensagem"] for reply in refused)
+    brief = Request("GET", "/listar_peers", b"brief=1", remote="127.0.0.1")
+    assert wsgi.call(app, brief).status == 200, "what MiniBit's own peers ask for is always answered"
+    for reply in replies:
+        reply.sent()
+    assert budget.held == 0
+    assert wsgi.call(app, full).status == 200
+
+
+def test_a_long_answer_that_fails_gives_its_bytes_back(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker_app, "FREE", 0)
+    monkeypatch.setattr(SwarmStatus, "to_json", lambda _: 1 // 0)
+    tracker.register(Registration("ana", 5001), "127.0.0.1")
+    budget = Budget()
+    reply = wsgi.call(create_app(tracker, budget), Request("GET", "/status", remote="127.0.0.1"))
+    assert (reply.status, budget.held) == (500, 0)
+
+
 # The .torrent
 
 
@@ -227,54 +266,6 @@ def test_torrent_is_the_share_with_the_address_that_was_asked(client: FlaskClien
 @pytest.mark.parametrize("host", ["evil/..", "a b", "host:port", "user@host", "host:123456", "x" * 300])
 def test_a_host_that_is_none_gets_no_torrent(client: FlaskClient, host: str) -> None:
     refused(client.get("/torrent", headers={"Host": host}), 400)
-
-
-# BitTorrent
-
-
-def announce(client: FlaskClient, remote: str = "10.0.0.9", **more: object) -> dict[bytes, Any]:
-    fields: dict[str, object] = {
-        "info_hash": SHARE.info_hash,
-        "peer_id": b"-qB5000-" + b"\xff" * 12,
-        "port": 6881,
-    }
-    query = "&".join(
-        f"{key}={quote(value if isinstance(value, bytes) else str(value))}"
-        for key, value in (fields | more).items()
-    )
-    reply = client.get(f"/announce?{query}", environ_base={"REMOTE_ADDR": remote})
-    assert reply.status_code == 200
-    assert reply.mimetype == "text/plain"
-    decoded: dict[bytes, Any] = bencode.decode(reply.data)
-    return decoded
-
-
-def test_an_announce_is_answered_with_the_peers_of_either_kind(client: FlaskClient) -> None:
-    register(client, "ana", 258, bt_id=ID.hex())
-    reply = announce(client, remote="127.0.0.1", left=10, event="started")
-    assert reply[b"peers"] == bytes([127, 0, 0, 1, 1, 2])
-    assert (reply[b"complete"], reply[b"incomplete"]) == (0, 2)
-    listed = announce(client, remote="127.0.0.1", left=10, compact=0)[b"peers"]
-    assert listed == [{b"ip": b"127.0.0.1", b"port": 258, b"peer id": ID}]
-    seen = client.get("/listar_peers?peer_id=ana").json
-    assert seen is not None
-    assert seen["peers"][0]["peer_id"].startswith("qB5000-")
-    assert announce(client, left=0, event="stopped", remote="127.0.0.1")[b"peers"] == b""
-
-
-def test_announces_fail_as_clients_expect(client: FlaskClient) -> None:
-    assert b"/torrent" in announce(client, info_hash=bytes(20))[b"failure reason"]
-    assert b"port" in announce(client, port=0)[b"failure reason"]
-    assert set(bencode.decode(client.get("/announce").data)) == {b"failure reason"}
-    assert set(bencode.decode(client.get("/scrape?info_hash=x").data)) == {b"failure reason"}
-
-
-def test_a_scrape_counts_what_is_shared_here(client: FlaskClient) -> None:
-    announce(client, left=0)
-    ours = {b"complete": 1, b"downloaded": 0, b"incomplete": 0}
-    assert bencode.decode(client.get("/scrape").data) == {b"files": {SHARE.info_hash: ours}}
-    other = client.get(f"/scrape?info_hash={quote(bytes(20))}")
-    assert bencode.decode(other.data) == {b"files": {}}
 
 
 # Bad input
@@ -311,11 +302,10 @@ def test_a_malformed_numwant_is_refused(client: FlaskClient, numwant: str) -> No
 
 
 def test_huge_bodies_unknown_addresses_and_wrong_methods_are_refused(client: FlaskClient) -> None:
-    huge = client.post("/registrar_peer", data=b" " * (MAX_REQUEST_BODY + 1), content_type="application/json")
+    huge = client.post("/registrar_peer", data=b" " * (MAX_BODY + 1), content_type="application/json")
     assert "2 MiB" in refused(huge, 413)
     refused(client.get("/nowhere"), 404)
     refused(client.get("/registrar_peer"), 405)
-    refused(client.post("/announce"), 405)
     assert client.get("/status").status_code == 200
 
 
@@ -326,7 +316,7 @@ def test_a_bug_is_an_answer_and_a_log_entry(
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(tracker, "status", fail)
-    with create_app(tracker).test_client() as client:
+    with create_app(tracker, Budget()).test_client() as client:
         refused(client.get("/status"), 500)
     assert "GET /status failed" in caplog.text
     assert "a bug" in caplog.text
@@ -348,7 +338,7 @@ def test_the_index_names_every_address(client: FlaskClient) -> None:
 
 
 def test_a_full_bitfield_fits_in_a_body() -> None:
-    assert len(bitfield.to_wire(0, metainfo.MAX_BLOCKS).hex()) < MAX_REQUEST_BODY
+    assert len(bitfield.to_wire(0, metainfo.MAX_BLOCKS).hex()) < MAX_BODY
 
 
 def test_a_body_of_many_small_objects_is_refused_before_it_is_decoded(client: FlaskClient) -> None:

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from minibit.errors import UsageError
-from minibit.serve import server as tracker_server
-from minibit.serve.app import MAX_REQUEST_BODY, create_app
+from minibit.serve import channel, places
+from minibit.serve.exchange import MAX_BODY
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
 from minibit.torrent import metainfo
@@ -21,7 +21,7 @@ LOOP = "127.0.0.1"
 
 
 def new_server(host: str = LOOP, port: int = 0) -> TrackerServer:
-    return TrackerServer(create_app(Tracker(SHARE, rng=Random(1))), host, port)
+    return TrackerServer(Tracker(SHARE, rng=Random(1)), host, port)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_it_serves_and_closes_the_connection(server: TrackerServer) -> None:
 
 def test_only_the_first_of_pipelined_requests_is_answered(server: TrackerServer) -> None:
     with connect(server) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
         assert read_all(connection).count(b"HTTP/1.1 200") == 1
 
 
@@ -87,7 +87,7 @@ def test_every_refusal_has_the_contracts_form(server: TrackerServer, raw: bytes,
 
 
 def test_a_body_that_is_too_large_is_told_so(server: TrackerServer) -> None:
-    for size in (MAX_REQUEST_BODY + 1, 3 * MAX_REQUEST_BODY):
+    for size in (MAX_BODY + 1, 3 * MAX_BODY):
         reply = requests.post(
             f"http://{LOOP}:{server.port}/registrar_peer",
             data=b" " * size,
@@ -99,7 +99,7 @@ def test_a_body_that_is_too_large_is_told_so(server: TrackerServer) -> None:
 
 
 def test_a_client_that_sends_to_the_end_still_reads_its_refusal(server: TrackerServer) -> None:
-    size = 8 * MAX_REQUEST_BODY
+    size = 8 * MAX_BODY
     with connect(server) as connection:
         connection.sendall(
             b"POST /registrar_peer HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
@@ -119,7 +119,7 @@ def test_slow_and_half_open_clients_hold_nobody_up(server: TrackerServer) -> Non
 
 
 def test_a_request_that_never_ends_is_cut_off(server: TrackerServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker_server, "REQUEST_DEADLINE", 0.0)
+    monkeypatch.setattr(channel, "REQUEST_DEADLINE", 0.0)
     with connect(server) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
         assert is_closed(connection)
@@ -128,17 +128,73 @@ def test_a_request_that_never_ends_is_cut_off(server: TrackerServer, monkeypatch
 def test_a_request_that_does_not_begin_is_cut_off_sooner(
     server: TrackerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracker_server, "HEADER_DEADLINE", 0.0)
+    monkeypatch.setattr(channel, "HEADER_DEADLINE", 0.0)
     with connect(server) as connection:
         assert is_closed(connection)
+
+
+def test_drippers_from_every_side_keep_no_listed_peer_out(
+    server: TrackerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MAX_CONNECTIONS", 20)
+    monkeypatch.setattr(places, "CONNECTIONS_FROM_HERE", 20)
+    url = f"http://{LOOP}:{server.port}"
+    assert requests.post(f"{url}/registrar_peer", json={"peer_id": "ana", "porta": 5001}, timeout=20).ok
+    drippers: list[socket.socket] = []
+    try:
+        for number in range(60):
+            drippers.append(connect(server))
+            drippers[-1].sendall(b"POST /registrar_peer HTTP/1.1\r\nContent-Length: 99\r\n\r\n{"[:number])
+            if not number % 10:
+                beat = requests.get(f"{url}/listar_peers?peer_id=ana", json={"blocks": [1]}, timeout=20)
+                assert beat.json()["registrado"]
+    finally:
+        for connection in drippers:
+            connection.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://evil.example"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/status", "/announce", "/scrape", "/torrent", "/listar_peers", "/"])
+def test_web_pages_and_rebound_names_are_told_nothing(
+    server: TrackerServer, path: str, headers: dict[str, str]
+) -> None:
+    reply = requests.get(f"http://{LOOP}:{server.port}{path}", headers=headers, timeout=20)
+    assert reply.status_code == 403
+    assert "info_hash" not in reply.text
+
+
+def test_no_reply_is_kept_or_guessed_at(server: TrackerServer) -> None:
+    url = f"http://{LOOP}:{server.port}"
+    for path in ("/", "/status", "/torrent", "/announce", "/scrape", "/nowhere", "/registrar_peer"):
+        reply = requests.get(url + path, timeout=20)
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Cache-Control"] == "no-store"
+    assert requests.post(f"{url}/announce", timeout=20).status_code == 405
+
+
+def test_a_name_that_was_allowed_leads_here() -> None:
+    server = TrackerServer(Tracker(SHARE, rng=Random(1)), LOOP, 0, names=["tracker.example"])
+    server.start()
+    try:
+        headers = {"Host": "tracker.example:5000"}
+        assert requests.get(f"http://{LOOP}:{server.port}/status", headers=headers, timeout=20).ok
+    finally:
+        server.close()
 
 
 def test_one_address_keeps_only_so_many_connections(
     server: TrackerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracker_server, "CONNECTIONS_FROM_HERE", 2)
-    with connect(server), connect(server), connect(server) as third:
-        assert is_closed(third)
+    monkeypatch.setattr(places, "CONNECTIONS_FROM_HERE", 2)
+    with connect(server) as first, connect(server), connect(server):
+        assert is_closed(first)
 
 
 def test_many_clients_are_answered_at_once(server: TrackerServer) -> None:
@@ -167,9 +223,9 @@ def talk_on(connection: socket.socket) -> None:
 def test_whoever_goes_on_talking_after_the_answer_is_cut_off(
     server: TrackerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracker_server, "LINGER", 0.0)
+    monkeypatch.setattr(channel, "LINGER", 0.0)
     with connect(server) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert read_all(connection).startswith(b"HTTP/1.1 200")
         with pytest.raises(OSError, match=r"reset|[Pp]ipe"):
             talk_on(connection)

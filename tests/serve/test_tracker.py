@@ -1,5 +1,7 @@
 """The swarm's shell: many threads and one swarm, notices in order, addresses that the asker can dial."""
 
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from threading import Thread
@@ -7,12 +9,12 @@ from threading import Thread
 import pytest
 
 from minibit import bitfield
-from minibit.address import PeerAddress
+from minibit.address import Address, PeerAddress
 from minibit.dialects.announce import Announce, AnnounceReply, Event
 from minibit.dialects.json_replies import ConflictError, Listing, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import RequestError
-from minibit.serve.tracker import Tracker, growing_clock, own_address_towards
+from minibit.serve.tracker import MAX_ASKED, Tracker, answers, growing_clock, own_address_towards
 from minibit.snapshot import Figures
 from minibit.torrent import metainfo
 from minibit.tracker.swarm import Granted, Left, Notice
@@ -36,6 +38,7 @@ class Clocked:
     ahead: float = 0.0  # s that Unix time is ahead of the clock that only grows
     told: list[Notice] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    answers: Callable[[Address], bool] = answers
     tracker: Tracker = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,6 +49,7 @@ class Clocked:
             clock=lambda: self.now,
             unix=lambda: self.now + self.ahead,
             own_address=self._own,
+            answers=self.answers,
         )
 
     def _own(self, ip: str) -> str | None:
@@ -192,3 +196,40 @@ def test_many_threads_leave_one_consistent_swarm(clocked: Clocked) -> None:
     assert last == {wire_id(chr(97 + n)): Granted for n in range(6)} | {
         b"-LT2110-" + chr(97 + n).encode() * 12: Left for n in range(6)
     }
+
+
+def test_a_live_peers_name_is_kept_because_the_tracker_asks_it_and_only_so_many_at_once() -> None:
+    asked: list[Address] = []
+    there = True
+
+    def answers(address: Address) -> bool:
+        asked.append(address)
+        clocked.tracker.status()  # nobody waits for the lock meanwhile
+        if there:
+            with pytest.raises(ConflictError):
+                inherit("10.0.0.67")
+        return there
+
+    clocked = Clocked(answers=answers)
+    clocked.join("ana", bt_id=wire_id("a"), remote="10.0.0.1")
+    clocked.now += 5
+
+    def inherit(remote: str) -> Welcome:
+        return clocked.tracker.register(Registration("ana", 5002, None, 0, wire_id("e"), True), remote)
+
+    with pytest.raises(ConflictError):
+        inherit("10.0.0.66")
+    assert asked == [("10.0.0.1", 5001)] * MAX_ASKED, "only the address on record, and no more at once"
+    there = False
+    inherit("10.0.0.66")
+    assert ips(clocked.list(HOME)) == ["10.0.0.66"]
+
+
+def test_a_knock_tells_whether_somebody_is_there_and_says_nothing() -> None:
+    with socket.create_server((HOME, 0)) as listener:
+        address = listener.getsockname()
+        assert answers(address)
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(1) == b""
+    assert not answers(address)

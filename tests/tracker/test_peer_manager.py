@@ -69,7 +69,9 @@ def test_expiry_looks_at_nobody_but_the_oldest() -> None:
 
     manager = PeerManager()
     for number in range(1000):
-        manager.add(Watched(f"p{number}", "127.0.0.1", 5000), float(number) / 100)
+        manager.add(
+            Watched(f"p{number}", "127.0.0.1", 5000, source=f"10.0.{number // 100}.1"), float(number) / 100
+        )
     Watched.reads = 0
     assert manager.expire(20.0) == []
     assert Watched.reads <= 2
@@ -113,6 +115,35 @@ def test_a_draw_leaves_the_asker_out_and_is_fair() -> None:
     assert len(manager.draw(50, rng, asker)) == 9
 
 
+def test_who_was_met_is_drawn_first_and_a_few_of_the_others_too() -> None:
+    manager = with_peers(*(f"p{number}" for number in range(200)))
+    known = {f"p{number}" for number in range(40)}
+    for name in known:
+        met = manager.get(name)
+        assert met is not None
+        manager.meet(met)
+    drawn = [peer.name for peer in manager.draw(20, Random(1), manager.get("p0"))]
+    assert (sum(name in known for name in drawn), len(drawn)) == (15, 20)
+    assert all(name in known for name in drawn[:15])
+    assert known < {peer.name for peer in manager.draw(199, Random(1))}
+    for number in range(40, 200):
+        silent = manager.get(f"p{number}")
+        assert silent is not None
+        manager.remove(silent)
+    assert {peer.name for peer in manager.draw(40, Random(1))} == known, "who was met fills every place"
+
+
+def test_another_process_under_a_name_has_yet_to_be_met() -> None:
+    manager = with_peers("bia")
+    ana = record("ana", bt_id=b"a" * 20)
+    manager.add(ana, 0.0)
+    manager.meet(ana)
+    manager.meet(ana)
+    assert [peer.name for peer in manager] == ["ana", "bia"]
+    manager.identify(ana, b"b" * 20)
+    assert [peer.name for peer in manager] == ["bia", "ana"]
+
+
 class Churn(RuleBasedStateMachine):
     """Peers come, speak, change ids and go in any order: the indexes agree with a plain dictionary."""
 
@@ -145,6 +176,17 @@ class Churn(RuleBasedStateMachine):
     def remove(self, name: str) -> None:
         if name in self.model:
             self.manager.remove(self.model.pop(name))
+
+    @rule(name=names)
+    def meet(self, name: str) -> None:
+        if name in self.model:
+            self.manager.meet(self.model[name])
+
+    @rule(name=names)
+    def become_another_process(self, name: str) -> None:
+        if name in self.model:
+            self.manager.identify(self.model[name], name.upper().encode() * 20)
+            assert not self.model[name].met
 
     @rule(step=st.floats(0, 400))
     def pass_time(self, step: float) -> None:

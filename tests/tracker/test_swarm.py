@@ -1,14 +1,15 @@
 """The tracker's rules one by one, in virtual time: a clock is a number that the test holds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 
 import pytest
 
 from minibit import bitfield
-from minibit.address import PeerAddress
+from minibit.address import Address, PeerAddress
 from minibit.dialects.announce import Announce, AnnounceReply, Event
-from minibit.dialects.json_replies import ConflictError, Listing, Welcome
+from minibit.dialects.json_replies import ConflictError, DoubtError, Listing, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, State, SwarmStatus
@@ -52,11 +53,22 @@ class Crowd:
         blocks: int | None = None,
         replace: bool = False,
         remote: str = HOME,
+        ip: str | None = None,
+        absent: Address | None = None,
     ) -> Welcome:
-        return self.swarm.register(Registration(name, port, None, blocks, bt_id, replace), remote, self.now)
+        registration = Registration(name, port, ip, blocks, bt_id, replace)
+        return self.swarm.register(registration, remote, self.now, absent=absent)
 
-    def beat(self, name: str, bt_id: bytes | None = None, blocks: int | None = None, **more: int) -> Listing:
-        return self.swarm.list_peers(name, Heartbeat(bt_id, blocks), self.now, **more)
+    def beat(
+        self,
+        name: str,
+        bt_id: bytes | None = None,
+        blocks: int | None = None,
+        remote: str = HOME,
+        numwant: int | None = None,
+    ) -> Listing:
+        beat = Heartbeat(bt_id, blocks)
+        return self.swarm.list_peers(name, beat, self.now, numwant=numwant, remote=remote)
 
     def announce(
         self,
@@ -76,9 +88,11 @@ class Crowd:
     def leave(self, name: str, bt_id: bytes | None = None, remote: str = HOME) -> None:
         self.swarm.disconnect(Goodbye(name, bt_id), remote, self.now)
 
-    def report(self, port: int, letter: str, ip: str = HOME, uploaded: int = 0) -> None:
+    def report(
+        self, port: int, letter: str, ip: str = HOME, uploaded: int = 0, met: Iterable[bytes] = ()
+    ) -> None:
         figures = Figures(uploaded=uploaded)
-        self.swarm.report_origin((ip, port), ALL, figures, wire_id(letter), self.now)
+        self.swarm.report_origin((ip, port), ALL, figures, wire_id(letter), self.now, met=met)
 
     def status(self) -> SwarmStatus:
         return self.swarm.status(self.now)
@@ -270,8 +284,9 @@ def test_a_tracker_that_restarted_knows_nobody_and_takes_them_back(crowd: Crowd)
 @pytest.mark.parametrize(("active", "interval"), [(1, 1.0), (100, 2.0), (1500, 20.0)])
 def test_a_fuller_tracker_is_called_less_often(crowd: Crowd, active: int, interval: float) -> None:
     for number in range(active):
-        welcome = crowd.join(f"p{number}")
-    assert welcome.interval == interval
+        welcome = crowd.join(f"p{number}", remote=f"10.0.0.{number // 100}")
+    assert welcome.interval == 1.0, "a newcomer asks again soon: the origin may have met others by then"
+    assert crowd.beat("p0").interval == crowd.join("p0").interval == interval
 
 
 # Goodbyes
@@ -318,8 +333,8 @@ def test_only_its_own_machine_speaks_for_a_peer(crowd: Crowd, far: str) -> None:
     crowd.leave("old", None, "9.9.9.9")
 
 
-@pytest.mark.parametrize("heir", ["9.9.9.9", HOME, "192.168.1.7"])
-def test_a_dead_process_is_replaced_from_its_machine_or_from_nearby(crowd: Crowd, heir: str) -> None:
+@pytest.mark.parametrize("heir", ["9.9.9.9", HOME])
+def test_a_dead_process_is_replaced_from_its_machine_or_from_ours(crowd: Crowd, heir: str) -> None:
     crowd.join("ana", bt_id=wire_id("a"), remote="9.9.9.9")
     crowd.join("ana", 5002, bt_id=wire_id("b"), replace=True, remote=heir)
     crowd.leave("ana", wire_id("b"), heir)
@@ -329,6 +344,85 @@ def test_a_peer_that_claims_another_address_of_its_own_may_still_leave(crowd: Cr
     crowd.swarm.register(Registration("ana", 5001, "192.168.1.5"), "10.0.0.2", crowd.now)
     crowd.leave("ana", None, "10.0.0.2")
     assert crowd.names() == []
+
+
+def test_a_heartbeat_with_a_public_id_from_elsewhere_changes_nothing_and_keeps_no_ghost(crowd: Crowd) -> None:
+    crowd.join("ana", bt_id=wire_id("a"), blocks=0b1, remote="10.0.0.1")
+    crowd.join("old", blocks=0b1, remote="10.0.0.1")
+    for _ in range(6):
+        crowd.now += 10
+        assert not crowd.beat("ana", wire_id("a"), ALL, remote="10.0.0.66").registered
+        assert not crowd.beat("old", None, ALL, remote="10.0.0.66").registered
+        assert {row.blocks for row in crowd.status().rows} <= {0b1}
+    assert crowd.names() == []
+
+
+def test_a_stranger_nearby_who_claims_a_peers_own_address_does_not_speak_for_it(crowd: Crowd) -> None:
+    crowd.join("ana", bt_id=wire_id("a"), blocks=0b1, remote="10.0.0.1")
+    crowd.announce(remote="10.0.0.2")
+    (foreign,) = (name for name in crowd.names() if name != "ana")
+    for attempt in (
+        lambda: crowd.join("ana", 9, bt_id=wire_id("a"), blocks=ALL, remote="10.0.0.66", ip="10.0.0.1"),
+        lambda: crowd.join("ana", blocks=ALL, remote="10.0.0.66", ip="10.0.0.1"),
+        lambda: crowd.join("eve", bt_id=wire_id("a"), remote="10.0.0.66", ip="10.0.0.1"),
+        lambda: crowd.join(foreign, remote="10.0.0.66", ip="10.0.0.2"),
+    ):
+        with pytest.raises(RequestError, match="another address"):
+            attempt()
+    assert crowd.holdings("ana") == 0b1
+    with pytest.raises(RequestError):
+        crowd.leave("ana", remote="10.0.0.66")
+
+
+def test_a_live_peers_name_is_not_taken_over_from_another_near_address(crowd: Crowd) -> None:
+    crowd.join("ana", bt_id=wire_id("a"), remote="10.0.0.1")
+    at = ("10.0.0.1", 5001)
+
+    def inherit(absent: Address | None = None) -> Welcome:
+        return crowd.join("ana", 5002, bt_id=wire_id("e"), replace=True, remote="10.0.0.66", absent=absent)
+
+    with pytest.raises(ConflictError):
+        inherit(absent=at)  # she spoke just now, and so a door that is closed says nothing
+    crowd.now += 5
+    with pytest.raises(DoubtError) as caught:
+        inherit()
+    assert caught.value.at == at
+    with pytest.raises(DoubtError):
+        inherit(absent=("10.0.0.1", 22))
+    assert crowd.beat("ana", wire_id("a"), remote="10.0.0.1").registered, "she is asked, and is there"
+    crowd.now += 5
+    inherit(absent=at)
+    assert crowd.beat("ana", wire_id("e"), remote="10.0.0.66").registered
+
+
+def test_no_door_is_knocked_at_that_was_only_claimed(crowd: Crowd) -> None:
+    crowd.join("bait", 22, bt_id=wire_id("b"), remote="10.0.0.66", ip="10.0.0.1")
+    crowd.now += 30
+    with pytest.raises(RequestError) as caught:
+        crowd.join("bait", 5002, bt_id=wire_id("e"), replace=True, remote="10.0.0.67")
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize(("stranger", "fakes"), [("192.168.1.66", 200), ("203.0.113.5", 200), (HOME, 500)])
+def test_four_thousand_invented_peers_do_not_keep_honest_ones_apart(
+    crowd: Crowd, stranger: str, fakes: int
+) -> None:
+    refused = 0
+    for number in range(4000):
+        try:
+            crowd.join(f"fake{number}", bt_id=number.to_bytes(20, "big"), remote=stranger)
+        except RequestError as error:
+            refused += error.status == 429
+    assert 4000 - refused == fakes
+    honest = "abcdefgh"
+    for at, letter in enumerate(honest):
+        crowd.join(letter, 6000 + at, bt_id=wire_id(letter), remote=f"192.168.1.{at}")
+    crowd.report(4999, "o", met=[*map(wire_id, honest), b"somebody who is not listed"])
+    for at, letter in enumerate(honest):
+        listing = crowd.beat(letter, wire_id(letter), remote=f"192.168.1.{at}", numwant=50)
+        names = [peer.name for peer in addresses(listing)]
+        assert set(names[:8]) == set(honest) - {letter} | {"origin"}
+        assert len(names) == 50, "whoever the origin has not met yet may be honest too"
 
 
 # The origin
@@ -413,6 +507,19 @@ def test_an_announce_of_stopped_counts_from_the_clients_own_machine_only(crowd: 
     crowd.announce(event=Event.STOPPED)
 
 
+def test_an_announce_that_a_web_page_made_a_browser_send_ends_only_what_came_by_announce(
+    crowd: Crowd,
+) -> None:
+    crowd.join("ana", bt_id=wire_id("a"), blocks=0b1)
+    before = crowd.status()
+    for event in Event:
+        stopped = Announce(HASH, wire_id("a"), 6881, left=0, event=event)
+        crowd.swarm.announce(stopped, HOME, crowd.now)
+    assert crowd.status() == before
+    crowd.now += 60
+    assert crowd.names() == []
+
+
 def test_an_announce_from_elsewhere_moves_nobody(crowd: Crowd) -> None:
     crowd.announce()
     crowd.announce(remote="10.0.0.66")
@@ -439,9 +546,8 @@ def test_a_name_made_for_a_foreign_client_is_its_own(crowd: Crowd) -> None:
 
 def test_a_minibit_peer_may_announce_too_and_stays_one_peer(crowd: Crowd) -> None:
     crowd.join("ana", bt_id=wire_id("a"), blocks=0b1)
-    crowd.now += 59
-    crowd.swarm.announce(Announce(HASH, wire_id("a"), 6881, left=0), HOME, crowd.now)
-    crowd.now += 59
+    reply = crowd.swarm.announce(Announce(HASH, wire_id("a"), 6881, left=0), HOME, crowd.now)
+    assert (reply.incomplete, reply.peers) == (1, ())
     assert crowd.holdings("ana") == 1
     assert crowd.names() == ["ana"]
 
@@ -494,6 +600,7 @@ def test_one_address_takes_a_part_of_the_places_only(crowd: Crowd) -> None:
     crowd.join("another", remote="8.8.8.8")
     crowd.leave("p0", None, "9.9.9.9")
     crowd.join("one more", remote="9.9.9.9")
+    crowd.join("p1", 5002, remote="9.9.9.9")
 
 
 def test_a_huge_share_has_fewer_places() -> None:

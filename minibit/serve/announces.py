@@ -1,0 +1,44 @@
+"""BitTorrent's side of the tracker over HTTP: `/announce` and `/scrape`, a query in and bencode out.
+
+Contract: DESIGN's *tracker, BitTorrent side*. A refusal is a BEP 3 *failure reason*, whatever its status.
+"""
+
+import logging
+from typing import Final
+
+from minibit.address import ip_literal
+from minibit.dialects import http_announce
+from minibit.dialects.refusal import RequestError
+from minibit.serve.exchange import Reply, Request
+from minibit.serve.tracker import Tracker
+
+PATHS: Final = ("/announce", "/scrape")
+_BROWSERS: Final = (b"referer", b"sec-fetch-mode")  # say that a page, or a link in one, is behind a request
+
+_log = logging.getLogger(__name__)
+
+
+def failure(message: str, status: int = 200) -> Reply:
+    """`message` as clients show it; most of them look for it in a 200 only."""
+    return Reply(status, http_announce.encode_failure(message), "text/plain")
+
+
+def answer(tracker: Tracker, request: Request) -> Reply:
+    """The answer to a GET of one of `PATHS`; it takes no longer than the tracker's lock."""
+    if any(header in request.headers for header in _BROWSERS):
+        return failure("a browser announces nothing: use a BitTorrent client", 403)
+    try:
+        if request.path == "/scrape":
+            counts = tracker.scrape(http_announce.decode_scrape(request.query))
+            return Reply(200, http_announce.encode_counts(counts), "text/plain")
+        remote = ip_literal(request.remote)
+        if remote is None:
+            raise RequestError("the tracker cannot see which address this request comes from")
+        announce, form = http_announce.decode_announce(request.query)
+        reply = tracker.announce(announce, remote)
+    except RequestError as error:
+        return failure(str(error))
+    except Exception:
+        _log.exception("%s failed", request.path)
+        return failure("the tracker failed to answer this: its log says why; please report it", 500)
+    return Reply(200, http_announce.encode_reply(reply, form), "text/plain")

@@ -1,0 +1,51 @@
+"""One HTTP request and its answer as values, whoever reads the one and writes the other."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from minibit.dialects.json_replies import Refusal
+
+MAX_BODY: Final = 2 << 20  # bytes; the bitfield of the largest share is 512 KiB of hex
+
+REMEDIES: Final[dict[int, str]] = {
+    404: "there is nothing here: GET / lists what this tracker answers",
+    405: "this address takes another method: GET / lists which",
+    413: f"the body is larger than {MAX_BODY >> 20} MiB: send `bitfield` instead of `blocks`",
+}
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`remote` is a canonical IP literal, "" if the socket shows none; `path` is percent-decoded.
+
+    The names of `headers` are lower case. One that came twice has both values, as RFC 9110 5.3 joins them.
+    """
+
+    method: str
+    path: str
+    query: bytes = b""
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    body: bytes = b""
+    remote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`sent` is called once, when the last of `body` has been handed on, or nobody waits for it any more."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    sent: Callable[[], None] = _nothing
+
+
+def refusal(status: int, message: str) -> Reply:
+    """An error in the contract's form."""
+    return Reply(status, json.dumps(Refusal(message).to_json()).encode())

@@ -1,0 +1,219 @@
+"""One connection in virtual time, over a transport that records: what is too slow, too large or too late."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from minibit.serve.budget import FREE, Budget
+from minibit.serve.channel import (
+    DRAIN_RATE,
+    GRACE,
+    HEADER_DEADLINE,
+    LINGER,
+    MAX_HEADERS,
+    REQUEST_DEADLINE,
+    REQUEST_RATE,
+    SLICE,
+    Channel,
+)
+from minibit.serve.exchange import MAX_BODY, Reply, Request
+from minibit.serve.places import Places
+
+
+class Wire(asyncio.Transport):
+    """A transport whose peer takes what the test lets it take."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 9)})
+        self.written = bytearray()
+        self.waiting = 0
+        self.stuck = False
+        self.end = ""
+        self.channel: Channel
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert (high, low) == (SLICE, None)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def write(self, data: Any) -> None:
+        self.written += data
+        if self.stuck:
+            self.waiting += len(data)
+            if self.waiting > SLICE:
+                self.channel.pause_writing()
+
+    def drain(self, size: int) -> None:
+        self.waiting = max(0, self.waiting - size)
+        if not self.waiting:
+            self.channel.resume_writing()
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+    def write_eof(self) -> None:
+        self.end = self.end or "said"
+
+    def close(self) -> None:
+        self.end = self.end or "closed"
+
+    def abort(self) -> None:
+        self.end = "aborted"
+
+
+class Room:
+    """Connections that share places, a budget and a clock that the test holds."""
+
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.now = 100.0
+        self.places = Places()
+        self.budget = budget or Budget()
+        self.asked: list[Request] = []
+        self.answers: list[Callable[[Reply], None]] = []
+
+    def connect(self) -> tuple[Channel, Wire]:
+        channel = Channel(self._handle, self.places, self.budget, lambda: self.now)
+        wire = Wire()
+        wire.channel = channel
+        channel.connection_made(wire)
+        return channel, wire
+
+    def _handle(self, request: Request, answer: Callable[[Reply], None]) -> None:
+        self.asked.append(request)
+        self.answers.append(answer)
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def ask(channel: Channel, body: bytes = b"", length: int | None = None, method: str = "POST") -> None:
+    head = f"{method} /x?q=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length or len(body)}\r\n\r\n"
+    channel.data_received(head.encode() + body)
+
+
+def status(wire: Wire) -> int:
+    return int(wire.written.split()[1])
+
+
+def test_a_request_comes_in_any_pieces_and_is_answered_once(room: Room) -> None:
+    channel, wire = room.connect()
+    head = b"POST /a%20%C3%A9?b=%20c HTTP/1.1\r\nX: 1\r\nx: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for byte in head + b"2\r\nhi\r\n0\r\n\r\n":
+        channel.data_received(bytes([byte]))
+    (request,) = room.asked
+    assert (request.method, request.path, request.query) == ("POST", "/a é", b"b=%20c")
+    assert (request.body, request.headers[b"x"], request.remote) == (b"hi", b"1, 2", "127.0.0.1")
+    sent: list[bool] = []
+    room.answers[0](Reply(200, b"yes", sent=lambda: sent.append(True)))
+    channel.data_received(b"GET / HTTP/1.1\r\n\r\n")
+    assert wire.written.endswith(b"\r\n\r\nyes")
+    assert (len(room.asked), wire.end, sent) == (1, "said", [True])
+    room.now += LINGER + 1
+    channel.sweep(room.now)
+    assert (wire.end, sent, len(room.places)) == ("aborted", [True], 0)
+
+
+def test_a_request_without_a_body_is_closed_as_soon_as_it_is_answered(room: Room) -> None:
+    channel, wire = room.connect()
+    ask(channel, method="HEAD")
+    room.answers[0](Reply(200, b"yes"))
+    assert b"Content-Length: 3\r\n" in wire.written
+    assert wire.written.endswith(b"\r\n\r\n")
+    assert wire.end == "closed"
+
+
+def test_a_header_that_drips_is_cut_off(room: Room) -> None:
+    channel, wire = room.connect()
+    for byte in b"GET / HTTP/1.1":
+        channel.data_received(bytes([byte]))
+        room.now += 1
+        channel.sweep(room.now)
+        if wire.end:
+            break
+    assert (wire.end, room.now - 100.0) == ("aborted", HEADER_DEADLINE + 1)
+
+
+def test_a_body_that_drips_is_cut_off_and_one_that_comes_steadily_is_not(room: Room) -> None:
+    (slow, slow_wire), (steady, steady_wire) = room.connect(), room.connect()
+    ask(slow, length=MAX_BODY)
+    ask(steady, length=MAX_BODY)
+    for second in range(1, 20):
+        slow.data_received(b"x" * 100)
+        steady.data_received(b"x" * REQUEST_RATE)
+        room.now += 1
+        slow.sweep(room.now)
+        steady.sweep(room.now)
+        assert (slow_wire.end == "aborted") == (second > HEADER_DEADLINE)
+    assert steady_wire.end == ""
+    room.now += REQUEST_DEADLINE
+    steady.sweep(room.now)
+    assert steady_wire.end == "aborted"
+
+
+def test_an_answer_that_is_not_read_is_handed_on_in_slices_and_given_up(room: Room) -> None:
+    (stuck, stuck_wire), (steady, steady_wire) = room.connect(), room.connect()
+    given_up: list[bool] = []
+    for channel, wire in ((stuck, stuck_wire), (steady, steady_wire)):
+        wire.stuck = True
+        ask(channel, method="GET")
+        room.answers.pop()(Reply(200, bytes(40 * SLICE), sent=lambda: given_up.append(True)))
+        assert len(wire.written) < 2 * SLICE + 1000
+    for _ in range(int(GRACE) + 3):
+        room.now += 1
+        steady_wire.drain(2 * DRAIN_RATE + 1000)
+        stuck.sweep(room.now)
+        steady.sweep(room.now)
+    assert (stuck_wire.end, steady_wire.end, given_up) == ("aborted", "", [True])
+    for _ in range(40):
+        steady_wire.drain(2 * DRAIN_RATE)
+    assert (len(given_up), steady_wire.written.count(0)) == (2, 40 * SLICE)
+
+
+def test_large_bodies_of_many_connections_share_a_budget() -> None:
+    room = Room(Budget(4 << 20))
+    refused, channels = 0, []
+    for _ in range(100):
+        channel, wire = room.connect()
+        ask(channel, bytes(MAX_BODY - 1), length=MAX_BODY)
+        channels.append(channel)
+        refused += b" 503 " in wire.written[:20]
+    assert room.budget.held <= 4 << 20
+    assert refused == 98
+    small, _ = room.connect()
+    ask(small, bytes(FREE))
+    assert len(room.asked) == 1, "what MiniBit's own peers send is always taken"
+    for channel in channels:
+        channel.connection_lost(None)
+    assert room.budget.held == 0
+
+
+def test_too_many_headers_are_refused(room: Room) -> None:
+    channel, wire = room.connect()
+    channel.data_received(
+        b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(MAX_HEADERS + 1))
+    )
+    channel.data_received(b"\r\n")
+    assert (status(wire), room.asked) == (431, [])
+
+
+def test_who_waits_to_be_told_to_go_on_is_told(room: Room) -> None:
+    channel, wire = room.connect()
+    channel.data_received(b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+    assert wire.written == b"HTTP/1.1 100 Continue\r\n\r\n"
+    channel.data_received(b"{}")
+    assert room.asked[0].body == b"{}"
+
+
+def test_an_answer_that_comes_after_the_client_has_gone_is_done_with(room: Room) -> None:
+    channel, wire = room.connect()
+    ask(channel)
+    assert channel.busy
+    channel.connection_lost(None)
+    sent: list[bool] = []
+    room.answers[0](Reply(200, b"late", sent=lambda: sent.append(True)))
+    assert (sent, wire.written, len(room.places)) == ([True], b"", 0)
