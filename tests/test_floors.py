@@ -29,7 +29,7 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
-        "engine": "effects outbox rates neighbour addresses extensions blocks journal standing trust"
+        "engine": "effects outbox rates patience neighbour addresses extensions blocks journal standing trust"
         " offers downloads uploads greeting engine portrait",
         "tracker": "peer_manager block_distributor swarm",
     },

@@ -250,7 +250,9 @@ class Engine:
             if not neighbour.greeted and kind is not m.Handshake:
                 raise RemoteProtocolError("that is ourselves")  # everybody else was greeted
             if kind is m.Piece:
-                self.downloads.pieces(neighbour, cast(list[m.Piece], list(run)), now)
+                pieces = cast(list[m.Piece], list(run))
+                neighbour.patience.regain(len(pieces))
+                self.downloads.pieces(neighbour, pieces, now)
             elif kind is m.Have:
                 self._haves(neighbour, [message.index for message in cast(Iterable[m.Have], run)], now)
             elif kind is m.Request:
@@ -260,6 +262,8 @@ class Engine:
                     self._hear(neighbour, message, now)
 
     def _hear(self, neighbour: Neighbour, message: m.Handshake | m.Message, now: float) -> None:
+        if not isinstance(message, m.AllowedFast) or neighbour.supply.allowed >> message.index & 1:
+            neighbour.patience.lose(1, now)
         match message:
             case m.Interested() | m.NotInterested():
                 self._know(neighbour, 0, now)
@@ -308,7 +312,9 @@ class Engine:
 
     def _haves(self, neighbour: Neighbour, indices: list[int], now: float) -> None:
         if self.layout.block_count:
-            self._know(neighbour, bitfield.union(indices), now)
+            told = bitfield.union(indices)
+            neighbour.patience.lose(len(indices) - (told & ~neighbour.blocks).bit_count(), now)
+            self._know(neighbour, told, now)
             return
         neighbour.known = True
         for index in indices:

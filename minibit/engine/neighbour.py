@@ -5,13 +5,14 @@ uploading knows. Neither half writes in the other's part. Strategies see only a 
 `strategies.view.NeighbourView`.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from minibit import bitfield
 from minibit.address import Address
+from minibit.engine.patience import Patience
 from minibit.engine.rates import RateMeter
 from minibit.errors import RemoteProtocolError
 from minibit.wire.messages import Request
@@ -74,7 +75,7 @@ class Demand:
         self.interested = False  # it wants something of us
         self.unchoked_since: float | None = None
         self.granted = 0  # blocks that we serve even while choking it
-        self.queue: deque[Request] = deque()
+        self.queue: OrderedDict[Request, None] = OrderedDict()  # in order, and any is cancelled at once
         self.unsent = 0  # bytes handed to the shell and not yet flushed
         self.refusals = 0  # requests of its that we refused since we last served one
         self.flow = Flow(now)
@@ -147,6 +148,7 @@ class Neighbour:
         self.known = False  # whether it has told us its blocks at all
         self.early = Early()
 
+        self.patience = Patience(now)
         self.supply = Supply(now)
         self.demand = Demand(now)
 

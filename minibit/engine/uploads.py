@@ -84,12 +84,12 @@ class Uploads:
     def _choke(self, neighbour: Neighbour) -> None:
         demand = neighbour.demand
         demand.unchoked_since = None
-        kept: list[m.Request] = []
         dropped: list[m.Request] = []
         for request in demand.queue:
-            (kept if demand.granted >> request.index & 1 else dropped).append(request)
-        demand.queue.clear()
-        demand.queue.extend(kept)
+            if not demand.granted >> request.index & 1:
+                dropped.append(request)
+        for request in dropped:
+            del demand.queue[request]
         self._outbox.send(neighbour.key, m.Choke())
         self._reject(neighbour, dropped)
         if self.offers is not None:
@@ -112,8 +112,10 @@ class Uploads:
         for request in requests:
             if not servable >> request.index & 1:
                 refused.append(request)
+            elif request in queue:
+                demand.refusals += 1  # one answer is enough
             elif len(queue) < MAX_QUEUED:
-                queue.append(request)
+                queue[request] = None
             elif neighbour.fast:
                 refused.append(request)
             else:
@@ -128,7 +130,7 @@ class Uploads:
         """A neighbour takes a request back; BEP 6 wants a rejection in answer."""
         request = m.Request(cancelled.index, cancelled.begin, cancelled.length)
         if request in neighbour.demand.queue:
-            neighbour.demand.queue.remove(request)
+            del neighbour.demand.queue[request]
             self._reject(neighbour, [request])
 
     def serve(self, now: float) -> None:
@@ -142,7 +144,7 @@ class Uploads:
             batch: list[m.Request] = []
             size = 0
             while demand.queue and size < batch_bytes:
-                request = demand.queue.popleft()
+                request, _ = demand.queue.popitem(last=False)
                 batch.append(request)
                 size += request.length
                 if self.offers is not None:
@@ -159,6 +161,7 @@ class Uploads:
         """`count` payload bytes have left for this neighbour."""
         neighbour.demand.unsent -= count
         neighbour.demand.flow.add(count, now)
+        neighbour.patience.regain(count // CHUNK_SIZE)
         self.total += count
         self._queue_up(neighbour)
 

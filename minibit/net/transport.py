@@ -39,6 +39,9 @@ class Transport(Protocol):
             OSError: the connection is broken.
         """
 
+    def ask_data(self, wanted: bool) -> None:
+        """Whether `on_data` is to be called, as it is at first: what is not received holds up who sends it."""
+
     def ask_room(self, wanted: bool) -> None:
         """Whether `on_room` is to be called; saying so again changes nothing."""
 
@@ -57,12 +60,14 @@ class TcpTransport:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
         self._sock = sock
         self._loop = asyncio.get_running_loop()
+        self._on_data: Callable[[], None] = lambda: None
         self._on_room: Callable[[], None] = lambda: None
+        self._hearing = False
         self._asking = False
 
     def start(self, on_data: Callable[[], None], on_room: Callable[[], None]) -> None:
-        self._on_room = on_room
-        self._loop.add_reader(self._sock, on_data)
+        self._on_data, self._on_room = on_data, on_room
+        self.ask_data(True)
 
     def receive(self, buffer: memoryview) -> int | None:
         try:
@@ -76,6 +81,14 @@ class TcpTransport:
         except BlockingIOError:
             return 0
 
+    def ask_data(self, wanted: bool) -> None:
+        if wanted is not self._hearing:
+            self._hearing = wanted
+            if wanted:
+                self._loop.add_reader(self._sock, self._on_data)
+            else:
+                self._loop.remove_reader(self._sock)
+
     def ask_room(self, wanted: bool) -> None:
         if wanted is not self._asking:
             self._asking = wanted
@@ -85,6 +98,6 @@ class TcpTransport:
                 self._loop.remove_writer(self._sock)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._sock)
+        self.ask_data(False)
         self.ask_room(False)
         self._sock.close()

@@ -138,7 +138,7 @@ def test_a_flood_of_requests_is_bounded(fast: bool) -> None:
     stage.puppet(1, interested=True, fast=fast)
     stage.says(1, *long_requests(MAX_QUEUED))
     waiting = len(stage.neighbour(1).demand.queue)
-    effects = stage.says(1, *long_requests(100))
+    effects = stage.says(1, *long_requests(MAX_QUEUED + 100)[MAX_QUEUED:])
     if fast:
         assert len(stage.neighbour(1).demand.queue) == MAX_QUEUED
         assert sum(len(e.messages) for e in effects if isinstance(e, Send)) == waiting + 100 - MAX_QUEUED
@@ -157,12 +157,40 @@ def test_who_asks_on_for_what_it_is_refused_is_hung_up_on() -> None:
     assert stage.hung_up == {1: "goes on asking for what it is refused"}
 
 
+def test_a_cancel_costs_the_same_however_long_the_queue_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(have=LONG_FULL, layout=LONG, upload_limit=1.0)
+    stage.puppet(1, interested=True)
+    requests = long_requests(MAX_QUEUED)
+    stage.says(1, *requests)
+    compared = 0
+    equal = m.Request.__eq__
+
+    def counted(self: m.Request, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return equal(self, other)
+
+    monkeypatch.setattr(m.Request, "__eq__", counted)
+    stage.says(1, *(m.Cancel(r.index, r.begin, r.length) for r in reversed(requests)))
+    assert not stage.neighbour(1).demand.queue
+    assert compared < 10 * MAX_QUEUED
+
+
+def test_what_is_asked_twice_is_sent_once() -> None:
+    stage = seed(upload_limit=1.0)
+    stage.puppet(1, interested=True)
+    stage.says(1, request(0), request(1), request(1), request(1))
+    assert list(stage.neighbour(1).demand.queue) == [request(1)]
+
+
 def test_refusals_count_only_in_a_row() -> None:
     stage = seed()
     stage.puppet(1)
     for _ in range(MAX_REFUSALS // 50):
-        stage.says(1, m.NotInterested(), *EVERYTHING * 6)
-        stage.says(1, m.Interested(), request(0))
+        stage.says(1, m.NotInterested())
+        stage.says(1, *EVERYTHING * 6)
+        stage.says(1, m.Interested())
+        stage.says(1, request(0))
         stage.flushed(1, CHUNK_SIZE)
     assert stage.hung_up == {}
 
