@@ -256,7 +256,7 @@ class Engine:
             elif kind is m.Have:
                 self._haves(neighbour, [message.index for message in cast(Iterable[m.Have], run)], now)
             elif kind is m.Request:
-                self.uploads.requests(neighbour, cast(Iterable[m.Request], run))
+                self.uploads.requests(neighbour, cast(Iterable[m.Request], run), now)
             else:
                 for message in run:
                     self._hear(neighbour, message, now)

@@ -1,7 +1,8 @@
 """The uploading half of a peer: who holds a slot, whose request is served next, what an origin offers.
 
 Request queues live here, not in the shell, so that a choke really cancels and rates are honest: the
-shell never holds more than `MAX_UNSENT` bytes per neighbour.
+shell holds about a second's worth per neighbour: behind more of it, on a slow link, every word of ours
+would wait, and no choke takes it back.
 
 It writes a neighbour's `demand`, and reads everything.
 """
@@ -24,7 +25,9 @@ from minibit.wire import messages as m
 
 MAX_QUEUED: Final = 512  # requests a neighbour may have waiting: twice our own largest window
 MAX_REFUSALS: Final = 4 * MAX_QUEUED  # in a row; a neighbour that goes on would pile up our answers
-MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour
+MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour, at most
+MIN_UNSENT: Final = 2 * CHUNK_SIZE  # …and at least
+UNSENT_SECONDS: Final = 1.0  # …and in between, what leaves for it in this time
 BATCH: Final = 512 * 1024  # bytes handed over at a time: one system call amortised over many chunks
 BURST_SECONDS: Final = 0.1  # how long an idle limited uplink may save up
 
@@ -84,10 +87,7 @@ class Uploads:
     def _choke(self, neighbour: Neighbour) -> None:
         demand = neighbour.demand
         demand.unchoked_since = None
-        dropped: list[m.Request] = []
-        for request in demand.queue:
-            if not demand.granted >> request.index & 1:
-                dropped.append(request)
+        dropped = [request for request in demand.queue if not demand.granted >> request.index & 1]
         for request in dropped:
             del demand.queue[request]
         self._outbox.send(neighbour.key, m.Choke())
@@ -97,7 +97,7 @@ class Uploads:
 
     # --- queues
 
-    def requests(self, neighbour: Neighbour, requests: Iterable[m.Request]) -> None:
+    def requests(self, neighbour: Neighbour, requests: Iterable[m.Request], now: float) -> None:
         """A neighbour asks for chunks; each is queued if it may be, else rejected (BEP 6).
 
         Raises:
@@ -122,7 +122,7 @@ class Uploads:
                 raise RemoteProtocolError(f"asks for more than {MAX_QUEUED} chunks at once")
         self._reject(neighbour, refused)
         demand.refusals += len(refused)
-        self._queue_up(neighbour)
+        self._queue_up(neighbour, now)
         if demand.refusals > MAX_REFUSALS:
             raise RemoteProtocolError("goes on asking for what it is refused")
 
@@ -143,7 +143,8 @@ class Uploads:
             demand = neighbour.demand
             batch: list[m.Request] = []
             size = 0
-            while demand.queue and size < batch_bytes:
+            room = min(batch_bytes, _room(neighbour, now))
+            while demand.queue and size < room:
                 request, _ = demand.queue.popitem(last=False)
                 batch.append(request)
                 size += request.length
@@ -155,7 +156,7 @@ class Uploads:
             demand.refusals = 0
             self._bucket.take(size)
             self._outbox.put(Upload(key, tuple(batch)))
-            self._queue_up(neighbour)
+            self._queue_up(neighbour, now)
 
     def flushed(self, neighbour: Neighbour, count: int, now: float) -> None:
         """`count` payload bytes have left for this neighbour."""
@@ -163,7 +164,7 @@ class Uploads:
         neighbour.demand.flow.add(count, now)
         neighbour.patience.regain(count // CHUNK_SIZE)
         self.total += count
-        self._queue_up(neighbour)
+        self._queue_up(neighbour, now)
 
     def next_deadline(self, now: float) -> float:
         """When the limit lets something leave; infinity if nothing waits."""
@@ -176,8 +177,8 @@ class Uploads:
         if self.offers is not None:
             self.offers.forget(neighbour.key)
 
-    def _queue_up(self, neighbour: Neighbour) -> None:
-        if neighbour.demand.queue and neighbour.demand.unsent < MAX_UNSENT:
+    def _queue_up(self, neighbour: Neighbour, now: float) -> None:
+        if neighbour.demand.queue and _room(neighbour, now) > 0:
             self._turns[neighbour.key] = None
 
     def _reject(self, neighbour: Neighbour, requests: list[m.Request]) -> None:
@@ -244,3 +245,10 @@ class Uploads:
                 hidden = offers.reveal(key) & ~neighbours[key].blocks
                 if hidden:
                     self._outbox.send(key, *map(m.Have, bitfield.indices(hidden)))
+
+
+def _room(neighbour: Neighbour, now: float) -> float:
+    """How many bytes more the shell may be handed for this neighbour."""
+    demand = neighbour.demand
+    worth = demand.flow.rate(now) * UNSENT_SECONDS
+    return min(max(worth, MIN_UNSENT), MAX_UNSENT) - demand.unsent

@@ -36,8 +36,8 @@ class Batch:
 
 
 class Link:
-    """A connection to one neighbour. `pending` are bytes that came and are not heard yet: of a message that is
-    not complete, or more, from who says so much that it has to wait for its next turn.
+    """A connection to one neighbour. `pending` are bytes that came and are not heard yet: of a message that
+    is not complete, or more, from who says so much that it has to wait for its next turn.
 
     `reader` reads what is to be uploaded; None as long as nothing can be, because the share is unknown.
     """

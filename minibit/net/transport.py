@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 MAX_PARTS: Final = 1024  # buffers in one send: what Linux takes in one system call
+MIN_UNSENT: Final = 32 * 1024  # bytes that the system may hold and not have sent yet, at least…
+MAX_UNSENT: Final = 1024 * 1024  # …and at most; in between, what left in the last second
 STUCK_MILLISECONDS: Final = 60_000  # how long the other side may take nothing of what we send
 
 Buffer = bytes | memoryview
@@ -40,7 +42,7 @@ class Transport(Protocol):
         """
 
     def ask_data(self, wanted: bool) -> None:
-        """Whether `on_data` is to be called, as it is at first: what is not received holds up who sends it."""
+        """Whether `on_data` is to be called, as at first it is: what is not received holds up its sender."""
 
     def ask_room(self, wanted: bool) -> None:
         """Whether `on_room` is to be called; saying so again changes nothing."""
@@ -59,6 +61,9 @@ class TcpTransport:
             # A neighbour that stops reading would keep its upload slot for ever.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
         self._sock = sock
+        self._sent = 0  # bytes, since…
+        self._since = float("-inf")  # …then
+        self._unsent = 0  # the bound that the system was told
         self._loop = asyncio.get_running_loop()
         self._on_data: Callable[[], None] = lambda: None
         self._on_room: Callable[[], None] = lambda: None
@@ -76,10 +81,13 @@ class TcpTransport:
             return None
 
     def send(self, parts: Sequence[Buffer]) -> int:
+        self._bound_unsent()
         try:
-            return self._sock.sendmsg(parts)
+            sent = self._sock.sendmsg(parts)
         except BlockingIOError:
             return 0
+        self._sent += sent
+        return sent
 
     def ask_data(self, wanted: bool) -> None:
         if wanted is not self._hearing:
@@ -101,3 +109,16 @@ class TcpTransport:
         self.ask_data(False)
         self.ask_room(False)
         self._sock.close()
+
+    def _bound_unsent(self) -> None:
+        """Have the system hold about a second's worth of what is still to be sent: it would take megabytes for
+        a link of 50 kB/s, and all that we say would wait behind them. What is under way does not count."""
+        now = self._loop.time()
+        if now - self._since < 1.0 or not hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            return
+        rate = self._sent / (now - self._since)
+        self._sent, self._since = 0, now
+        unsent = min(max(1 << int(rate).bit_length(), MIN_UNSENT), MAX_UNSENT)
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)
