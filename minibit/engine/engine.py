@@ -329,7 +329,7 @@ class Engine:
     def _forget(self, neighbour: Neighbour, now: float) -> None:
         del self.neighbours[neighbour.key]
         self.copies.remove(neighbour.blocks)
-        self.uploads.forget(neighbour)
+        self.uploads.forget(neighbour, now)
         self.downloads.release(neighbour)
         if neighbour.outgoing:
             self.addresses.disconnected(neighbour.address, now)
@@ -360,7 +360,7 @@ class Engine:
             elif neighbour.greeted and now - neighbour.last_sent > KEEP_ALIVE_SECONDS:
                 self._outbox.send(neighbour.key, m.KeepAlive())
         self.downloads.sweep(now)
-        self.uploads.offer(now)
+        self.uploads.sweep(now)
         self._dial(now)
         if not self.neighbours and now >= self._next_announce:
             self._next_announce = now + REANNOUNCE_SECONDS

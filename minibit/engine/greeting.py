@@ -106,6 +106,7 @@ class Greeting:
         """What a tracker says of this peer, if it says anything."""
         told = self._addresses.who(neighbour.peer_id)
         if told is not None:
+            neighbour.expected |= told.ip == neighbour.address[0]
             neighbour.name = told.name or neighbour.name
             neighbour.origin = told.origin
 

@@ -73,6 +73,10 @@ class Demand:
 
     def __init__(self, now: float) -> None:
         self.interested = False  # it wants something of us
+        self.competes = True  # it may be given a slot for that
+        self.rests_until = now  # it left a slot unused, and does not compete before
+        self.rests = 0  # how often, since it was last sent anything
+        self.used_at = now  # when it last asked for something, or was sent it
         self.unchoked_since: float | None = None
         self.granted = 0  # blocks that we serve even while choking it
         self.queue: OrderedDict[Request, None] = OrderedDict()  # in order, and any is cancelled at once
@@ -142,6 +146,7 @@ class Neighbour:
         self.client = ""
         self.origin = False
         self.minibit = False
+        self.expected = outgoing  # a tracker lists it where it is, or dealt it a grant, or we dialled it
 
         # What it holds.
         self.blocks = 0
@@ -158,6 +163,11 @@ class Neighbour:
         return self.peer_id is not None
 
     @property
+    def traded(self) -> bool:
+        """Whether a byte of the share has moved between us."""
+        return bool(self.supply.flow.total or self.demand.flow.total)
+
+    @property
     def label(self) -> str:
         """What people call it: its name, or its address."""
         return self.name or f"{self.address[0]}:{self.address[1]}"
@@ -166,7 +176,7 @@ class Neighbour:
 
     @property
     def interested(self) -> bool:
-        return self.demand.interested
+        return self.demand.interested and self.demand.competes
 
     @property
     def snubbed(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from minibit import bitfield
+from minibit.engine.contenders import Contenders
 from minibit.engine.effects import Upload
 from minibit.engine.journal import Chosen
 from minibit.engine.neighbour import Neighbour
@@ -46,6 +47,7 @@ class Uploads:
         self._standing = standing
         self._outbox = standing.outbox
         self._choking = choking
+        self._contenders = Contenders(standing)
         self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now)
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
@@ -70,6 +72,7 @@ class Uploads:
         """Ask the strategy who holds the slots from now on, and tell those for whom that changed."""
         standing = self._standing
         self._moved = False
+        self._contenders.review(now)
         choice = asking.choke(self._choking, standing.view(round_due=round_due), now, standing.rng)
         if standing.journal is not None:
             standing.journal(Chosen(now, round_due, choice))
@@ -82,6 +85,11 @@ class Uploads:
             elif not neighbour.demand.unchoked and key in choice.slots:
                 neighbour.demand.unchoked_since = now
                 self._outbox.send(key, m.Unchoke())
+        self.offer(now)
+
+    def sweep(self, now: float) -> None:
+        """Notice slots that go unused, and who may compete again."""
+        self._moved |= self._contenders.review(now)
         self.offer(now)
 
     def _choke(self, neighbour: Neighbour) -> None:
@@ -116,6 +124,7 @@ class Uploads:
                 demand.refusals += 1  # one answer is enough
             elif len(queue) < MAX_QUEUED:
                 queue[request] = None
+                demand.used_at = now
             elif neighbour.fast:
                 refused.append(request)
             else:
@@ -161,6 +170,7 @@ class Uploads:
     def flushed(self, neighbour: Neighbour, count: int, now: float) -> None:
         """`count` payload bytes have left for this neighbour."""
         neighbour.demand.unsent -= count
+        neighbour.demand.used_at, neighbour.demand.rests = now, 0
         neighbour.demand.flow.add(count, now)
         neighbour.patience.regain(count // CHUNK_SIZE)
         self.total += count
@@ -170,8 +180,9 @@ class Uploads:
         """When the limit lets something leave; infinity if nothing waits."""
         return self._bucket.ready_at(now) if self._turns else float("inf")
 
-    def forget(self, neighbour: Neighbour) -> None:
+    def forget(self, neighbour: Neighbour, now: float) -> None:
         """This neighbour left."""
+        self._contenders.left(neighbour, now)
         self._moved |= neighbour.greeted
         self._turns.pop(neighbour.key, None)
         if self.offers is not None:
@@ -210,6 +221,7 @@ class Uploads:
         """Serve these blocks to this neighbour even while it is choked, and say so."""
         new = blocks & ~neighbour.demand.granted
         neighbour.demand.granted |= blocks
+        neighbour.expected |= bool(blocks)
         told: list[m.Message] = []
         if self.offers is not None:
             told += map(m.Have, bitfield.indices(self.offers.grant(neighbour.key, blocks)))

@@ -12,8 +12,8 @@ many *haves*, and nothing is lost by reading it.
 """
 
 import struct
-import sys
 from enum import IntEnum, auto
+from math import inf
 from typing import Final
 
 from minibit import bitfield
@@ -118,7 +118,7 @@ class Connection:
         self._count = layout.block_count or MAX_BLOCKS  # how many blocks there may be
         self.frame_limit = max(MIN_FRAME_LIMIT, self._count // 8 + 2)
 
-    def receive(self, data: memoryview, most: int = sys.maxsize) -> tuple[list[m.Handshake | m.Message], int]:
+    def receive(self, data: memoryview, most: float = inf) -> tuple[list[m.Handshake | m.Message], int]:
         """The messages at the start of `data`, and how many bytes they took; the rest is for next time.
 
         The rest is shorter than one frame, so a caller's buffer is bounded, unless there were `most`

@@ -58,10 +58,12 @@ def test_a_round_every_ten_seconds_passes_the_optimistic_slot_on() -> None:
         stage.puppet(key, interested=True)
     held = stage.engine.slots
     seen = {held.optimistic}
+    for key in range(1, 10):
+        stage.says(key, request(0))
     for _ in range(30):
         stage.wait(ROUND_SECONDS)
         for key in range(1, 10):
-            stage.says(key, m.KeepAlive())
+            stage.says(key, request(0))
         slots = stage.engine.slots
         assert slots.optimistic != held.optimistic
         held = slots
