@@ -120,7 +120,6 @@ class Downloads:
 
     def _run(self, neighbour: Neighbour, block: int, run: list[m.Piece], now: float) -> None:
         """A run of chunks of one block."""
-        assert neighbour.peer_id is not None
         standing, supply = self._standing, neighbour.supply
         chunks = 0
         whole: list[m.Piece] = []
@@ -131,9 +130,9 @@ class Downloads:
             else:
                 chunks |= 1 << chunk
                 whole.append(piece)
-        exclusive = self.trust.suspects(neighbour.peer_id)
+        exclusive = self.trust.suspects(neighbour.source)
         arrival = standing.blocks.arrived(
-            neighbour.key, neighbour.peer_id, block, chunks, now, exclusive=exclusive
+            neighbour.key, neighbour.source, block, chunks, now, exclusive=exclusive
         )
         owed, accepted = arrival.owed, arrival.accepted
         if owed or accepted:
@@ -227,7 +226,7 @@ class Downloads:
             room,
             lambda candidates: self._pick(neighbour, candidates, now),
             now,
-            exclusive=self.trust.suspects(neighbour.peer_id),
+            exclusive=self.trust.suspects(neighbour.source),
         )
         if requests:
             if not outstanding or supply.asked_at is None:

@@ -6,12 +6,12 @@ uploading knows. Neither half writes in the other's part. Strategies see only a 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from minibit import bitfield
 from minibit.address import Address
+from minibit.engine.effects import PeerId
 from minibit.engine.patience import Patience
 from minibit.engine.rates import RateMeter
 from minibit.errors import RemoteProtocolError
@@ -22,8 +22,6 @@ MIN_WINDOW: Final = 4
 MAX_WINDOW: Final = 256  # 4 MiB in flight fill a fast LAN; 256 KiB reach 40 % of it
 RECIPROCITY_SECONDS: Final = 20.0
 DISPLAY_SECONDS: Final = 5.0
-GREETING_SECONDS: Final = 1.0  # how long a neighbour may take to say who it is before it yields…
-IDLE_SECONDS: Final = 30.0  # …and how long it may be of no use
 
 
 class Flow:
@@ -136,9 +134,11 @@ class Neighbour:
         self.connected_at = now
         self.last_received = now
         self.last_sent = now
+        self.probed_at: float | None = None  # when it was made to speak, because another one claims to be it
 
         # Who it is: known after its handshake.
         self.peer_id: bytes | None = None
+        self.source: PeerId = b""  # who is to blame for what it sends
         self.fast = False
         self.extended = False
         self.extensions: dict[str, int] = {}  # of those that we speak, its ids by name; 0: not now (BEP 10)
@@ -193,17 +193,13 @@ class Neighbour:
         return self.demand.flow.average(now)
 
 
-def dispensable(neighbours: Iterable[Neighbour], now: float) -> Neighbour | None:
-    """Who yields when there is no room for a newcomer: who has not said who it is, else who has long been
-    of no use to us nor we to it; None if nobody. So nobody shuts a peer off from the swarm by filling it
-    with idle connections.
+def source(address: Address, peer_id: bytes, *, outgoing: bool) -> PeerId:
+    """What stands for a peer when it comes to guilt: whom we dialled is at that address, whatever it says it
+    is called; of who dialled us we know the IP address, and a wire id that it may have from a tracker's list.
+
+    So who claims another's id spoils only what comes from his own address under that id: nobody is kept from
+    dialling the real one. A liar escapes by another port that a tracker lists, or by another id at each
+    connection, and begins anew each time, at the price of what it must send to be believed.
     """
-    idle = [n for n in neighbours if now - n.connected_at >= _probation(n)]
-    return min(idle, key=lambda n: (n.greeted, n.outgoing, n.connected_at), default=None)
-
-
-def _probation(neighbour: Neighbour) -> float:
-    if not neighbour.greeted:
-        return GREETING_SECONDS
-    useful = neighbour.interested or neighbour.supply.interesting or neighbour.early
-    return float("inf") if useful else IDLE_SECONDS
+    ip, port = address
+    return f"{ip} {port}".encode() if outgoing else ip.encode() + b" " + peer_id

@@ -51,7 +51,6 @@ class Uploads:
         self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now)
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
-        self._grants: dict[bytes, int] = {}  # by peer id: a grant may come before the peer does
         self.offers = offers
         self.total = 0
 
@@ -202,26 +201,26 @@ class Uploads:
 
     def granted(self, peer_id: bytes, blocks: int) -> None:
         """Serve these blocks to this peer, now or when it comes, even while choking it."""
-        self._grants[peer_id] = blocks
+        self._standing.grants[peer_id] = blocks
         for neighbour in self._standing.neighbours.values():
             if neighbour.peer_id == peer_id:
+                neighbour.expected = True
                 self._grant(neighbour, blocks)
 
     def revoked(self, peer_id: bytes) -> None:
         """That peer will not come back."""
-        self._grants.pop(peer_id, None)
+        self._standing.grants.pop(peer_id, None)
 
     def greeted(self, neighbour: Neighbour, now: float) -> None:
         """A neighbour has said who it is: show it what it may have."""
         assert neighbour.peer_id is not None
-        self._grant(neighbour, self._grants.get(neighbour.peer_id, 0))
+        self._grant(neighbour, self._standing.grants.get(neighbour.peer_id, 0))
         self.offer(now)
 
     def _grant(self, neighbour: Neighbour, blocks: int) -> None:
         """Serve these blocks to this neighbour even while it is choked, and say so."""
         new = blocks & ~neighbour.demand.granted
         neighbour.demand.granted |= blocks
-        neighbour.expected |= bool(blocks)
         told: list[m.Message] = []
         if self.offers is not None:
             told += map(m.Have, bitfield.indices(self.offers.grant(neighbour.key, blocks)))

@@ -30,7 +30,7 @@ from minibit.engine.effects import (
     Upload,
     Verify,
 )
-from minibit.engine.engine import MAX_NEIGHBOURS, Engine
+from minibit.engine.engine import Engine
 from minibit.errors import RemoteProtocolError
 from minibit.net.gateway import Gateway
 from minibit.net.link import MIN_READING, Link
@@ -338,7 +338,8 @@ class Node:
 
     def _open(self, metainfo: Metainfo, storage: Storage) -> None:
         blocks = self.engine.blocks
-        self._disk = Disk(metainfo, storage, max_open=blocks.max_open, links=MAX_NEIGHBOURS, wake=self._wake)
+        links = self.engine.places.limit
+        self._disk = Disk(metainfo, storage, max_open=blocks.max_open, links=links, wake=self._wake)
         for link in self._links.values():
             link.reader = self._disk.reader
         if blocks.complete:

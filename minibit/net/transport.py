@@ -111,8 +111,9 @@ class TcpTransport:
         self._sock.close()
 
     def _bound_unsent(self) -> None:
-        """Have the system hold about a second's worth of what is still to be sent: it would take megabytes for
-        a link of 50 kB/s, and all that we say would wait behind them. What is under way does not count."""
+        """Have the system hold about a second's worth of what is still to be sent: it would take megabytes
+        for a link of 50 kB/s, and all that we say would wait behind them. What is under way does not count.
+        """
         now = self._loop.time()
         if now - self._since < 1.0 or not hasattr(socket, "TCP_NOTSENT_LOWAT"):
             return
