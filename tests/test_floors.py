@@ -29,8 +29,8 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
-        "engine": "effects outbox rates patience neighbour places addresses extensions blocks journal standing"
-        " trust offers contenders downloads uploads greeting engine portrait",
+        "engine": "effects outbox rates patience neighbour places addresses extensions blocks journal"
+        " standing trust offers contenders downloads uploads greeting engine portrait",
         "tracker": "peer_manager block_distributor swarm",
     },
     {
