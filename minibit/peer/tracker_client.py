@@ -113,7 +113,7 @@ class TrackerClient:
 
         It may have to look up the tracker's name: call it where `read` runs.
         """
-        here = is_loopback(peer.ip)
+        here = is_loopback(peer.ip) and urlsplit(self.url).hostname != "localhost"
         if peer.ip not in WILDCARDS and not here and peer.port >= FIRST_USER_PORT:
             return peer
         self._ip = self._ip or _address_of(self.url)
