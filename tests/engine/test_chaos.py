@@ -1,9 +1,9 @@
-"""Long virtual hours of what goes wrong in swarms, all at once: who stays finishes, whatever the others do."""
+"""Long virtual hours of what goes wrong in swarms, all at once: who stays finishes, come what may."""
 
 from random import Random
 
 import pytest
-from fakes.fake_link import Net, Peer
+from fakes.fake_link import Net
 
 from minibit import bitfield
 from minibit.torrent.layout import Layout
@@ -23,9 +23,7 @@ def test_an_hour_of_churn_breaks_tricklers_and_liars_ends_complete(seed: int) ->
     net.origin(uplink=20_000.0, upload_limit=20_000.0)
     net.join("trickler", have=FULL, uplink=300.0)
     net.join("liar", have=FULL, uplink=100_000.0, spoil=FULL // 3)
-    honest: list[Peer] = []
-    for number in range(6):
-        honest.append(net.join(f"peer{number}", uplink=rng.choice(UPLINKS)))
+    honest = [net.join(f"peer{number}", uplink=rng.choice(UPLINKS)) for number in range(6)]
     net.introduce()
     ended = net.now + HOUR
     while net.now < ended:
