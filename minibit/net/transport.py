@@ -61,10 +61,10 @@ class TcpTransport:
             # A neighbour that stops reading would keep its upload slot for ever.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
         self._sock = sock
-        self._sent = 0  # bytes, since…
-        self._since = float("-inf")  # …then
-        self._unsent = 0  # the bound that the system was told
         self._loop = asyncio.get_running_loop()
+        self._sent = 0  # bytes, since…
+        self._since = self._loop.time()  # …then
+        self._unsent = 0  # the bound that the system was told; none before a second is measured
         self._on_data: Callable[[], None] = lambda: None
         self._on_room: Callable[[], None] = lambda: None
         self._hearing = False
