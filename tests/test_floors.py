@@ -29,8 +29,8 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
-        "engine": "effects outbox rates neighbour addresses extensions debts flight relief blocks journal"
-        " standing trust offers downloads uploads greeting engine stalls portrait",
+        "engine": "effects outbox rates patience neighbour places addresses extensions debts flight relief"
+        " blocks journal standing trust offers contenders downloads uploads greeting engine stalls portrait",
         "tracker": "peer_manager block_distributor swarm",
     },
     {

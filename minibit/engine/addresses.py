@@ -10,10 +10,12 @@ from ipaddress import ip_address
 from typing import Final
 
 from minibit.address import Address, PeerAddress
+from minibit.engine.effects import PeerId
+from minibit.engine.neighbour import source
 
 MAX_ADDRESSES: Final = 1000
 MAX_DIALLING: Final = 16
-MAX_BANS: Final = 2000  # ids and IP addresses
+MAX_BANS: Final = 2000  # sources and IP addresses
 MAX_FAILURES: Final = 6
 FIRST_RETRY: Final = 2.0
 LASTING: Final = 60.0  # s; a connection that held so long was a success
@@ -36,7 +38,7 @@ class AddressBook:
     def __init__(self, own_id: bytes) -> None:
         self._own_id = own_id
         self._entries: dict[Address, Entry] = {}
-        self._banned: dict[bytes | str, None] = {}
+        self._banned: dict[PeerId | str, None] = {}
         self._mine: dict[Address, None] = {}
         self._who: dict[bytes, PeerAddress] = {}
 
@@ -44,7 +46,7 @@ class AddressBook:
         """Somebody told us of this peer."""
         address = (peer.ip, peer.port)
         ours = peer.bt_id == self._own_id or address in self._mine
-        if ours or self.banned(address, peer.bt_id):
+        if ours or self.banned(address):
             return
         if peer.bt_id is not None:
             self._who.pop(peer.bt_id, None)
@@ -120,29 +122,29 @@ class AddressBook:
                 entry.failures = 0
             self.failed(address, now)
 
-    def ban(self, address: Address | None, peer_id: bytes) -> bool:
-        """Never deal with this peer again, which is connected to `address` if to any; returns whether that is
-        news.
+    def ban(self, culprit: PeerId) -> bool:
+        """Never deal with this `neighbour.source` again; returns whether that is news.
 
-        By its id, and by IP too where that names one machine on the internet: behind a private or
+        Nor with anybody at its IP address where that names one machine on the internet: behind a private or
         loopback address there may be many honest peers.
         """
-        if peer_id in self._banned:
+        if culprit in self._banned:
             return False
-        self._banned[peer_id] = None
-        if address is not None and _is_global(address[0]):
-            self._banned[address[0]] = None
+        self._banned[culprit] = None
+        ip = culprit.partition(b" ")[0].decode()
+        if _is_global(ip):
+            self._banned[ip] = None
         while len(self._banned) > MAX_BANS:
             del self._banned[next(iter(self._banned))]
-        for known in [a for a, e in self._entries.items() if self.banned(a, e.peer_id)]:
+        for known in [address for address in self._entries if self.banned(address)]:
             del self._entries[known]
-        if address is not None:
-            self._entries.pop(address, None)
         return True
 
-    def banned(self, address: Address, peer_id: bytes | None) -> bool:
-        """Whether we deal with this peer no more."""
-        return address[0] in self._banned or (peer_id is not None and peer_id in self._banned)
+    def banned(self, address: Address, peer_id: bytes | None = None) -> bool:
+        """Whether we deal no more with whoever is at this address that we might dial, or, if there is a
+        `peer_id`, with who has dialled us from it under that id."""
+        culprit = source(address, peer_id or b"", outgoing=peer_id is None)
+        return address[0] in self._banned or culprit in self._banned
 
     @staticmethod
     def _idle(entry: Entry, connected: set[bytes]) -> bool:

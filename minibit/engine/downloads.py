@@ -122,7 +122,6 @@ class Downloads:
 
     def _run(self, neighbour: Neighbour, block: int, run: list[m.Piece], now: float) -> None:
         """A run of chunks of one block."""
-        assert neighbour.peer_id is not None
         standing, supply = self._standing, neighbour.supply
         chunks = 0
         whole: list[m.Piece] = []
@@ -133,9 +132,9 @@ class Downloads:
             else:
                 chunks |= 1 << chunk
                 whole.append(piece)
-        exclusive = self.trust.suspects(neighbour.peer_id)
+        exclusive = self.trust.suspects(neighbour.source)
         arrival = standing.blocks.arrived(
-            neighbour.key, neighbour.peer_id, block, chunks, now, exclusive=exclusive
+            neighbour.key, neighbour.source, block, chunks, now, exclusive=exclusive
         )
         owed, accepted = arrival.owed, arrival.accepted
         if owed or accepted:
@@ -187,7 +186,7 @@ class Downloads:
 
     def _quarantine(self, suspects: Set[PeerId]) -> None:
         """Take those under suspicion out of the blocks that others supply too."""
-        keys = {neighbour.peer_id: key for key, neighbour in self._standing.neighbours.items()}
+        keys = {neighbour.source: key for key, neighbour in self._standing.neighbours.items()}
         for suspect in sorted(suspects):
             key = keys.get(suspect)
             for block, needless in self._standing.blocks.quarantine(key, suspect):
@@ -249,7 +248,7 @@ class Downloads:
             self._outbox.put(Discard(given_up.block))
             for other, needless in given_up.cancel:
                 self._cancel(other, book.requests_for(given_up.block, needless))
-        suspect = self.trust.suspects(neighbour.peer_id)
+        suspect = self.trust.suspects(neighbour.source)
         requests = book.ask(
             neighbour.key,
             blocks,

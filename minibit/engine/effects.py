@@ -10,7 +10,8 @@ from minibit.address import Address
 from minibit.wire.messages import Handshake, Message, Piece, Request
 
 PeerId = bytes
-"""A peer's 20-byte wire id. It outlives its connections, as guilt must."""
+"""Who sent what, when it comes to guilt, which outlives connections: not a wire id alone, which anybody may
+claim, but `neighbour.source`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class HangUp:
 class Ban:
     """Say that this peer is banned; `address` is None if it had left. Hanging up is an effect of its own."""
 
-    peer_id: PeerId
+    source: PeerId
     address: Address | None
     reason: str
 

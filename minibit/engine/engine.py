@@ -20,12 +20,13 @@ from minibit.copies import Copies
 from minibit.engine.addresses import AddressBook
 from minibit.engine.blocks import Blocks
 from minibit.engine.downloads import Downloads
-from minibit.engine.effects import Announce, Ban, Dial, Effect, Finished, HangUp
+from minibit.engine.effects import Announce, Ban, Dial, Effect, Finished, HangUp, PeerId
 from minibit.engine.extensions import Extensions, Handler
 from minibit.engine.greeting import Greeting, Identity
 from minibit.engine.journal import Journal
-from minibit.engine.neighbour import Early, Neighbour, dispensable
+from minibit.engine.neighbour import Early, Neighbour
 from minibit.engine.offers import Offers
+from minibit.engine.places import Places
 from minibit.engine.standing import Standing
 from minibit.engine.uploads import Uploads
 from minibit.errors import RemoteProtocolError
@@ -35,7 +36,6 @@ from minibit.torrent.layout import UNKNOWN, Layout
 from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake
 
-MAX_NEIGHBOURS: Final = 50
 SWEEP_SECONDS: Final = 1.0  # how often timeouts, snubs and due dials are looked at
 HANDSHAKE_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 100.0  # BEP 3: peers close connections that are silent for two minutes
@@ -80,6 +80,7 @@ class Engine:
         self._outbox = self._standing.outbox
         self.neighbours = self._standing.neighbours
         self.addresses = AddressBook(identity.peer_id)
+        self.places = Places(self.neighbours, offering=offering)
         self.extensions = Extensions(extensions or {})
         self.started = now
         self.resumed = have.bit_count()
@@ -92,7 +93,7 @@ class Engine:
         self.downloads = Downloads(self._standing, picking, now)
         self.uploads = Uploads(self._standing, choking, limit=upload_limit, offers=offers, now=now)
         self._greeting = Greeting(
-            self._standing, identity, info_hash, self.addresses, self.extensions, offers
+            self._standing, identity, info_hash, self.addresses, self.places, self.extensions, offers
         )
 
     @property
@@ -132,9 +133,10 @@ class Engine:
         if outgoing:
             self.addresses.connected(address, now)
             self._outbox.send(key, self._greeting.ours)
-        if len(self.neighbours) > MAX_NEIGHBOURS:
-            self._hang_up(dispensable(self.neighbours.values(), now) or neighbour, "we are full", now)
-        elif self.addresses.banned(address, None):
+        overdue = self.places.overdue()
+        if overdue is not None:
+            self._hang_up(overdue, "we are full", now)
+        if self.addresses.banned(address) and key in self.neighbours:
             self._hang_up(neighbour, "banned", now)
         return self._settled(now)
 
@@ -259,16 +261,20 @@ class Engine:
             if not neighbour.greeted and kind is not m.Handshake:
                 raise RemoteProtocolError("that is ourselves")  # everybody else was greeted
             if kind is m.Piece:
-                self.downloads.pieces(neighbour, cast(list[m.Piece], list(run)), now)
+                pieces = cast(list[m.Piece], list(run))
+                neighbour.patience.regain(len(pieces))
+                self.downloads.pieces(neighbour, pieces, now)
             elif kind is m.Have:
                 self._haves(neighbour, [message.index for message in cast(Iterable[m.Have], run)], now)
             elif kind is m.Request:
-                self.uploads.requests(neighbour, cast(Iterable[m.Request], run))
+                self.uploads.requests(neighbour, cast(Iterable[m.Request], run), now)
             else:
                 for message in run:
                     self._hear(neighbour, message, now)
 
     def _hear(self, neighbour: Neighbour, message: m.Handshake | m.Message, now: float) -> None:
+        if not isinstance(message, m.AllowedFast) or neighbour.supply.allowed >> message.index & 1:
+            neighbour.patience.lose(1, now)
         match message:
             case m.Interested() | m.NotInterested():
                 self._know(neighbour, 0, now)
@@ -296,10 +302,9 @@ class Engine:
             case m.HaveNone():
                 self._know(neighbour, 0, now)
             case m.Handshake():
-                # No offers hang on a twin: who offers is complete, never dials, and so replaces none.
-                twin = self._greeting.handshake(neighbour, message)
-                if twin is not None:
-                    self._hang_up(twin, "a second connection to the same peer", now)
+                yielding = self._greeting.handshake(neighbour, message, now)
+                if yielding is not None:
+                    self._hang_up(*yielding, now)
                 if neighbour.greeted:
                     self.uploads.greeted(neighbour, now)
             case m.Extended(0, body):
@@ -317,7 +322,9 @@ class Engine:
 
     def _haves(self, neighbour: Neighbour, indices: list[int], now: float) -> None:
         if self.layout.block_count:
-            self._know(neighbour, bitfield.union(indices), now)
+            told = bitfield.union(indices)
+            neighbour.patience.lose(len(indices) - (told & ~neighbour.blocks).bit_count(), now)
+            self._know(neighbour, told, now)
             return
         neighbour.known = True
         for index in indices:
@@ -332,25 +339,24 @@ class Engine:
     def _forget(self, neighbour: Neighbour, now: float) -> None:
         del self.neighbours[neighbour.key]
         self.copies.remove(neighbour.blocks)
-        self.uploads.forget(neighbour)
+        self.uploads.forget(neighbour, now)
         self.downloads.forget(neighbour)
         if neighbour.outgoing:
             self.addresses.disconnected(neighbour.address, now)
 
-    def _ban(self, peer_id: bytes, reason: str, now: float) -> None:
-        culprit = next((n for n in self.neighbours.values() if n.peer_id == peer_id), None)
+    def _ban(self, source: PeerId, reason: str, now: float) -> None:
+        culprit = next((n for n in self.neighbours.values() if n.source == source), None)
         address = None if culprit is None else culprit.address
-        if self.addresses.ban(address, peer_id):  # blocks that it sent before may turn out corrupt after
+        if self.addresses.ban(source):  # blocks that it sent before may turn out corrupt after
             self.banned += 1
-            self._outbox.put(Ban(peer_id, address, reason))
+            self._outbox.put(Ban(source, address, reason))
         if culprit is not None:
             self._hang_up(culprit, reason, now)
 
     def _dial(self, now: float) -> None:
         # Who is complete waits to be dialled: it needs nobody, and seeds would only fill each other up.
-        room = 0 if self.blocks.complete else MAX_NEIGHBOURS - len(self.neighbours)
-        connected = {n.peer_id for n in self.neighbours.values() if n.peer_id is not None}
-        for address in self.addresses.due(room, connected, now):
+        room = 0 if self.blocks.complete else self.places.room()
+        for address in self.addresses.due(room, self._greeting.met(), now):
             self._outbox.put(Dial(address))
 
     def _sweep(self, now: float) -> None:
@@ -358,12 +364,12 @@ class Engine:
             silent = now - neighbour.last_received
             if not neighbour.greeted and now - neighbour.connected_at > HANDSHAKE_SECONDS:
                 self._hang_up(neighbour, "no handshake", now)
-            elif silent > SILENCE_SECONDS:
+            elif silent > SILENCE_SECONDS or self._greeting.dead(neighbour, now):
                 self._hang_up(neighbour, f"silent for {silent:.0f} s", now)
             elif neighbour.greeted and now - neighbour.last_sent > KEEP_ALIVE_SECONDS:
                 self._outbox.send(neighbour.key, m.KeepAlive())
         self.downloads.sweep(now)
-        self.uploads.offer(now)
+        self.uploads.sweep(now)
         self._dial(now)
         if not self.neighbours and now >= self._next_announce:
             self._next_announce = now + REANNOUNCE_SECONDS

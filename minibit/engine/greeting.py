@@ -9,8 +9,9 @@ from typing import Final
 from minibit import __version__, bitfield
 from minibit.engine.addresses import AddressBook
 from minibit.engine.extensions import Extensions
-from minibit.engine.neighbour import Neighbour
+from minibit.engine.neighbour import Neighbour, source
 from minibit.engine.offers import Offers
+from minibit.engine.places import Places
 from minibit.engine.standing import Standing
 from minibit.engine.uploads import MAX_QUEUED
 from minibit.errors import RemoteProtocolError
@@ -18,6 +19,9 @@ from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake
 
 CLIENT: Final = f"MiniBit {__version__}"
+SECOND: Final = "a second connection to the same peer"
+PROBE_SECONDS: Final = 5.0  # how long a neighbour has to answer when another one claims to be it
+MUTE_SECONDS: Final = 30.0  # …and how long one that nothing obliges to answer may have been silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Greeting:
         identity: Identity,
         info_hash: bytes,
         addresses: AddressBook,
+        places: Places,
         extensions: Extensions,
         offers: Offers | None,
     ) -> None:
@@ -45,12 +50,15 @@ class Greeting:
         self._outbox = standing.outbox
         self._identity = identity
         self._addresses = addresses
+        self._places = places
         self._extensions = extensions
         self._offers = offers
         self.ours = m.Handshake(info_hash, identity.peer_id)
 
-    def handshake(self, neighbour: Neighbour, theirs: m.Handshake) -> Neighbour | None:
-        """A neighbour says who it is. Returns the older connection to the same peer that yields to this one.
+    def handshake(
+        self, neighbour: Neighbour, theirs: m.Handshake, now: float
+    ) -> tuple[Neighbour, str] | None:
+        """A neighbour says who it is. Returns who yields to it, if anybody, and why.
 
         It stays ungreeted if we have dialled ourselves: our other end is to learn that, and to hang up.
 
@@ -67,17 +75,21 @@ class Greeting:
                 raise RemoteProtocolError("that is ourselves")
             self._outbox.send(neighbour.key, self.ours)
             return None
-        if self._addresses.banned(neighbour.address, peer_id):
+        if self._addresses.banned(neighbour.address, None if neighbour.outgoing else peer_id):
             raise RemoteProtocolError("banned")
         twin = next((n for n in self._standing.neighbours.values() if n.peer_id == peer_id), None)
-        if twin is not None:
-            # Two connections at once: both sides keep the one that the lower peer id dialled.
-            ours_first = self._identity.peer_id < peer_id
-            if neighbour.outgoing == twin.outgoing or neighbour.outgoing != ours_first:
-                raise RemoteProtocolError("a second connection to the same peer")
+        if twin is not None and not self._succeeds(neighbour, twin, peer_id, now):
+            self._probe(twin, now)
+            raise RemoteProtocolError(SECOND)
         neighbour.peer_id = peer_id
+        neighbour.source = source(neighbour.address, peer_id, outgoing=neighbour.outgoing)
         neighbour.fast, neighbour.extended = theirs.fast, theirs.extended
         self.name(neighbour)
+        yielding = (twin, SECOND) if twin is not None else None
+        if twin is None and (other := self._places.yielding(neighbour, now)) is not None:
+            yielding = other, "we are full"
+            if other is neighbour:
+                raise RemoteProtocolError("we are full")
         if not neighbour.outgoing:
             self._outbox.send(neighbour.key, self.ours)
         self._tell_blocks(neighbour)
@@ -90,7 +102,53 @@ class Greeting:
                 name=self._identity.name,
             )
             self._outbox.send(neighbour.key, m.Extended(0, hello.encode()))
-        return twin
+        return yielding
+
+    def _succeeds(self, newcomer: Neighbour, twin: Neighbour, peer_id: bytes, now: float) -> bool:
+        """Whether `newcomer`, which says that it is who `twin` is, takes its place.
+
+        A wire id is no secret, so to claim one proves nothing. Where a tracker lists it counts: whom we have
+        dialled there, or who comes from that IP address. An origin dials nobody, so who dials us is none.
+        """
+        told = self._addresses.who(peer_id)
+        if newcomer.outgoing != twin.outgoing:
+            if told is not None and told.origin:
+                return newcomer.outgoing
+            # Two dials at once: both sides keep the one that the lower peer id made. But one that is in
+            # use is not given up for who has only just dialled us.
+            ours_first = self._identity.peer_id < peer_id
+            return newcomer.outgoing == ours_first and (newcomer.outgoing or not twin.traded)
+        if told is not None and newcomer.address[0] == told.ip != twin.address[0]:
+            return True
+        same = newcomer.address[0] == twin.address[0] and not twin.fast
+        return same and now - twin.last_received >= MUTE_SECONDS
+
+    def _probe(self, twin: Neighbour, now: float) -> None:
+        """Make a neighbour speak, if it still can: its cable may be cut, and that be its successor.
+
+        By BEP 6 a request is always answered, if only by a rejection; that is why one byte is asked for.
+        """
+        silent = twin.probed_at is None and now > twin.last_received
+        if silent and twin.fast and self._standing.layout.block_count:
+            twin.probed_at = now
+            self._outbox.send(twin.key, m.Request(0, 0, 1))
+
+    def dead(self, neighbour: Neighbour, now: float) -> bool:
+        """Whether this neighbour was made to speak and did not."""
+        if neighbour.probed_at is None:
+            return False
+        if neighbour.last_received > neighbour.probed_at:
+            neighbour.probed_at = None
+            return False
+        return now - neighbour.probed_at >= PROBE_SECONDS
+
+    def met(self) -> set[bytes]:
+        """The ids of those to whom no other connection is needed."""
+        return {
+            n.peer_id
+            for n in self._standing.neighbours.values()
+            if n.peer_id is not None and (n.outgoing or not self._claims_origin(n))
+        }
 
     def introduced(self, neighbour: Neighbour, hello: ExtendedHandshake) -> None:
         """A neighbour says which client it is and what it speaks."""
@@ -104,10 +162,17 @@ class Greeting:
 
     def name(self, neighbour: Neighbour) -> None:
         """What a tracker says of this peer, if it says anything."""
+        neighbour.expected |= neighbour.peer_id in self._standing.grants
         told = self._addresses.who(neighbour.peer_id)
-        if told is not None:
+        if told is not None and not self._claims_origin(neighbour):
+            neighbour.expected |= told.ip == neighbour.address[0]
             neighbour.name = told.name or neighbour.name
             neighbour.origin = told.origin
+
+    def _claims_origin(self, neighbour: Neighbour) -> bool:
+        """Whether this neighbour cannot be who it says: an origin is dialled, and dials nobody."""
+        told = self._addresses.who(neighbour.peer_id)
+        return told is not None and told.origin and not neighbour.outgoing
 
     def _tell_blocks(self, neighbour: Neighbour) -> None:
         blocks, have = self._standing.blocks, self._standing.blocks.have

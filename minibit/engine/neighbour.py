@@ -5,13 +5,14 @@ uploading knows. Neither half writes in the other's part. Strategies see only a 
 `strategies.view.NeighbourView`.
 """
 
-from collections import deque
-from collections.abc import Iterable
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
 from minibit import bitfield
 from minibit.address import Address
+from minibit.engine.effects import PeerId
+from minibit.engine.patience import Patience
 from minibit.engine.rates import RateMeter
 from minibit.errors import RemoteProtocolError
 from minibit.wire.messages import Request
@@ -21,8 +22,6 @@ MIN_WINDOW: Final = 4
 MAX_WINDOW: Final = 256  # 4 MiB in flight fill a fast LAN; 256 KiB reach 40 % of it
 RECIPROCITY_SECONDS: Final = 20.0
 DISPLAY_SECONDS: Final = 5.0
-GREETING_SECONDS: Final = 1.0  # how long a neighbour may take to say who it is before it yields…
-IDLE_SECONDS: Final = 30.0  # …and how long it may be of no use
 
 
 class Flow:
@@ -72,9 +71,13 @@ class Demand:
 
     def __init__(self, now: float) -> None:
         self.interested = False  # it wants something of us
+        self.competes = True  # it may be given a slot for that
+        self.rests_until = now  # it left a slot unused, and does not compete before
+        self.rests = 0  # how often, since it was last sent anything
+        self.used_at = now  # when it last asked for something, or was sent it
         self.unchoked_since: float | None = None
         self.granted = 0  # blocks that we serve even while choking it
-        self.queue: deque[Request] = deque()
+        self.queue: OrderedDict[Request, None] = OrderedDict()  # in order, and any is cancelled at once
         self.unsent = 0  # bytes handed to the shell and not yet flushed
         self.refusals = 0  # requests of its that we refused since we last served one
         self.flow = Flow(now)
@@ -131,9 +134,11 @@ class Neighbour:
         self.connected_at = now
         self.last_received = now
         self.last_sent = now
+        self.probed_at: float | None = None  # when it was made to speak, because another one claims to be it
 
         # Who it is: known after its handshake.
         self.peer_id: bytes | None = None
+        self.source: PeerId = b""  # who is to blame for what it sends
         self.fast = False
         self.extended = False
         self.extensions: dict[str, int] = {}  # of those that we speak, its ids by name; 0: not now (BEP 10)
@@ -141,12 +146,14 @@ class Neighbour:
         self.client = ""
         self.origin = False
         self.minibit = False
+        self.expected = outgoing  # a tracker lists it where it is, or dealt it a grant, or we dialled it
 
         # What it holds.
         self.blocks = 0
         self.known = False  # whether it has told us its blocks at all
         self.early = Early()
 
+        self.patience = Patience(now)
         self.supply = Supply(now)
         self.demand = Demand(now)
 
@@ -154,6 +161,11 @@ class Neighbour:
     def greeted(self) -> bool:
         """Whether its handshake has come."""
         return self.peer_id is not None
+
+    @property
+    def traded(self) -> bool:
+        """Whether a byte of the share has moved between us."""
+        return bool(self.supply.flow.total or self.demand.flow.total)
 
     @property
     def label(self) -> str:
@@ -164,7 +176,7 @@ class Neighbour:
 
     @property
     def interested(self) -> bool:
-        return self.demand.interested
+        return self.demand.interested and self.demand.competes
 
     @property
     def snubbed(self) -> bool:
@@ -181,17 +193,13 @@ class Neighbour:
         return self.demand.flow.average(now)
 
 
-def dispensable(neighbours: Iterable[Neighbour], now: float) -> Neighbour | None:
-    """Who yields when there is no room for a newcomer: who has not said who it is, else who has long been
-    of no use to us nor we to it; None if nobody. So nobody shuts a peer off from the swarm by filling it
-    with idle connections.
+def source(address: Address, peer_id: bytes, *, outgoing: bool) -> PeerId:
+    """What stands for a peer when it comes to guilt: whom we dialled is at that address, whatever it says it
+    is called; of who dialled us we know the IP address, and a wire id that it may have from a tracker's list.
+
+    So who claims another's id spoils only what comes from his own address under that id: nobody is kept from
+    dialling the real one. A liar escapes by another port that a tracker lists, or by another id at each
+    connection, and begins anew each time, at the price of what it must send to be believed.
     """
-    idle = [n for n in neighbours if now - n.connected_at >= _probation(n)]
-    return min(idle, key=lambda n: (n.greeted, n.outgoing, n.connected_at), default=None)
-
-
-def _probation(neighbour: Neighbour) -> float:
-    if not neighbour.greeted:
-        return GREETING_SECONDS
-    useful = neighbour.interested or neighbour.supply.interesting or neighbour.early
-    return float("inf") if useful else IDLE_SECONDS
+    ip, port = address
+    return f"{ip} {port}".encode() if outgoing else ip.encode() + b" " + peer_id

@@ -70,7 +70,7 @@ def _neighbour(engine: Engine, neighbour: Neighbour, rare: int, now: float) -> s
         client=neighbour.client,
         blocks=neighbour.blocks,
         role=role,
-        interested=neighbour.interested,
+        interested=neighbour.demand.interested,
         choking=neighbour.supply.choking,
         snubbed=neighbour.snubbed,
         origin=neighbour.origin,

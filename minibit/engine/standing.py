@@ -26,6 +26,7 @@ class Standing:
     def __init__(self, layout: Layout, have: int, rng: Random, journal: Journal | None) -> None:
         self.neighbours: dict[int, Neighbour] = {}
         self.slots = Slots()
+        self.grants: dict[bytes, int] = {}  # by wire id: a grant may come before the peer does
         self.outbox = Outbox()
         self.rng = rng
         self.journal = journal

@@ -2,8 +2,8 @@
 
 A block that several neighbours had a part in and whose hash is wrong proves nothing about any one of
 them. Until each has supplied a good block by itself, it shares no block with others: the next corrupt one
-has a single sender. Guilt and suspicion stick to a peer's id, which outlives its connection. Bounded:
-strangers may bring any number of ids.
+has a single sender. Guilt and suspicion stick to a `neighbour.source`, which outlives its connection.
+Bounded: strangers may bring any number of ids.
 """
 
 from collections.abc import Set

@@ -1,7 +1,8 @@
 """The uploading half of a peer: who holds a slot, whose request is served next, what an origin offers.
 
 Request queues live here, not in the shell, so that a choke really cancels and rates are honest: the
-shell never holds more than `MAX_UNSENT` bytes per neighbour.
+shell holds about a second's worth per neighbour: behind more of it, on a slow link, every word of ours
+would wait, and no choke takes it back.
 
 It writes a neighbour's `demand`, and reads everything.
 """
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from minibit import bitfield
+from minibit.engine.contenders import Contenders
 from minibit.engine.effects import Upload
 from minibit.engine.journal import Chosen
 from minibit.engine.neighbour import Neighbour
@@ -24,7 +26,9 @@ from minibit.wire import messages as m
 
 MAX_QUEUED: Final = 512  # requests a neighbour may have waiting: twice our own largest window
 MAX_REFUSALS: Final = 4 * MAX_QUEUED  # in a row; a neighbour that goes on would pile up our answers
-MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour
+MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour, at most
+MIN_UNSENT: Final = 2 * CHUNK_SIZE  # …and at least
+UNSENT_SECONDS: Final = 1.0  # …and in between, what leaves for it in this time
 BATCH: Final = 512 * 1024  # bytes handed over at a time: one system call amortised over many chunks
 BURST_SECONDS: Final = 0.1  # how long an idle limited uplink may save up
 
@@ -43,10 +47,10 @@ class Uploads:
         self._standing = standing
         self._outbox = standing.outbox
         self._choking = choking
+        self._contenders = Contenders(standing)
         self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now)
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
-        self._grants: dict[bytes, int] = {}  # by peer id: a grant may come before the peer does
         self.offers = offers
         self.total = 0
 
@@ -67,6 +71,7 @@ class Uploads:
         """Ask the strategy who holds the slots from now on, and tell those for whom that changed."""
         standing = self._standing
         self._moved = False
+        self._contenders.review(now)
         choice = asking.choke(self._choking, standing.view(round_due=round_due), now, standing.rng)
         if standing.journal is not None:
             standing.journal(Chosen(now, round_due, choice))
@@ -81,15 +86,17 @@ class Uploads:
                 self._outbox.send(key, m.Unchoke())
         self.offer(now)
 
+    def sweep(self, now: float) -> None:
+        """Notice slots that go unused, and who may compete again."""
+        self._moved |= self._contenders.review(now)
+        self.offer(now)
+
     def _choke(self, neighbour: Neighbour) -> None:
         demand = neighbour.demand
         demand.unchoked_since = None
-        kept: list[m.Request] = []
-        dropped: list[m.Request] = []
-        for request in demand.queue:
-            (kept if demand.granted >> request.index & 1 else dropped).append(request)
-        demand.queue.clear()
-        demand.queue.extend(kept)
+        dropped = [request for request in demand.queue if not demand.granted >> request.index & 1]
+        for request in dropped:
+            del demand.queue[request]
         self._outbox.send(neighbour.key, m.Choke())
         self._reject(neighbour, dropped)
         if self.offers is not None:
@@ -97,7 +104,7 @@ class Uploads:
 
     # --- queues
 
-    def requests(self, neighbour: Neighbour, requests: Iterable[m.Request]) -> None:
+    def requests(self, neighbour: Neighbour, requests: Iterable[m.Request], now: float) -> None:
         """A neighbour asks for chunks; each is queued if it may be, else rejected (BEP 6).
 
         Raises:
@@ -112,15 +119,18 @@ class Uploads:
         for request in requests:
             if not servable >> request.index & 1:
                 refused.append(request)
+            elif request in queue:
+                demand.refusals += 1  # one answer is enough
             elif len(queue) < MAX_QUEUED:
-                queue.append(request)
+                queue[request] = None
+                demand.used_at = now
             elif neighbour.fast:
                 refused.append(request)
             else:
                 raise RemoteProtocolError(f"asks for more than {MAX_QUEUED} chunks at once")
         self._reject(neighbour, refused)
         demand.refusals += len(refused)
-        self._queue_up(neighbour)
+        self._queue_up(neighbour, now)
         if demand.refusals > MAX_REFUSALS:
             raise RemoteProtocolError("goes on asking for what it is refused")
 
@@ -128,7 +138,7 @@ class Uploads:
         """A neighbour takes a request back; BEP 6 wants a rejection in answer."""
         request = m.Request(cancelled.index, cancelled.begin, cancelled.length)
         if request in neighbour.demand.queue:
-            neighbour.demand.queue.remove(request)
+            del neighbour.demand.queue[request]
             self._reject(neighbour, [request])
 
     def lost(self, blocks: int) -> None:
@@ -136,11 +146,9 @@ class Uploads:
         for neighbour in self._standing.neighbours.values():
             queue = neighbour.demand.queue
             gone = [request for request in queue if blocks >> request.index & 1]
-            if gone:
-                kept = [request for request in queue if not blocks >> request.index & 1]
-                queue.clear()
-                queue.extend(kept)
-                self._reject(neighbour, gone)
+            for request in gone:
+                del queue[request]
+            self._reject(neighbour, gone)
 
     def serve(self, now: float) -> None:
         """Hand chunks to the shell: by turns, as far as the limit and each neighbour's room allow."""
@@ -152,8 +160,9 @@ class Uploads:
             demand = neighbour.demand
             batch: list[m.Request] = []
             size = 0
-            while demand.queue and size < batch_bytes:
-                request = demand.queue.popleft()
+            room = min(batch_bytes, _room(neighbour, now))
+            while demand.queue and size < room:
+                request, _ = demand.queue.popitem(last=False)
                 batch.append(request)
                 size += request.length
                 if self.offers is not None:
@@ -164,28 +173,31 @@ class Uploads:
             demand.refusals = 0
             self._bucket.take(size)
             self._outbox.put(Upload(key, tuple(batch)))
-            self._queue_up(neighbour)
+            self._queue_up(neighbour, now)
 
     def flushed(self, neighbour: Neighbour, count: int, now: float) -> None:
         """`count` payload bytes have left for this neighbour."""
         neighbour.demand.unsent -= count
+        neighbour.demand.used_at, neighbour.demand.rests = now, 0
         neighbour.demand.flow.add(count, now)
+        neighbour.patience.regain(count // CHUNK_SIZE)
         self.total += count
-        self._queue_up(neighbour)
+        self._queue_up(neighbour, now)
 
     def next_deadline(self, now: float) -> float:
         """When the limit lets something leave; infinity if nothing waits."""
         return self._bucket.ready_at(now) if self._turns else float("inf")
 
-    def forget(self, neighbour: Neighbour) -> None:
+    def forget(self, neighbour: Neighbour, now: float) -> None:
         """This neighbour left."""
+        self._contenders.left(neighbour, now)
         self._moved |= neighbour.greeted
         self._turns.pop(neighbour.key, None)
         if self.offers is not None:
             self.offers.forget(neighbour.key)
 
-    def _queue_up(self, neighbour: Neighbour) -> None:
-        if neighbour.demand.queue and neighbour.demand.unsent < MAX_UNSENT:
+    def _queue_up(self, neighbour: Neighbour, now: float) -> None:
+        if neighbour.demand.queue and _room(neighbour, now) > 0:
             self._turns[neighbour.key] = None
 
     def _reject(self, neighbour: Neighbour, requests: list[m.Request]) -> None:
@@ -198,19 +210,20 @@ class Uploads:
 
     def granted(self, peer_id: bytes, blocks: int) -> None:
         """Serve these blocks to this peer, now or when it comes, even while choking it."""
-        self._grants[peer_id] = blocks
+        self._standing.grants[peer_id] = blocks
         for neighbour in self._standing.neighbours.values():
             if neighbour.peer_id == peer_id:
+                neighbour.expected = True
                 self._grant(neighbour, blocks)
 
     def revoked(self, peer_id: bytes) -> None:
         """That peer will not come back."""
-        self._grants.pop(peer_id, None)
+        self._standing.grants.pop(peer_id, None)
 
     def greeted(self, neighbour: Neighbour, now: float) -> None:
         """A neighbour has said who it is: show it what it may have."""
         assert neighbour.peer_id is not None
-        self._grant(neighbour, self._grants.get(neighbour.peer_id, 0))
+        self._grant(neighbour, self._standing.grants.get(neighbour.peer_id, 0))
         self.offer(now)
 
     def _grant(self, neighbour: Neighbour, blocks: int) -> None:
@@ -252,3 +265,10 @@ class Uploads:
                 hidden = offers.reveal(key) & ~neighbours[key].blocks
                 if hidden:
                     self._outbox.send(key, *map(m.Have, bitfield.indices(hidden)))
+
+
+def _room(neighbour: Neighbour, now: float) -> float:
+    """How many bytes more the shell may be handed for this neighbour."""
+    demand = neighbour.demand
+    worth = demand.flow.rate(now) * UNSENT_SECONDS
+    return min(max(worth, MIN_UNSENT), MAX_UNSENT) - demand.unsent

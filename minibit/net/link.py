@@ -16,6 +16,7 @@ from minibit.wire.connection import Connection
 from minibit.wire.messages import Request
 
 BATCH_PARTS: Final = MAX_PARTS // READS_AHEAD  # buffers of one batch: all that are read may leave together
+MIN_READING: Final = 16 * 1024
 ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
 
 
@@ -35,7 +36,8 @@ class Batch:
 
 
 class Link:
-    """A connection to one neighbour. `pending` are bytes of a message not yet complete, at most one frame.
+    """A connection to one neighbour. `pending` are bytes that came and are not heard yet: of a message that
+    is not complete, or more, from who says so much that it has to wait for its next turn.
 
     `reader` reads what is to be uploaded; None as long as nothing can be, because the share is unknown.
     """
@@ -49,6 +51,7 @@ class Link:
         self.connection = connection
         self.reader = reader
         self.pending = b""
+        self.reading = MIN_READING  # how many bytes to read at once
         self.waiting = 0  # bytes of memory that messages take, as long as the other side does not read
         self._queue: deque[bytes | Request] = deque()
         self._batches: deque[Batch] = deque()

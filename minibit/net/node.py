@@ -30,15 +30,16 @@ from minibit.engine.effects import (
     Upload,
     Verify,
 )
-from minibit.engine.engine import MAX_NEIGHBOURS, Engine
+from minibit.engine.engine import Engine
 from minibit.errors import RemoteProtocolError
 from minibit.net.gateway import Gateway
-from minibit.net.link import Link
+from minibit.net.link import MIN_READING, Link
 from minibit.net.transport import Transport
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.connection import Connection
 
-RING: Final = 512 * 1024  # bytes read at once
+RING: Final = 512 * 1024  # bytes read at once, at most
+MESSAGES_PER_TURN: Final = 256  # of one neighbour, before the loop looks around: as many as our own requests
 SENDS_PER_TURN: Final = 4  # system calls for one neighbour before the loop looks around
 MAX_BLAMED: Final = 256  # machines whose broken protocol is told
 MAX_WAITING: Final = 1024 * 1024  # bytes of memory for what one neighbour does not read…
@@ -183,23 +184,39 @@ class Node:
         kept = len(link.pending)
         ring[:kept] = link.pending
         try:
-            count = link.transport.receive(ring[kept:])
-            if count is None:
-                return
-            if not count:
-                self._drop(link)
-                return
-            messages, used = link.connection.receive(ring[: kept + count])
+            count = link.transport.receive(ring[kept : kept + link.reading])
         except OSError:
+            count = 0
+        if count is None:
+            return
+        if not count:
             self._drop(link)
             return
+        if count == link.reading:
+            link.reading = min(2 * link.reading, RING)
+        self._hear(link, ring[: kept + count])
+
+    def _hear(self, link: Link, data: memoryview) -> None:
+        """Take in what came, as far as one neighbour's turn goes. The rest waits, and so do the bytes that it
+        has not sent yet: who floods us with messages waits for itself."""
+        try:
+            messages, used = link.connection.receive(data, MESSAGES_PER_TURN)
         except RemoteProtocolError as error:
             self._blame(link, str(error))
             self._drop(link)
             return
-        link.pending = bytes(ring[used : kept + count])
+        link.pending = bytes(data[used:])
+        more = len(messages) == MESSAGES_PER_TURN
+        if more:
+            link.reading = MIN_READING
+            self._loop.call_soon(self._hear_on, link)
+        link.transport.ask_data(not more)
         if messages:
             self._run(lambda now: self.engine.happened([(link.key, messages)], now))
+
+    def _hear_on(self, link: Link) -> None:
+        if link.key in self._links:
+            self._hear(link, memoryview(link.pending))
 
     def _writable(self, link: Link) -> None:
         self._dirty[link.key] = link
@@ -338,7 +355,7 @@ class Node:
             storage,
             blocks.have,
             max_open=blocks.max_open,
-            links=MAX_NEIGHBOURS,
+            links=self.engine.places.limit,
             wake=self._wake,
         )
         for link in self._links.values():

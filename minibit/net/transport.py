@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 MAX_PARTS: Final = 1024  # buffers in one send: what Linux takes in one system call
+MIN_UNSENT: Final = 32 * 1024  # bytes that the system may hold and not have sent yet, at least…
+MAX_UNSENT: Final = 1024 * 1024  # …and at most; in between, what left in the last second
 STUCK_MILLISECONDS: Final = 60_000  # how long the other side may take nothing of what we send
 
 Buffer = bytes | memoryview
@@ -39,6 +41,9 @@ class Transport(Protocol):
             OSError: the connection is broken.
         """
 
+    def ask_data(self, wanted: bool) -> None:
+        """Whether `on_data` is to be called, as at first it is: what is not received holds up its sender."""
+
     def ask_room(self, wanted: bool) -> None:
         """Whether `on_room` is to be called; saying so again changes nothing."""
 
@@ -57,12 +62,17 @@ class TcpTransport:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
         self._sock = sock
         self._loop = asyncio.get_running_loop()
+        self._sent = 0  # bytes, since…
+        self._since = self._loop.time()  # …then
+        self._unsent = 0  # the bound that the system was told; none before a second is measured
+        self._on_data: Callable[[], None] = lambda: None
         self._on_room: Callable[[], None] = lambda: None
+        self._hearing = False
         self._asking = False
 
     def start(self, on_data: Callable[[], None], on_room: Callable[[], None]) -> None:
-        self._on_room = on_room
-        self._loop.add_reader(self._sock, on_data)
+        self._on_data, self._on_room = on_data, on_room
+        self.ask_data(True)
 
     def receive(self, buffer: memoryview) -> int | None:
         try:
@@ -71,10 +81,21 @@ class TcpTransport:
             return None
 
     def send(self, parts: Sequence[Buffer]) -> int:
+        self._bound_unsent()
         try:
-            return self._sock.sendmsg(parts)
+            sent = self._sock.sendmsg(parts)
         except BlockingIOError:
             return 0
+        self._sent += sent
+        return sent
+
+    def ask_data(self, wanted: bool) -> None:
+        if wanted is not self._hearing:
+            self._hearing = wanted
+            if wanted:
+                self._loop.add_reader(self._sock, self._on_data)
+            else:
+                self._loop.remove_reader(self._sock)
 
     def ask_room(self, wanted: bool) -> None:
         if wanted is not self._asking:
@@ -85,6 +106,20 @@ class TcpTransport:
                 self._loop.remove_writer(self._sock)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._sock)
+        self.ask_data(False)
         self.ask_room(False)
         self._sock.close()
+
+    def _bound_unsent(self) -> None:
+        """Have the system hold about a second's worth of what is still to be sent: it would take megabytes
+        for a link of 50 kB/s, and all that we say would wait behind them. What is under way does not count.
+        """
+        now = self._loop.time()
+        if now - self._since < 1.0 or not hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            return
+        rate = self._sent / (now - self._since)
+        self._sent, self._since = 0, now
+        unsent = min(max(1 << int(rate).bit_length(), MIN_UNSENT), MAX_UNSENT)
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from minibit.address import PeerAddress, ip_literal
+from minibit.address import PeerAddress, ip_literal, is_loopback
 from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
@@ -39,6 +39,7 @@ MAX_TORRENT: Final = 64 * 1024 * 1024
 FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 8.0
 MAX_HOST: Final = 253  # characters of a host's name (RFC 1035)
+FIRST_USER_PORT: Final = 1024
 WILDCARDS: Final = ("0.0.0.0", "::")
 LATE: Final = "it did not finish in time"
 
@@ -107,14 +108,22 @@ class TrackerClient:
         )
 
     def dialable(self, peer: PeerAddress) -> PeerAddress | None:
-        """`peer` as we can dial it, None if we cannot: a wildcard means the tracker's own machine.
+        """`peer` as we can dial it, None if we cannot or will not.
 
-        It may have to look up that machine's name: call it where `read` runs.
+        A wildcard means the tracker's own machine. A tracker elsewhere does not aim us at programs of this
+        machine, nor any tracker at the ports of other services than its own origin's: mail, shells, the web.
+
+        It may have to look up the tracker's name: call it where `read` runs.
         """
-        if peer.ip not in WILDCARDS:
+        here = is_loopback(peer.ip) and urlsplit(self.url).hostname != "localhost"
+        if peer.ip not in WILDCARDS and not here and peer.port >= FIRST_USER_PORT:
             return peer
         self._ip = self._ip or _address_of(self.url)
-        return None if self._ip is None else replace(peer, ip=self._ip)
+        if self._ip is None or (here and not is_loopback(self._ip)):
+            return None
+        dialled = replace(peer, ip=self._ip) if peer.ip in WILDCARDS else peer
+        its_own = dialled.origin and dialled.ip == self._ip
+        return dialled if its_own or dialled.port >= FIRST_USER_PORT else None
 
     def close(self) -> None:
         """Lets the thread end; a later call would start another one."""

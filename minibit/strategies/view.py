@@ -35,7 +35,7 @@ class NeighbourView(Protocol):
 
     @property
     def interested(self) -> bool:
-        """Whether it wants something of us."""
+        """Whether it wants something of us, and uses a slot when it has one."""
 
     @property
     def snubbed(self) -> bool:

@@ -13,6 +13,7 @@ many *haves*, and nothing is lost by reading it.
 
 import struct
 from enum import IntEnum, auto
+from math import inf
 from typing import Final
 
 from minibit import bitfield
@@ -117,11 +118,11 @@ class Connection:
         self._count = layout.block_count or MAX_BLOCKS  # how many blocks there may be
         self.frame_limit = max(MIN_FRAME_LIMIT, self._count // 8 + 2)
 
-    def receive(self, data: memoryview) -> tuple[list[m.Handshake | m.Message], int]:
+    def receive(self, data: memoryview, most: float = inf) -> tuple[list[m.Handshake | m.Message], int]:
         """The messages at the start of `data`, and how many bytes they took; the rest is for next time.
 
-        The rest is always shorter than one frame, so a caller's buffer is bounded. The data of a *piece*
-        is a view into `data`.
+        The rest is shorter than one frame, so a caller's buffer is bounded, unless there were `most`
+        messages: then there may be more. The data of a *piece* is a view into `data`.
 
         Raises:
             RemoteProtocolError: the other side broke the protocol; the connection is of no more use.
@@ -135,7 +136,7 @@ class Connection:
             found.append(self._greeted(m.Handshake.decode(data)))
             position = m.HANDSHAKE_LENGTH
         length_of = _LENGTH.unpack_from
-        while end - position >= 4:
+        while end - position >= 4 and len(found) < most:
             (length,) = length_of(data, position)
             if length > self.frame_limit:
                 raise RemoteProtocolError(f"a message of {length} bytes exceeds {self.frame_limit}")

@@ -12,7 +12,8 @@ import pytest
 from e2e.liar import Liar
 from e2e.running import PATIENCE, PROC, Start, Track, Tracker, contents, eventually, write_random
 
-from minibit.engine.engine import HANDSHAKE_SECONDS, MAX_NEIGHBOURS
+from minibit.engine.engine import HANDSHAKE_SECONDS
+from minibit.engine.places import MAX_WAITING
 from minibit.snapshot import SwarmRow
 from minibit.wire import messages
 
@@ -192,7 +193,7 @@ def test_garbage_costs_only_its_sender(minibit: Start, track: Track, tmp_path: P
             with suppress(ConnectionError):  # one of too many
                 sock.sendall(b"\x13BitTorrent prot")
         eventually(
-            lambda: sum(map(is_closed_now, many)) >= IDLE - MAX_NEIGHBOURS, "idle connections are turned away"
+            lambda: sum(map(is_closed_now, many)) >= IDLE - MAX_WAITING, "idle connections are turned away"
         )
         tracker.await_complete("ana", "bia")
         if before:

@@ -4,6 +4,7 @@ import pytest
 
 from minibit.address import Address, PeerAddress
 from minibit.engine.addresses import LASTING, MAX_ADDRESSES, MAX_BANS, MAX_DIALLING, MAX_FAILURES, AddressBook
+from minibit.engine.neighbour import source
 
 OWN = b"o" * 20
 ANA = PeerAddress("ana", "10.0.0.1", 5001, b"a" * 20)
@@ -167,30 +168,33 @@ def test_the_unheard_of_do_no_harm() -> None:
 def test_behind_a_private_address_it_is_the_peer_that_is_banned(ip: str) -> None:
     guilty, honest = PeerAddress("x", ip, 1, b"x" * 20), PeerAddress("y", ip, 2, b"y" * 20)
     book = book_of(guilty, honest)
-    book.ban((ip, 1), b"x" * 20)
-    assert book.banned((ip, 99), b"x" * 20)
-    assert not book.banned((ip, 1), b"y" * 20)
-    assert not book.banned((ip, 1), None)
-    assert not book.ban((ip, 1), b"x" * 20), "that is no news"
+    assert book.ban(source((ip, 1), b"x" * 20, outgoing=True))
+    assert book.banned((ip, 1))
+    assert not book.banned((ip, 2))
+    assert not book.banned((ip, 99), b"x" * 20), "to say its id proves nothing"
+    assert not book.ban(source((ip, 1), b"z" * 20, outgoing=True)), "that is no news"
     book.learn(guilty, 1.0)
     assert due(book, 1.0) == [at(honest)]
 
 
-@pytest.mark.parametrize("ip", ["8.8.8.8", "2001:4860:4860::8888"])
-def test_on_the_internet_it_is_the_address_that_is_banned(ip: str) -> None:
-    book = book_of(PeerAddress("x", ip, 1, b"x" * 20), PeerAddress("y", ip, 2, b"y" * 20), ANA)
-    book.ban((ip, 1), b"x" * 20)
-    assert book.banned((ip, 2), b"z" * 20)
-    assert book.banned((ip, 3), None)
-    assert book.banned(("9.9.9.9", 3), b"x" * 20), "it moved"
+def test_who_dialled_us_is_banned_by_the_id_that_it_said_from_where_it_said_it() -> None:
+    book = book_of(ANA)
+    book.ban(source(("10.0.0.66", 40000), b"a" * 20, outgoing=False))
+    assert book.banned(("10.0.0.66", 40001), b"a" * 20)
+    assert not book.banned(("10.0.0.66", 40001), b"b" * 20)
+    assert not book.banned(("10.0.0.1", 40001), b"a" * 20), "whose id it is, is not guilty"
     assert due(book) == [at(ANA)]
 
 
-def test_somebody_gone_already_is_banned_by_id() -> None:
-    book = book_of(ANA)
-    book.ban(None, ANA.bt_id or b"")
-    assert due(book) == []
-    assert book.banned(("10.9.9.9", 1), ANA.bt_id)
+@pytest.mark.parametrize("ip", ["8.8.8.8", "2001:4860:4860::8888"])
+@pytest.mark.parametrize("outgoing", [True, False])
+def test_on_the_internet_it_is_the_address_that_is_banned(ip: str, outgoing: bool) -> None:
+    book = book_of(PeerAddress("x", ip, 1, b"x" * 20), PeerAddress("y", ip, 2, b"y" * 20), ANA)
+    book.ban(source((ip, 1), b"x" * 20, outgoing=outgoing))
+    assert book.banned((ip, 2), b"z" * 20)
+    assert book.banned((ip, 3))
+    assert not book.banned(("9.9.9.9", 3), b"x" * 20)
+    assert due(book) == [at(ANA)]
 
 
 # --- bounds
@@ -219,6 +223,6 @@ def test_who_was_heard_of_last_is_remembered_longest() -> None:
 def test_bans_are_bounded_and_the_oldest_goes_first() -> None:
     book = AddressBook(OWN)
     for number in range(MAX_BANS + 1):
-        book.ban(("10.0.0.1", 1), number.to_bytes(20, "big"))
+        book.ban(source(("10.0.0.1", 1), number.to_bytes(20, "big"), outgoing=False))
     assert not book.banned(("10.0.0.1", 1), (0).to_bytes(20, "big"))
     assert book.banned(("10.0.0.1", 1), MAX_BANS.to_bytes(20, "big"))

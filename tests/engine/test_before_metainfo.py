@@ -6,8 +6,7 @@ from fakes.puppets import BLOCKS, FULL, INFO_HASH, LAYOUT, OWN_ID, Stage, both, 
 from minibit import bitfield
 from minibit.address import PeerAddress
 from minibit.engine.effects import Announce, Dial, Finished, Send
-from minibit.engine.engine import MAX_NEIGHBOURS
-from minibit.engine.neighbour import IDLE_SECONDS
+from minibit.engine.places import IDLE_SECONDS, MAX_NEIGHBOURS
 from minibit.engine.portrait import portrait
 from minibit.errors import RemoteProtocolError
 from minibit.torrent.layout import MAX_BLOCKS, Layout

@@ -9,10 +9,10 @@ from minibit.engine.effects import Announce, Dial, Finished, HangUp, Send
 from minibit.engine.engine import (
     HANDSHAKE_SECONDS,
     KEEP_ALIVE_SECONDS,
-    MAX_NEIGHBOURS,
     REANNOUNCE_SECONDS,
     SILENCE_SECONDS,
 )
+from minibit.engine.places import MAX_NEIGHBOURS
 from minibit.wire import messages as m
 
 HIGH = b"z" * 20  # a peer id above our own
@@ -59,27 +59,14 @@ def test_who_hangs_up_at_once_is_not_dialled_for_ever() -> None:
     assert dials < 10
 
 
-def test_idle_strangers_yield_to_newcomers() -> None:
-    stage = Stage()
-    stage.puppet(1, have=1)
-    stage.puppet(2)
-    for key in range(3, MAX_NEIGHBOURS + 1):
-        stage.connect(key)  # and says nothing
-    stage.wait(2.0)
-    assert stage.connect(61) == [HangUp(3, "we are full")]
-    stage.wait(60.0)
-    while len(stage.engine.neighbours) < MAX_NEIGHBOURS:
-        stage.connect(100 + len(stage.engine.neighbours))
-    assert stage.connect(62) == [HangUp(2, "we are full")], "who is of no use yields, who has wares stays"
-    assert 1 in stage.engine.neighbours
-
-
 def test_neighbours_are_bounded() -> None:
     stage = Stage()
     for key in range(1, MAX_NEIGHBOURS + 1):
-        stage.puppet(key)
-    assert stage.connect(60, outgoing=True)[-1] == HangUp(60, "we are full")
-    assert stage.connect(61) == [HangUp(61, "we are full")]
+        stage.puppet(key, outgoing=True)
+    stage.connect(60, outgoing=True)
+    assert stage.greet(60) == [HangUp(60, "we are full")]
+    stage.connect(61)
+    assert stage.greet(61) == [HangUp(61, "we are full")]
     assert stage.engine.peers_found(told(("10.9.9.9", 1, None)), stage.now) == []
     stage.leaves(1)
     assert [e for e in stage.wait(1.0) if isinstance(e, Dial)] == [Dial(("10.9.9.9", 1))]

@@ -8,7 +8,8 @@ from fakes.fake_link import Net, Peer
 
 from minibit import bitfield
 from minibit.engine.effects import Finished, HangUp
-from minibit.engine.engine import MAX_NEIGHBOURS
+from minibit.engine.neighbour import source
+from minibit.engine.places import MAX_NEIGHBOURS
 from minibit.torrent.layout import Layout
 
 BLOCKS = 24
@@ -199,6 +200,15 @@ def test_everybody_dials_everybody_and_one_connection_stays() -> None:
     net.finish(peers, seconds=120.0)
 
 
+def sources(*peers: Peer) -> set[bytes]:
+    """What stands for these peers when it comes to guilt."""
+    return {
+        source(peer.address, peer.engine.identity.peer_id, outgoing=outgoing)
+        for peer in peers
+        for outgoing in (True, False)
+    }
+
+
 @pytest.mark.parametrize("spoilt", [FULL, 0b1, FULL // 3])
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_liar_is_banned_and_the_honest_stay(spoilt: int, plain: bool) -> None:
@@ -206,9 +216,9 @@ def test_a_liar_is_banned_and_the_honest_stay(spoilt: int, plain: bool) -> None:
     liar = net.join("liar", have=FULL, uplink=QUICK, spoil=spoilt, plain=plain)
     net.introduce()
     net.finish(peers, seconds=300.0)
-    guilty = liar.engine.identity.peer_id
+    guilty = sources(liar)
     for peer in peers:
-        assert set(peer.engine.addresses._banned) <= {guilty}
+        assert set(peer.engine.addresses._banned) <= guilty
     assert any(peer.engine.downloads.corrupt for peer in peers)
     if spoilt.bit_count() > 1:
         assert any(peer.engine.banned for peer in peers)
@@ -220,7 +230,7 @@ def test_two_liars_among_many() -> None:
     liars = [net.join(f"liar{number}", have=FULL, uplink=QUICK, spoil=FULL) for number in range(2)]
     net.introduce()
     net.finish(peers, seconds=300.0)
-    guilty = {liar.engine.identity.peer_id for liar in liars}
+    guilty = sources(*liars)
     for peer in peers:
         assert set(peer.engine.addresses._banned) <= guilty
 

@@ -3,7 +3,7 @@
 from itertools import permutations
 
 import pytest
-from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, piece, request, told
+from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, both, piece, reject, request, told
 
 from minibit.address import PeerAddress
 from minibit.engine.effects import Dial, HangUp, Send
@@ -11,7 +11,7 @@ from minibit.engine.engine import (
     HANDSHAKE_SECONDS,
     SILENCE_SECONDS,
 )
-from minibit.engine.greeting import CLIENT
+from minibit.engine.greeting import CLIENT, MUTE_SECONDS, PROBE_SECONDS
 from minibit.engine.uploads import MAX_QUEUED
 from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake
@@ -56,7 +56,7 @@ def test_we_tell_our_blocks_first(have: int, fast: bool, said: list[m.Message]) 
 
 def test_who_a_neighbour_is() -> None:
     stage = Stage()
-    stage.connect(1)
+    stage.connect(1, outgoing=True)
     stage.greet(1)
     assert stage.neighbour(1).label == "10.0.0.1:6881"
     said = ExtendedHandshake(client="Other 1.0", queue=50, name="bia")
@@ -185,10 +185,76 @@ def test_both_sides_keep_the_same_one_whatever_comes_first(order: list[tuple[str
     assert [list(stage.engine.neighbours) for stage in sides.values()] == [[1], [1]]
 
 
-def test_a_stale_connection_yields_to_its_successor_once_it_has_been_silent() -> None:
+def test_a_stale_connection_is_given_up_in_the_end() -> None:
     stage = Stage(have=FULL)
     stage.puppet(1, peer_id=HIGH)  # its cable is cut: it will never be heard of again
     stage.wait(SILENCE_SECONDS + 2)
     assert set(stage.hung_up) == {1}
-    stage.puppet(2, peer_id=HIGH, interested=True)
-    assert set(stage.engine.neighbours) == {2}
+
+
+def comes_back(stage: Stage, key: int) -> bool:
+    """The peer HIGH dials us again, and again: whether it is let in this time."""
+    stage.connect(key, address=("10.0.0.1", 40000 + key))
+    stage.greet(key, peer_id=HIGH)
+    return key in stage.engine.neighbours
+
+
+def test_who_comes_back_after_a_silent_break_waits_for_seconds_not_minutes() -> None:
+    stage = Stage(have=FULL)
+    stage.puppet(1, peer_id=HIGH)
+    stage.wait(1.0)
+    assert not comes_back(stage, 2)
+    assert stage.heard(1) == [m.Request(0, 0, 1)], "the older one is made to speak"
+    stage.wait(2.0)
+    assert not comes_back(stage, 3)
+    assert stage.heard(1) == [], "once is enough"
+    stage.wait(PROBE_SECONDS)
+    assert comes_back(stage, 4)
+    assert set(stage.engine.neighbours) == {4}
+
+
+@pytest.mark.parametrize("answer", [reject(0), m.KeepAlive()])
+def test_a_neighbour_that_answers_keeps_its_place_whoever_claims_it(answer: m.Message) -> None:
+    stage = Stage()
+    stage.puppet(1, have=FULL, peer_id=HIGH)
+    for key in range(2, 40):
+        stage.wait(5.0)
+        assert not comes_back(stage, key)
+        if stage.heard(1):
+            stage.wait(PROBE_SECONDS - 1)
+            stage.says(1, answer)
+    assert list(stage.engine.neighbours) == [1]
+
+
+def test_a_silent_break_of_a_plain_neighbour_is_known_by_its_silence() -> None:
+    stage = Stage(have=FULL)
+    stage.puppet(1, peer_id=HIGH, fast=False)
+    stage.wait(MUTE_SECONDS - 1)
+    assert not comes_back(stage, 2)
+    assert stage.heard(1) == [], "nothing obliges it to answer"
+    stage.wait(2.0)
+    assert comes_back(stage, 3)
+
+
+def test_who_is_made_to_speak_answers() -> None:
+    stage = Stage(have=FULL)
+    stage.puppet(1)
+    assert stage.says(1, m.Request(0, 0, 1)) == [Send(1, (m.RejectRequest(0, 0, 1),))]
+
+
+def test_who_comes_from_where_a_tracker_lists_the_id_takes_the_place_of_who_does_not() -> None:
+    stage = Stage()
+    stage.puppet(1, peer_id=HIGH, address=("10.0.0.66", 40001))
+    stage.note(stage.engine.peers_found(told(("10.0.0.1", 6881, HIGH)), stage.now))
+    assert comes_back(stage, 2)
+    assert list(stage.engine.neighbours) == [2]
+
+
+@pytest.mark.parametrize("peer_id", [LOW, HIGH])
+def test_a_connection_in_use_is_not_given_up_for_one_that_dials_us(peer_id: bytes) -> None:
+    stage = Stage()
+    stage.puppet(1, have=FULL, unchokes=True, outgoing=True, peer_id=peer_id)
+    stage.says(1, *both(0))
+    stage.connect(2, address=("10.0.0.1", 40000))
+    stage.greet(2, peer_id=peer_id)
+    assert list(stage.engine.neighbours) == [1]

@@ -29,7 +29,7 @@ def test_a_peer_that_is_alone() -> None:
 
 def test_a_download_under_way() -> None:
     stage = Stage(have=0b11)
-    stage.puppet(1, have=FULL, unchokes=True, interested=True)
+    stage.puppet(1, have=FULL, unchokes=True, interested=True, outgoing=True)
     stage.puppet(2, have=0b1)
     stage.engine.peers_found([PeerAddress("origin", "10.0.0.1", 6881, b"\1" * 20, True)], stage.now)
     stage.says(1, *both(2), piece(3, 0))

@@ -1,10 +1,13 @@
 """Whom a download trusts, through the engine: unasked data, corrupt blocks, strikes, bans and suspicion."""
 
+from typing import Any
+
 import pytest
 from fakes.puppets import FULL, Stage, both, piece, reject, request
 
+from minibit.address import PeerAddress
 from minibit.engine.downloads import EXCLUSIVE_SECONDS, MAX_UNASKED, SNUB_SECONDS
-from minibit.engine.effects import Ban, Discard, Effect, HangUp, Send, Store
+from minibit.engine.effects import Ban, Dial, Discard, Effect, HangUp, Send, Store
 from minibit.engine.relief import ENDGAME_AGE
 from minibit.engine.trust import MAX_STRIKES
 from minibit.torrent.layout import CHUNK_SIZE
@@ -94,7 +97,7 @@ def test_two_corrupt_blocks_of_its_own_get_a_neighbour_banned() -> None:
     spoil(stage, 1, 1)
     assert stage.hung_up == {1: "sent 2 corrupt blocks, the last one block 1"}
     assert stage.engine.banned == 1
-    stage.connect(2)
+    stage.connect(2, address=("10.0.0.1", 7000))
     stage.greet(2, peer_id=b"\1" * 20)
     assert stage.hung_up[2] == "banned"
 
@@ -110,7 +113,11 @@ def test_a_peer_is_banned_once_however_many_of_its_blocks_turn_out_corrupt(stays
     effects = [effect for block in range(5) for effect in stage.verified(block, False)]
     bans = [effect for effect in effects if isinstance(effect, Ban)]
     assert bans == [
-        Ban(b"\1" * 20, ("10.0.0.1", 6881) if stays else None, "sent 2 corrupt blocks, the last one block 1")
+        Ban(
+            b"10.0.0.1 " + b"\1" * 20,
+            ("10.0.0.1", 6881) if stays else None,
+            "sent 2 corrupt blocks, the last one block 1",
+        )
     ]
     assert (stage.engine.banned, stage.engine.downloads.corrupt) == (1, 5)
 
@@ -118,12 +125,12 @@ def test_a_peer_is_banned_once_however_many_of_its_blocks_turn_out_corrupt(stays
 def test_strikes_outlive_the_connection() -> None:
     stage = Stage()
     for key in (1, 2):
-        stage.puppet(key, have=FULL, unchokes=True, peer_id=b"L" * 20)
+        stage.puppet(key, have=FULL, unchokes=True, peer_id=b"L" * 20, address=("10.0.0.9", key))
         stage.says(key, *both(key))
         stage.leaves(key)
         stage.verified(key, False)
     assert stage.engine.banned == 1
-    stage.connect(3)
+    stage.connect(3, address=("10.0.0.9", 3))
     stage.greet(3, peer_id=b"L" * 20)
     assert stage.hung_up == {3: "banned"}
 
@@ -184,8 +191,9 @@ def test_a_block_under_suspicion_is_not_lost_with_who_was_to_supply_it(how: str)
 def test_when_everybody_is_suspect_what_was_left_half_done_is_begun_anew() -> None:
     stage = Stage(have=FULL ^ 0b1)
     for key in (1, 2):
-        stage.puppet(key, have=FULL, unchokes=True)
         stage.suspect(bytes([key]) * 20)
+    for key in (1, 2):
+        stage.puppet(key, have=FULL, unchokes=True)
     assert stage.engine.blocks.debts.outstanding(1) == 2
     stage.says(1, piece(0, 0))
     stage.leaves(1)
@@ -202,13 +210,13 @@ def test_suspicion_outlives_the_connection() -> None:
     stage.says(2, piece(0, 1))
     stage.leaves(1)
     stage.verified(0, ok=False)
-    assert stage.engine.downloads.trust.suspects(liar)
+    assert stage.engine.downloads.trust.suspects(b"10.0.0.1 " + liar)
 
 
 def test_an_exclusive_block_is_taken_from_who_drips_it() -> None:
     stage = Stage(have=FULL ^ 0b1)
     suspect = b"-XX0000-" + b"s" * 12
-    stage.suspect(suspect)
+    stage.suspect(suspect, 1)
     stage.puppet(1, have=FULL, unchokes=True, peer_id=suspect)
     stage.says(1, piece(0, 0))
     stage.puppet(3, have=FULL, unchokes=True)
@@ -228,7 +236,8 @@ def test_a_suspect_poisons_no_block_that_it_shares_already() -> None:
     stage.says(1, piece(1, 0))
     blocks = stage.engine.blocks
     blocks.verifying |= 0b1  # another block, of both, is being checked
-    blocks._senders[0] = {bytes([1]) * 20, bytes([2]) * 20}
+    sources = {stage.neighbour(key).source: key for key in (1, 2)}
+    blocks._senders[0] = set(sources)
     opened = blocks._open[1]
     opened.asked[2] = opened.asked.pop(1)  # 2 owes what is left of 1's block
     blocks.debts[2].add(1, 0b10, stage.now)
@@ -240,7 +249,7 @@ def test_a_suspect_poisons_no_block_that_it_shares_already() -> None:
     assert stage.suspects(2)
     assert m.Cancel(1, CHUNK_SIZE, CHUNK_SIZE) in stage.heard(2)
     for block, opened in blocks._open.items():
-        suppliers = set(opened.asked) | {sender[0] for sender in opened.senders}
+        suppliers = set(opened.asked) | {sources[sender] for sender in opened.senders}
         assert opened.exclusive, block
         assert len(suppliers) == 1, block
 
@@ -250,9 +259,80 @@ def test_a_suspect_goes_on_with_the_blocks_that_are_its_own() -> None:
     stage.puppet(1, have=0b11, unchokes=True)
     stage.says(1, piece(1, 0))
     stage.suspect(bytes([1]) * 20)
-    assert stage.engine.blocks.quarantine(1, bytes([1]) * 20) == []
+    source = stage.neighbour(1).source
+    assert stage.suspects(1)
+    assert stage.engine.blocks.quarantine(1, source) == []
     stage.puppet(2, have=0b11, unchokes=True)
-    assert stage.engine.blocks._open[1].senders.keys() == {bytes([1]) * 20}
+    assert stage.engine.blocks._open[1].senders.keys() == {source}
     assert stage.asked(2) == [], "while its owner may go on with it"
     stage.says(1, piece(1, 1))
     assert stage.verifying == [1]
+
+
+# --- framing
+
+
+ORIGIN = ("10.0.0.99", 6881)
+ORIGIN_ID = b"O" * 20
+
+
+def with_origin(**options: Any) -> Stage:
+    """A peer that has dialled its origin, neighbour 99."""
+    stage = Stage(**options)
+    stage.note(stage.engine.peers_found([PeerAddress("origin", *ORIGIN, ORIGIN_ID, origin=True)], stage.now))
+    stage.puppet(99, have=FULL, unchokes=True, outgoing=True, peer_id=ORIGIN_ID, address=ORIGIN)
+    return stage
+
+
+@pytest.mark.parametrize("own_id", [b"a" * 20, b"z" * 20])
+@pytest.mark.parametrize("ip", [ORIGIN[0], "10.0.0.66"])
+def test_nobody_evicts_the_origin_by_connecting_under_its_public_id(own_id: bytes, ip: str) -> None:
+    stage = with_origin(peer_id=own_id)
+    for key in range(1, 20):
+        stage.connect(key, address=(ip, 40000 + key))
+        stage.greet(key, peer_id=ORIGIN_ID)
+        stage.wait(1.0)
+        stage.says(99, m.KeepAlive())
+    assert set(stage.engine.neighbours) == {99}
+
+
+@pytest.mark.parametrize("ip", [ORIGIN[0], "10.0.0.66"])
+def test_who_poses_as_the_origin_before_it_is_known_neither_replaces_it_nor_gets_it_banned(ip: str) -> None:
+    stage = Stage()
+    stage.puppet(1, have=FULL, unchokes=True, peer_id=ORIGIN_ID, address=(ip, 40001))
+    spoil(stage, 0, 1)
+    spoil(stage, 1, 1)
+    assert set(stage.hung_up) == {1}, "its liar is found out"
+    stage.puppet(2, have=FULL, peer_id=ORIGIN_ID, address=("10.0.0.67", 40002))
+    told = PeerAddress("origin", *ORIGIN, ORIGIN_ID, origin=True)
+    assert stage.note(stage.engine.peers_found([told], stage.now)) == [Dial(ORIGIN)], (
+        "it is dialled all the same"
+    )
+    stage.puppet(99, have=FULL, unchokes=True, outgoing=True, peer_id=ORIGIN_ID, address=ORIGIN)
+    assert set(stage.engine.neighbours) == {99}, "and takes the place of the other impostor"
+    assert stage.neighbour(99).origin
+
+
+def test_a_peer_that_an_impostor_got_banned_is_still_dialled_and_answered() -> None:
+    stage = Stage()
+    ana = PeerAddress("ana", "10.0.0.5", 6881, b"A" * 20)
+    stage.puppet(1, have=FULL, unchokes=True, peer_id=ana.bt_id, address=("10.0.0.66", 40001))
+    spoil(stage, 0, 1)
+    spoil(stage, 1, 1)
+    assert stage.engine.banned == 1
+    assert stage.note(stage.engine.peers_found([ana], stage.now)) == [Dial((ana.ip, ana.port))]
+    stage.connect(2, address=(ana.ip, 50000))
+    stage.greet(2, peer_id=ana.bt_id)
+    assert 2 in stage.engine.neighbours
+
+
+def test_a_liar_that_was_dialled_is_banned_by_where_it_was_whatever_it_says_it_is() -> None:
+    stage = Stage()
+    liar = PeerAddress("liar", "10.0.0.66", 6881, b"x" * 20)
+    stage.note(stage.engine.peers_found([liar], stage.now))
+    stage.puppet(1, have=FULL, unchokes=True, outgoing=True, peer_id=b"y" * 20, address=("10.0.0.66", 6881))
+    spoil(stage, 0, 1)
+    spoil(stage, 1, 1)
+    again = [PeerAddress("liar", "10.0.0.66", 6881, bytes([n]) * 20) for n in range(10)]
+    assert not [e for e in stage.note(stage.engine.peers_found(again, stage.now)) if isinstance(e, Dial)]
+    assert not [e for e in stage.wait(300.0) if isinstance(e, Dial)]

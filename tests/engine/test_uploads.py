@@ -9,7 +9,7 @@ from fakes.puppets import BLOCKS, FULL, Stage, cancel, reject, request
 from minibit import bitfield
 from minibit.engine.effects import HangUp, Send, Upload
 from minibit.engine.offers import Offers
-from minibit.engine.uploads import BATCH, BURST_SECONDS, MAX_QUEUED, MAX_REFUSALS, MAX_UNSENT
+from minibit.engine.uploads import BATCH, BURST_SECONDS, MAX_QUEUED, MAX_REFUSALS, MAX_UNSENT, MIN_UNSENT
 from minibit.strategies.choking_manager import FIXED_SLOTS, ROUND_SECONDS
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m
@@ -58,10 +58,12 @@ def test_a_round_every_ten_seconds_passes_the_optimistic_slot_on() -> None:
         stage.puppet(key, interested=True)
     held = stage.engine.slots
     seen = {held.optimistic}
+    for key in range(1, 10):
+        stage.says(key, request(0))
     for _ in range(30):
         stage.wait(ROUND_SECONDS)
         for key in range(1, 10):
-            stage.says(key, m.KeepAlive())
+            stage.says(key, request(0))
         slots = stage.engine.slots
         assert slots.optimistic != held.optimistic
         held = slots
@@ -87,7 +89,8 @@ def test_what_is_asked_is_sent_in_order() -> None:
     stage = seed()
     stage.puppet(1, interested=True)
     asked = [request(3, 1), request(3, 0), request(0, 0)]
-    assert stage.says(1, *asked) == [Upload(1, tuple(asked))]
+    assert stage.says(1, *asked) == [Upload(1, tuple(asked[:2]))]
+    assert stage.flushed(1, MIN_UNSENT) == [Upload(1, tuple(asked[2:]))]
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -138,7 +141,7 @@ def test_a_flood_of_requests_is_bounded(fast: bool) -> None:
     stage.puppet(1, interested=True, fast=fast)
     stage.says(1, *long_requests(MAX_QUEUED))
     waiting = len(stage.neighbour(1).demand.queue)
-    effects = stage.says(1, *long_requests(100))
+    effects = stage.says(1, *long_requests(MAX_QUEUED + 100)[MAX_QUEUED:])
     if fast:
         assert len(stage.neighbour(1).demand.queue) == MAX_QUEUED
         assert sum(len(e.messages) for e in effects if isinstance(e, Send)) == waiting + 100 - MAX_QUEUED
@@ -157,12 +160,40 @@ def test_who_asks_on_for_what_it_is_refused_is_hung_up_on() -> None:
     assert stage.hung_up == {1: "goes on asking for what it is refused"}
 
 
+def test_a_cancel_costs_the_same_however_long_the_queue_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(have=LONG_FULL, layout=LONG, upload_limit=1.0)
+    stage.puppet(1, interested=True)
+    requests = long_requests(MAX_QUEUED)
+    stage.says(1, *requests)
+    compared = 0
+    equal = m.Request.__eq__
+
+    def counted(self: m.Request, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return equal(self, other)
+
+    monkeypatch.setattr(m.Request, "__eq__", counted)
+    stage.says(1, *(m.Cancel(r.index, r.begin, r.length) for r in reversed(requests)))
+    assert not stage.neighbour(1).demand.queue
+    assert compared < 10 * MAX_QUEUED
+
+
+def test_what_is_asked_twice_is_sent_once() -> None:
+    stage = seed(upload_limit=1.0)
+    stage.puppet(1, interested=True)
+    stage.says(1, request(0), request(1), request(1), request(1))
+    assert list(stage.neighbour(1).demand.queue) == [request(1)]
+
+
 def test_refusals_count_only_in_a_row() -> None:
     stage = seed()
     stage.puppet(1)
     for _ in range(MAX_REFUSALS // 50):
-        stage.says(1, m.NotInterested(), *EVERYTHING * 6)
-        stage.says(1, m.Interested(), request(0))
+        stage.says(1, m.NotInterested())
+        stage.says(1, *EVERYTHING * 6)
+        stage.says(1, m.Interested())
+        stage.says(1, request(0))
         stage.flushed(1, CHUNK_SIZE)
     assert stage.hung_up == {}
 
@@ -216,12 +247,31 @@ def test_a_plain_neighbour_is_not_told_of_its_grant() -> None:
 def test_the_shell_never_holds_much() -> None:
     stage = Stage(have=LONG_FULL, layout=LONG)
     stage.puppet(1, interested=True)
-    effects = stage.says(1, *long_requests(500))
-    sizes = [sum(c.length for c in e.chunks) for e in effects if isinstance(e, Upload)]
-    assert sizes == [BATCH] * (MAX_UNSENT // BATCH)
-    assert stage.wait(30.0) == []
-    assert stage.flushed(1, BATCH) == [Upload(1, tuple(long_requests(500)[64:96]))]
-    assert stage.engine.uploads.total == BATCH
+    requests = long_requests(500)
+    stage.says(1, *requests)
+    while stage.engine.uploads.total < 50 * MAX_UNSENT:  # on a link that takes all at once
+        stage.flushed(1, min(BATCH, stage.neighbour(1).demand.unsent))
+        if len(stage.neighbour(1).demand.queue) < 256:
+            stage.says(1, *requests[:256])
+    sizes = [sum(c.length for c in e.chunks) for e in stage.effects if isinstance(e, Upload)]
+    assert max(sizes) == sizes[-1] == BATCH, "a fast link has its large batches"
+    assert stage.neighbour(1).demand.unsent == MAX_UNSENT
+
+
+@pytest.mark.parametrize("rate", [10_000, 50_000, 400_000])
+def test_behind_a_slow_link_waits_a_second_of_data_and_no_more(rate: int) -> None:
+    stage = Stage(have=LONG_FULL, layout=LONG)
+    stage.puppet(1, interested=True)
+    stage.says(1, *long_requests(MAX_QUEUED))
+    most = 0
+    for _ in range(600):
+        stage.wait(0.1)
+        most = max(most, stage.neighbour(1).demand.unsent)
+        stage.flushed(1, min(rate // 10, stage.neighbour(1).demand.unsent))
+        if len(stage.neighbour(1).demand.queue) < 100:
+            stage.says(1, *long_requests(MAX_QUEUED))
+    assert most <= max(1.1 * rate, MIN_UNSENT) + CHUNK_SIZE
+    assert stage.engine.uploads.total >= 0.95 * rate * 60, "and the link is never idle"
 
 
 def test_neighbours_take_turns() -> None:

@@ -64,6 +64,7 @@ class Peer:
         self.finished: float | None = None
         self.announced: list[str] = []
         self.alive = True
+        self.cut = False
         self._spoil = spoil
         self._uplink = uplink
         self._uplink_free = 0.0
@@ -100,6 +101,10 @@ class Peer:
         self.alive = False
         for key in list(self._wires):
             self._hang_up(key)
+
+    def fall_silent(self) -> None:
+        """Its cable is cut: nothing reaches it or leaves it any more, and nobody is told."""
+        self.cut = True
 
     def _tick(self) -> None:
         self._tick_at = float("inf")
@@ -140,7 +145,9 @@ class Peer:
         return bytes(length) if self._spoil >> block & 1 else self.net.content(block, begin, length)
 
     def _dial(self, address: Address) -> None:
-        there = next((p for p in self.net.peers if p.address == address and p.alive), None)
+        there = next(
+            (p for p in self.net.peers if p.address == address and p.alive and not (p.cut or self.cut)), None
+        )
         if there is None:
             self.run(lambda now: self.engine.dial_failed(address, now))
         elif self.alive:
@@ -159,11 +166,11 @@ class Peer:
         leaves = self._uplink_free = max(net.now, self._uplink_free) + len(data) / self._uplink
         if payload:
             net.at(leaves, lambda: self.run(lambda now: self.engine.flushed(key, payload, now)))
-        net.at(leaves + wire.delay, lambda: there._receive(far, data))
+        net.at(leaves + wire.delay, lambda: None if self.cut else there._receive(far, data))
 
     def _receive(self, key: int, data: bytes) -> None:
         wire = self._wires.get(key)
-        if wire is None:
+        if wire is None or self.cut:
             return
         messages, used = wire.connection.receive(memoryview(data))
         assert used == len(data), "what one side sends whole arrives whole"
@@ -173,7 +180,8 @@ class Peer:
         wire = self._wires.pop(key, None)
         if wire is not None:
             there, far = wire.there
-            self.net.after(wire.delay, lambda: there._lost(far))
+            if not (self.cut or there.cut):
+                self.net.after(wire.delay, lambda: there._lost(far))
 
     def _lost(self, key: int) -> None:
         if self._wires.pop(key, None) is not None:

@@ -13,7 +13,7 @@ from minibit.address import Address, PeerAddress
 from minibit.engine.effects import Effect, HangUp, Send, Upload, Verify
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
-from minibit.engine.neighbour import Neighbour
+from minibit.engine.neighbour import Neighbour, source
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m
 from minibit.wire.connection import Connection
@@ -136,9 +136,10 @@ class Stage:
         outgoing: bool = False,
         peer_id: bytes | None = None,
         queue: int | None = None,
+        address: Address | None = None,
     ) -> int:
         """A neighbour that has greeted and told its blocks; what it heard so far is forgotten. Its key."""
-        self.connect(key, outgoing=outgoing)
+        self.connect(key, outgoing=outgoing, address=address)
         self.greet(key, peer_id=peer_id, fast=fast)
         if fast:
             name = f"puppet{key}" if minibit else None
@@ -213,12 +214,14 @@ class Stage:
 
     # --- trust
 
-    def suspect(self, peer_id: bytes) -> None:
-        """This peer had a part in a corrupt block."""
-        assert self.engine.downloads.trust.corrupt({peer_id, b"?" * 20}, 0) is None
+    def suspect(self, peer_id: bytes, key: int | None = None) -> None:
+        """This peer, which dials us or will, had a part in a corrupt block."""
+        address = (f"10.0.0.{peer_id[0] if key is None else key}", 6881)
+        guilty = source(address, peer_id, outgoing=False)
+        assert self.engine.downloads.trust.corrupt({guilty, b"?" * 20}, 0) is None
 
     def suspects(self, key: int) -> bool:
-        return self.engine.downloads.trust.suspects(self.neighbour(key).peer_id)
+        return self.engine.downloads.trust.suspects(self.neighbour(key).source)
 
     def neighbour(self, key: int) -> Neighbour:
         return self.engine.neighbours[key]

@@ -16,6 +16,7 @@ class FakeTransport:
         self.calls: list[int] = []  # bytes taken by each call
         self.coming: deque[bytes] = deque()
         self.asked = False
+        self.hearing = True
         self.closed = False
         self.broken = False
         self.on_data: Callable[[], None] = lambda: None
@@ -39,6 +40,9 @@ class FakeTransport:
         self.sent += taken
         self.calls.append(len(taken))
         return len(taken)
+
+    def ask_data(self, wanted: bool) -> None:
+        self.hearing = wanted
 
     def ask_room(self, wanted: bool) -> None:
         self.asked = wanted

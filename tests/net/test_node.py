@@ -197,7 +197,7 @@ def test_a_ban_is_told(tmp_path: Path) -> None:
             await until(lambda: any(n.peer_id == liar for n in engine.neighbours.values()))
 
             def ban(now: float) -> list[Effect]:
-                engine._ban(liar, "sent 2 corrupt blocks", now)
+                engine._ban(b"127.0.0.1 " + liar, "sent 2 corrupt blocks", now)
                 return engine.tick(now)
 
             seed.node._run(ban)
@@ -304,10 +304,10 @@ def test_a_shared_file_that_vanishes_ends_the_node_and_names_it(tmp_path: Path) 
     bounded(trade)
 
 
-def test_more_connections_than_neighbours_are_turned_away(
+def test_more_connections_than_may_wait_are_turned_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minibit.engine.engine.MAX_NEIGHBOURS", 3)
+    monkeypatch.setattr("minibit.engine.places.MAX_WAITING", 3)
     share = shared(tmp_path)
 
     async def crowd() -> None:

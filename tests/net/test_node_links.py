@@ -10,7 +10,7 @@ from fakes.nodes import BLOCK, bounded, running, shared, until
 from fakes.transports import FakeTransport
 
 from minibit.disk.share import Share
-from minibit.net.node import Node
+from minibit.net.node import MESSAGES_PER_TURN, Node
 from minibit.wire import messages as m
 
 OTHER = b"-XX0000-............"
@@ -89,6 +89,35 @@ def test_nobody_waits_for_a_link_that_takes_nothing(tmp_path: Path) -> None:
         assert not swift.transport.asked
 
     on_seed(stall, tmp_path)
+
+
+def test_a_flood_of_messages_waits_for_its_turn_and_is_not_even_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def flood(node: Node, share: Share) -> None:
+        loud, quiet = Far(node, share), Far(node, share, peer_id=b"-YY0000-............")
+        turns: list[int] = []
+        happened = node.engine.happened
+
+        def counted(batch: Any, now: float) -> Any:
+            turns.append(len(batch[0][1]))
+            return happened(batch, now)
+
+        monkeypatch.setattr(node.engine, "happened", counted)
+        loud.say(*[m.KeepAlive()] * (2 * MESSAGES_PER_TURN + 1))
+        assert turns == [MESSAGES_PER_TURN]
+        assert not loud.transport.hearing, "what it says meanwhile holds up itself"
+        quiet.say(m.Interested())
+        assert turns == [MESSAGES_PER_TURN, 1], "another neighbour is heard at once"
+        await until(lambda: loud.transport.hearing)
+        assert turns == [MESSAGES_PER_TURN, 1, MESSAGES_PER_TURN, 1]
+        loud.say(*[m.KeepAlive()] * MESSAGES_PER_TURN)
+        loud.end()
+        await asyncio.sleep(0)
+        assert loud.transport.closed
+        assert not quiet.transport.closed
+
+    on_seed(flood, tmp_path)
 
 
 def test_a_stale_twin_keeps_its_place_until_its_end_is_seen(tmp_path: Path) -> None:

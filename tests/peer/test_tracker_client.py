@@ -286,7 +286,27 @@ def test_a_wildcard_is_the_trackers_own_machine(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket, "gethostbyname", nobody)
     with closing(TrackerClient("http://nobody.invalid")) as lost:
         assert lost.dialable(PeerAddress("bia", "0.0.0.0", 5002)) is None
-        assert lost.dialable(here) == here
+        assert lost.dialable(here) is None
+
+
+def test_a_tracker_elsewhere_does_not_aim_us_at_this_machine() -> None:
+    with closing(TrackerClient("http://192.0.2.7:5000")) as client:
+        for ip in (LOOP, "127.8.8.8", "::1", "::ffff:127.0.0.1"):
+            assert client.dialable(PeerAddress("bia", ip, 5002)) is None
+        there = PeerAddress("bia", "192.0.2.9", 5002)
+        assert client.dialable(there) == there
+
+
+@pytest.mark.parametrize("url", ["http://192.0.2.7:5000", f"http://{LOOP}:5000"])
+def test_no_tracker_aims_us_at_the_ports_of_other_services(url: str) -> None:
+    own = url[7:-5]
+    with closing(TrackerClient(url)) as client:
+        for ip in (own, "0.0.0.0", "192.0.2.9"):
+            for port in (22, 25, 80, 443, 1023):
+                assert client.dialable(PeerAddress("bia", ip, port)) is None
+        assert client.dialable(PeerAddress("origin", "192.0.2.9", 443, origin=True)) is None
+        origin = PeerAddress("origin", own, 443, origin=True)
+        assert client.dialable(origin) == origin, "which an operator may have chosen for a firewall"
 
 
 def test_an_unsafe_share_is_refused() -> None:

@@ -379,3 +379,14 @@ def test_what_one_side_may_send_the_other_accepts(speech: list[tuple[int, m.Hand
         except LocalProtocolError:
             continue
         assert heard_of == [message]
+
+
+def test_no_more_than_a_turn_of_messages_is_taken_at_a_time() -> None:
+    connection = Connection(LAYOUT)
+    data = b"".join(on_wire(message) for message in (FAST, m.HaveNone(), *[m.KeepAlive()] * 10))
+    taken = []
+    while data:
+        found, used = connection.receive(memoryview(data), 5)
+        taken.append(len(found))
+        data = data[used:]
+    assert taken == [5, 5, 2]

@@ -1,0 +1,71 @@
+"""Who may stay when more want to be our neighbours than we have places for.
+
+Places are for who has greeted. Until then it waits in a room of its own, which is crowded only by who dials
+us and says nothing; there the one that has waited longest goes first. In a place, who is of no use yields to
+anybody, and a stranger (nobody listed it, dealt it a grant or dialled it) that never moved a byte to anybody
+expected, or after a while to another stranger. An origin, whom everybody is to meet, lets go of whom it has
+served for a while and owes no granted block. Of several, one from the address that most come from goes:
+behind one address there may be a whole classroom, so that alone is held against nobody.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from minibit.engine.neighbour import Neighbour
+
+MAX_NEIGHBOURS: Final = 50
+MAX_ORIGIN_NEIGHBOURS: Final = 200
+MAX_WAITING: Final = 100  # who dialled us and has not greeted
+IDLE_SECONDS: Final = 30.0  # how long a neighbour may be of no use before it yields
+STRANGER_SECONDS: Final = 5.0  # how long a stranger has to move a byte before it yields to another
+SERVED_SECONDS: Final = 60.0  # how long an origin keeps a neighbour while others wait
+
+
+class Places:
+    """The places of one peer, whose neighbours these are; an origin's if `offering`."""
+
+    def __init__(self, neighbours: Mapping[int, Neighbour], *, offering: bool) -> None:
+        self._neighbours = neighbours
+        self._offering = offering
+        self.limit = MAX_ORIGIN_NEIGHBOURS if offering else MAX_NEIGHBOURS
+
+    def overdue(self) -> Neighbour | None:
+        """Who has waited too long without a greeting, if too many wait."""
+        waiting = [n for n in self._neighbours.values() if not (n.greeted or n.outgoing)]
+        return self._first(waiting) if len(waiting) > MAX_WAITING else None
+
+    def yielding(self, newcomer: Neighbour, now: float) -> Neighbour | None:
+        """Who goes because this one has greeted: itself, if nobody yields to it; None if there is room."""
+        present = [n for n in self._neighbours.values() if n.greeted and n is not newcomer]
+        if len(present) < self.limit:
+            return None
+
+        def stranger(n: Neighbour) -> bool:
+            patience = 0.0 if newcomer.expected else STRANGER_SECONDS
+            return not (n.expected or n.traded) and now - n.connected_at >= patience
+
+        def served(n: Neighbour) -> bool:
+            owed = n.demand.granted & ~n.blocks
+            return newcomer.expected and not owed and now - n.connected_at >= SERVED_SECONDS
+
+        rules: list[Callable[[Neighbour], bool]] = [lambda n: _useless(n, now), stranger]
+        if self._offering:
+            rules.append(served)
+        for rule in rules:
+            if matching := [n for n in present if rule(n)]:
+                return self._first(matching)
+        return newcomer
+
+    def room(self) -> int:
+        """How many more we may dial: strangers that never moved a byte will yield."""
+        return self.limit - sum(n.expected or n.traded for n in self._neighbours.values())
+
+    def _first(self, neighbours: list[Neighbour]) -> Neighbour:
+        crowd = Counter(n.address[0] for n in self._neighbours.values())
+        return min(neighbours, key=lambda n: (n.outgoing, -crowd[n.address[0]], n.connected_at, n.key))
+
+
+def _useless(neighbour: Neighbour, now: float) -> bool:
+    useful = neighbour.demand.interested or neighbour.supply.interesting or neighbour.early
+    return not useful and now - neighbour.connected_at >= IDLE_SECONDS
