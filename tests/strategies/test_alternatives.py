@@ -138,6 +138,13 @@ def test_its_moves_are_told() -> None:
     assert promoted.moves == ((5, "fixed"), (4, "optimistic"))
 
 
+def test_who_left_or_lost_interest_is_told_apart_from_who_is_choked() -> None:
+    view = seen([*givers({1: 9, 2: 8}), Onlooker(3, interested=False)], fixed=(1, 3), optimistic=4)
+    for strategy in (Reciprocity(), UnchokeAll()):
+        moves = strategy.choke(view, 100.0, Random(1)).moves
+        assert moves[:2] == ((3, "lost interest"), (4, "left"))
+
+
 # --- unchoke-all
 
 
