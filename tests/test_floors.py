@@ -25,16 +25,18 @@ FLOORS: list[dict[str, str]] = [
         "snapshot": "",
         "torrent": "bencode layout metainfo",
         "wire": "messages extended connection",
+        "events": "shapes kinds lines",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates neighbour addresses extensions blocks journal standing trust"
-        " offers downloads uploads greeting engine portrait",
+        " offers downloads uploads greeting engine portrait chronicle",
         "tracker": "peer_manager block_distributor swarm",
     },
     {
         "registry": "",
+        "eventlog": "writer reader merging recording",
         "disk": "storage buffers threads reader writer disk check share sample",
         "net": "listener transport gateway link node",
         "peer": "peer_id tracker_client membership ending peer",

@@ -44,6 +44,7 @@ def tracker(
     upload_limit: options.UploadLimit = None,
     choking: options.Choking = "tit-for-tat",
     seed: options.Seed = None,
+    log: options.Log = None,
     json: options.Json = False,
     until_eof: options.UntilEof = False,
 ) -> None:
@@ -63,6 +64,7 @@ def tracker(
         upload_limit=options.upload_rate(upload_limit or "0"),
         choking=options.strategy_name(choking),
         seed=seed,
+        log=log,
         as_json=json,
         until_eof=until_eof,
     )
@@ -91,6 +93,7 @@ def peer(
         str | None, typer.Option(help="Where to listen.  [default: as far as the tracker can be reached]")
     ] = None,
     seed: options.Seed = None,
+    log: options.Log = None,
     until_eof: options.UntilEof = False,
 ) -> None:
     """Join a swarm: fetch what the tracker shares, and help others to it.
@@ -113,6 +116,7 @@ def peer(
             leave_when_done=leave_when_done,
             seed=seed,
             host=host,
+            log=log,
         ),
         until_eof=until_eof,
     )
@@ -145,6 +149,7 @@ def swarm(
     grant: options.Grant = "30-50",
     block_size: options.BlockSize = None,
     seed: options.Seed = None,
+    log: options.Log = None,
     json: options.Json = False,
 ) -> None:
     """Run a whole swarm on this machine, watch it, and verify every copy.
@@ -166,8 +171,30 @@ def swarm(
         grant=grant,
         block_size=options.block_bytes(block_size),
         seed=seed,
+        log=log,
         as_json=json,
     )
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What --log has written.")],
+    speed: Annotated[
+        str | None,
+        typer.Option(metavar="FACTOR", help="How many times as fast as it happened, like 10x."),
+    ] = None,
+    at: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Show this moment, and no other.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Show the table of a swarm again, live or simulated, from what --log has written.
+
+    On a terminal, keys pause, jump and change the speed. In a pipe it goes as fast as it can.
+    """
+    from minibit.cli.replay import run_replay
+
+    run_replay(file, speed=options.pace(speed) or 1.0, at=at, as_json=json)
 
 
 def _version(wanted: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from minibit import registry
 from minibit.cli.running import finish
 from minibit.disk import sample
+from minibit.eventlog.writer import claim
 from minibit.lab.place import prepare
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
 from minibit.peer.ending import Interrupt
@@ -31,11 +32,14 @@ def run_swarm(
     grant: str,
     block_size: int | None,
     seed: int | None,
+    log: Path | None,
     as_json: bool,
 ) -> None:
     """Run a swarm of processes, verify its copies, and leave nothing running."""
     registry.picking(picking)
     registry.choking(choking)
+    if log is not None:
+        claim(log)
     interrupt = Interrupt()
     source = sample.cached_sample() if share is None else share
     folder = directory or Path(tempfile.mkdtemp(prefix="minibit-swarm-"))
@@ -49,6 +53,7 @@ def run_swarm(
         choking=choking,
         grant=grant,
         seed=seed,
+        log=log,
     )
     limited = f"each upload limited to {rate(upload_limit)}" if upload_limit else ""
     note = f"{limited}, slow enough to watch; --share PATH goes unlimited" if share is None else limited
@@ -77,6 +82,8 @@ def run_swarm(
             display.document(summary.to_json())
         finally:
             await asyncio.shield(asyncio.to_thread(processes.stop))
+            if log is not None:
+                display.tell(f"what happened is in {log}: minibit replay {log}")
         if directory is not None:
             display.tell(f"files and logs are in {folder}")
         else:

@@ -9,6 +9,7 @@ from minibit.cli.running import finish, framed
 from minibit.disk import sample
 from minibit.disk.share import Share, from_path
 from minibit.errors import MinibitError
+from minibit.eventlog.writer import claim
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_swarm
@@ -31,19 +32,22 @@ def run_tracker(
     upload_limit: float,
     choking: str,
     seed: int | None,
+    log: Path | None,
     as_json: bool,
     until_eof: bool,
 ) -> None:
     """Hash the share, then serve it until interrupted."""
     interrupt = Interrupt()
-    settings = TrackerSettings(host, port, origin_port, grant, upload_limit, choking, seed)
+    settings = TrackerSettings(host, port, origin_port, grant, upload_limit, choking, seed, log)
+    if log is not None:
+        claim(log)
 
     async def serve(display: Display) -> None:
         shared = await asyncio.to_thread(_hashed, share, block_size, display, interrupt)
         layout, name = shared.metainfo.layout, shared.metainfo.name
         for path in shared.skipped:
             display.tell(f"left out {path}: only regular files are shared")
-        service = TrackerService(shared, settings)
+        service = TrackerService(shared, settings, tell=display.tell)
         listening = False
 
         def ready(tracker_port: int, origin: int) -> None:

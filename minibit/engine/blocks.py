@@ -41,7 +41,7 @@ class OpenBlock:
     since: float = 0.0  # when anybody was last asked for a chunk of it
     owner: int | None = None
     exclusive: bool = False  # only its owner may supply it
-    senders: set[PeerId] = field(default_factory=set)
+    senders: dict[PeerId, int] = field(default_factory=dict)  # how many of its chunks came from whom
 
 
 class Arrival(NamedTuple):
@@ -99,7 +99,7 @@ class Blocks:
         self.max_open = min(MAX_OPEN, max(2, MAX_OPEN_BYTES // layout.block_size))
         self._open: dict[int, OpenBlock] = {}
         self._spare: dict[int, OpenBlock] = {}  # the open blocks with something to do
-        self._senders: dict[int, set[PeerId]] = {}  # of the blocks being verified
+        self._senders: dict[int, dict[PeerId, int]] = {}  # of the blocks being verified
         self._debts: dict[int, Debt] = {}
 
     @property
@@ -176,7 +176,7 @@ class Blocks:
         if not new:
             return Arrival(0, owed[0], waited)
         opened.here |= new
-        opened.senders.add(sender)
+        opened.senders[sender] = opened.senders.get(sender, 0) + new.bit_count()
         if opened.todo & new:
             opened.todo &= ~new
             if not opened.todo:
@@ -194,8 +194,8 @@ class Blocks:
             self.verifying |= 1 << block
         return Arrival(new, owed[0], waited, complete, tuple(cancel))
 
-    def verified(self, block: int, ok: bool) -> set[PeerId]:
-        """The block's hash was right or wrong; returns who supplied it."""
+    def verified(self, block: int, ok: bool) -> dict[PeerId, int]:
+        """The block's hash was right or wrong; returns who supplied it, and how many chunks of it."""
         self.verifying ^= 1 << block
         senders = self._senders.pop(block)
         if ok:

@@ -14,7 +14,7 @@ from typing import Final
 
 from minibit import bitfield
 from minibit.engine.effects import Discard, PeerId, Store, Verify
-from minibit.engine.journal import Picked
+from minibit.engine.journal import Picked, Spoilt, Verified
 from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
 from minibit.engine.standing import Standing
 from minibit.engine.trust import Trust
@@ -153,16 +153,17 @@ class Downloads:
         if arrival.complete:
             self._outbox.put(Verify(block))
 
-    def block_verified(self, block: int, ok: bool) -> Verdict:
+    def block_verified(self, block: int, ok: bool, now: float) -> Verdict:
         """A block's hash was right or wrong: tell those who need it, or find out who was guilty."""
         blocks = self._standing.blocks
         senders = blocks.verified(block, ok)
+        self._standing.note(Verified if ok else Spoilt, now, block, senders)
         self._loose = True  # the block is to be fetched again, or there is room to open another
         if not ok:
             self.corrupt += 1
-            return Verdict(guilty=self.trust.corrupt(senders, block))
+            return Verdict(guilty=self.trust.corrupt(senders.keys(), block))
         self.verified += 1
-        self.trust.good(senders)
+        self.trust.good(senders.keys())
         self.got(1 << block)
         if blocks.complete:
             self._told_at = float("-inf")
@@ -300,8 +301,8 @@ class Downloads:
     def _pick(self, neighbour: Neighbour, candidates: int, now: float) -> Pick | None:
         standing = self._standing
         pick = asking.pick(self._picking, standing.view(candidates=candidates), now, standing.rng)
-        if pick is not None and standing.journal is not None:
-            standing.journal(Picked(now, neighbour.key, pick))
+        if pick is not None:
+            standing.note(Picked, now, neighbour.key, pick)
         return pick
 
 

@@ -43,6 +43,7 @@ class Uploads:
         self._standing = standing
         self._outbox = standing.outbox
         self._choking = choking
+        self.limit = limit
         self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now)
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
@@ -68,8 +69,7 @@ class Uploads:
         standing = self._standing
         self._moved = False
         choice = asking.choke(self._choking, standing.view(round_due=round_due), now, standing.rng)
-        if standing.journal is not None:
-            standing.journal(Chosen(now, round_due, choice))
+        standing.note(Chosen, now, round_due, choice)
         standing.slots = choice.slots
         for key, neighbour in standing.neighbours.items():
             if not neighbour.greeted:

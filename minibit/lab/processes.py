@@ -21,6 +21,7 @@ from typing import IO, Final
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
 from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
+from minibit.eventlog.merging import merge
 from minibit.lab.place import refused
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus
@@ -49,6 +50,7 @@ class SwarmSettings:
     choking: str = "tit-for-tat"
     grant: str = "30-50"
     seed: int | None = None
+    log: Path | None = None  # where the event logs of all processes are put together in the end
 
 
 @dataclass(slots=True)
@@ -74,6 +76,7 @@ class SwarmProcesses:
         self._restart = ""  # the command that brings the tracker back to where it was
         self._peers: list[Child] = []
         self._noted: set[str] = set()
+        self._logs: list[Path] = []  # the processes' event logs, those included that may still be begun
         self._client: TrackerClient | None = None
         self._metainfo: Metainfo | None = None
         self._finished: dict[str, SwarmRow] = {}
@@ -111,7 +114,8 @@ class SwarmProcesses:
             raise MinibitError(f"the tracker did not start: {words}") from None
         progress(100, 100)
         ports = ["--port", ready["url"].rpartition(":")[2], "--origin-port", str(ready["origin_port"])]
-        self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments()])
+        again = self._log_arguments("tracker-again")
+        self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments(), *again])
         self._client = TrackerClient(ready["url"])
         self._metainfo = await self._client.torrent()
         self._started = time.monotonic()
@@ -205,6 +209,35 @@ class SwarmProcesses:
             _end(children)
         if self._client is not None:
             self._client.close()
+        self._merge_logs()
+
+    def _merge_logs(self) -> None:
+        """What every process saw, in one log: also of a swarm that did not come to its end."""
+        settings = self._settings
+        if settings.log is not None:
+            merge(
+                [path for path in self._logs if path.exists()],
+                settings.log,
+                seed=settings.seed,
+                settings={
+                    "peers": settings.peers,
+                    "picking": settings.picking,
+                    "choking": settings.choking,
+                    "grant": settings.grant,
+                    "upload_limit": settings.upload_limit,
+                },
+                tell=self._tell,
+            )
+
+    def _log_arguments(self, name: str) -> list[str]:
+        """The arguments with which the process `name` logs its events, and nobody else's log is lost."""
+        if self._settings.log is None:
+            return []
+        path = self._settings.folder / f"{name}.jsonl"
+        if path not in self._logs:
+            path.unlink(missing_ok=True)  # of an earlier swarm in this folder
+            self._logs.append(path)
+        return ["--log", str(path)]
 
     def _spawn(self, name: str, arguments: Sequence[str], stdout: int | None = None) -> Child:
         log = self._settings.folder / f"{name}.log"
@@ -214,7 +247,7 @@ class SwarmProcesses:
             raise refused(self._settings.folder, error) from error
         with file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "minibit", *arguments, "--until-eof"],
+                [sys.executable, "-m", "minibit", *arguments, *self._log_arguments(name), "--until-eof"],
                 stdin=subprocess.PIPE,
                 stdout=file if stdout is None else stdout,
                 stderr=file,
@@ -274,7 +307,8 @@ class SwarmProcesses:
                 raise MinibitError(
                     f"{child.name} ended before it was complete ({_last_words(child)}): see {child.log}"
                 )
-            again = shlex.join(self._peer_arguments(child.name, 0))
+            log = self._log_arguments(f"{child.name}-again")
+            again = shlex.join([*self._peer_arguments(child.name, 0), *log])
             self._note(
                 child.name, f"{child.name} has ended; within a minute, this resumes it: minibit {again}"
             )

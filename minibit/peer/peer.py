@@ -29,6 +29,8 @@ from minibit.errors import (
     TrackerUnreachableError,
     UsageError,
 )
+from minibit.eventlog.recording import Recording
+from minibit.eventlog.writer import claim
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.ending import Interrupt
@@ -64,6 +66,7 @@ class PeerSettings:
     leave_when_done: bool = False
     seed: int | None = None
     host: str | None = None
+    log: Path | None = None
 
 
 class Peer:
@@ -120,6 +123,8 @@ class Peer:
         if fault := name_fault(settings.name):
             raise UsageError(fault)
         picking, choking = registry.picking(settings.picking), registry.choking(settings.choking)
+        if settings.log is not None:
+            claim(settings.log)
         listener = listen(settings.host or default_host(settings.tracker), settings.port)
         port = listener.getsockname()[1]
         peer_id = new_peer_id()
@@ -146,6 +151,14 @@ class Peer:
             self._tell(f"listening on port {port}")
             self._tell(f"granted {_listed(welcome.granted)} of {count} blocks; {have.bit_count()} on disk")
             loop = asyncio.get_running_loop()
+            recording = Recording(
+                settings.log,
+                settings.name,
+                metainfo,
+                seed=settings.seed,
+                settings={"picking": settings.picking, "choking": settings.choking},
+                tell=self._tell,
+            )
             engine = Engine(
                 Identity(settings.name, peer_id, port),
                 metainfo.info_hash,
@@ -156,7 +169,9 @@ class Peer:
                 rng=Random(settings.seed),
                 now=loop.time(),
                 upload_limit=settings.upload_limit,
+                journal=recording.journal,
             )
+            recording.begin(engine, f"{listener.getsockname()[0]}:{port}", welcome.granted)
             self._node = Node(
                 engine,
                 listener,
@@ -166,7 +181,8 @@ class Peer:
                 on_event=self._tell,
             )
             self._node.peers_found(entry.address for entry in welcome.entries)
-            await self._trade(self._node, membership, welcome.interval)
+            async with recording:
+                await self._trade(self._node, membership, welcome.interval)
         finally:
             listener.close()
             client.close()

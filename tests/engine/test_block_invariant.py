@@ -148,7 +148,7 @@ class Ledger(RuleBasedStateMachine):
         block = data.draw(st.sampled_from(list(bitfield.indices(self.blocks.verifying))))
         senders = self.blocks.verified(block, ok)
         assert senders
-        assert senders <= {bytes([key]) for key in NEIGHBOURS}
+        assert senders.keys() <= {bytes([key]) for key in NEIGHBOURS}
         assert self.blocks.have >> block & 1 == ok
         if not ok and len(senders) > 1:
             assert self.blocks.exclusive >> block & 1
@@ -196,7 +196,7 @@ class Ledger(RuleBasedStateMachine):
             if opened.exclusive:
                 assert opened.owner is not None, "nobody could ever go on with it"
                 assert set(opened.asked) <= {opened.owner}
-                assert opened.senders <= {bytes([opened.owner])}
+                assert opened.senders.keys() <= {bytes([opened.owner])}
 
     def teardown(self) -> None:
         """Whatever happened: when the others let go, one neighbour that holds all can finish it alone."""

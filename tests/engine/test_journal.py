@@ -2,12 +2,12 @@
 
 from fakes.puppets import FULL, Stage
 
-from minibit.engine.journal import Chosen, Picked
+from minibit.engine.journal import Chosen, Entry, Picked
 from minibit.strategies.view import Slots
 
 
 def test_every_pick_is_told_with_whom_it_is_asked_of_and_why() -> None:
-    heard: list[Picked | Chosen] = []
+    heard: list[Entry] = []
     stage = Stage(have=FULL ^ 0b101, journal=heard.append)
     stage.puppet(7, have=FULL, unchokes=True)
     picks = [entry for entry in heard if isinstance(entry, Picked)]
@@ -19,7 +19,7 @@ def test_every_pick_is_told_with_whom_it_is_asked_of_and_why() -> None:
 
 
 def test_every_choice_is_told_in_a_round_and_between_two() -> None:
-    heard: list[Picked | Chosen] = []
+    heard: list[Entry] = []
     stage = Stage(have=FULL, journal=heard.append)
     stage.puppet(1, interested=True)
     choices = [entry for entry in heard if isinstance(entry, Chosen)]
@@ -32,7 +32,7 @@ def test_every_choice_is_told_in_a_round_and_between_two() -> None:
 
 
 def test_a_journal_changes_nothing() -> None:
-    told: list[Picked | Chosen] = []
+    told: list[Entry] = []
     effects = []
     for journal in (None, told.append):
         stage = Stage(have=0b1, journal=journal)

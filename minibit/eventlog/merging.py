@@ -1,0 +1,50 @@
+"""One log out of many: what each process of a swarm saw, by time."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from heapq import merge as by_time
+from pathlib import Path
+from typing import Any
+
+from minibit.eventlog.reader import Reader
+from minibit.eventlog.writer import Writer
+from minibit.events.kinds import Left
+from minibit.events.lines import Entry
+
+
+def merge(
+    sources: Sequence[Path],
+    target: Path,
+    *,
+    seed: int | None,
+    settings: Mapping[str, Any],
+    tell: Callable[[str], None],
+) -> None:
+    """Write to `target` all events of these logs, in the order in which they happened.
+
+    The time of the first one's start is the time of the whole. Who ended without a word was killed.
+    """
+    with ExitStack() as stack:
+        readers = [stack.enter_context(Reader(path)) for path in sources]
+        if not readers:
+            return
+        start = min(reader.header.start for reader in readers)
+        header = replace(readers[0].header, start=start, seed=seed, settings=dict(settings))
+        writer = Writer(target, header, tell=tell)
+        for entry in by_time(*(_shifted(reader, start) for reader in readers), key=lambda entry: entry.t):
+            writer.write(entry)
+        writer.close()
+        for reader in readers:
+            for remark in reader.remarks():
+                tell(remark)
+
+
+def _shifted(reader: Reader, start: float) -> Iterator[Entry]:
+    later = reader.header.start - start
+    last: Entry | None = None
+    for entry, _ in reader.entries():
+        last = replace(entry, t=entry.t + later)
+        yield last
+    if last is not None and not isinstance(last.event, Left):
+        yield replace(last, event=Left("killed", "its log ends without a goodbye"))
