@@ -42,10 +42,10 @@ FLOORS: list[dict[str, str]] = [
         "peer": "peer_id tracker_client membership ending peer",
         "serve": "tracker app server service",
     },
-    {"lab": "place processes"},
+    {"lab": "place processes replay"},
     {
-        "screen": "bars sheet swarm_table peer_table lines display",
-        "cli": "options running tracker peer status swarm main",
+        "screen": "bars sheet swarm_table peer_table lines display keys playback",
+        "cli": "options running tracker peer status swarm replay main",
         "__main__": "",
     },
 ]

@@ -7,6 +7,7 @@ from heapq import merge as by_time
 from pathlib import Path
 from typing import Any
 
+from minibit.errors import UsageError
 from minibit.eventlog.reader import Reader
 from minibit.eventlog.writer import Writer
 from minibit.events.kinds import Left
@@ -23,10 +24,16 @@ def merge(
 ) -> None:
     """Write to `target` all events of these logs, in the order in which they happened.
 
-    The time of the first one's start is the time of the whole. Who ended without a word was killed.
+    The time of the first one's start is the time of the whole. Who ended without a word was killed. A log
+    that cannot be read is left out, and said.
     """
     with ExitStack() as stack:
-        readers = [stack.enter_context(Reader(path)) for path in sources]
+        readers: list[Reader] = []
+        for path in sources:
+            try:
+                readers.append(stack.enter_context(Reader(path)))
+            except UsageError as error:  # its process was killed before it wrote anything
+                tell(str(error))
         if not readers:
             return
         start = min(reader.header.start for reader in readers)

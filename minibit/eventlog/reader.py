@@ -30,11 +30,9 @@ class Reader:
             raise UsageError(f"cannot read {str(path)!r} ({error.strerror}): name an event log") from None
         try:
             self.header = Header.decode(self._file.readline(MAX_LINE + 1))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError):
             self._file.close()
-            raise UsageError(
-                f"{str(path)!r} is no event log ({error}): name one that --log has written"
-            ) from None
+            raise UsageError(f"{str(path)!r} is no event log: name a file that --log has written") from None
         self.start = self._file.tell()
         self._read_up_to = self.start  # lines before it have been counted
         self._unknown = 0

@@ -78,6 +78,7 @@ class Recording:
         if self._chronicle is None or self._scribe is None or self._sampling is None:
             return
         self._sampling.cancel()
+        self._chronicle.sample(self._loop.time())
         if error is None or isinstance(error, asyncio.CancelledError):
             self._chronicle.left("goodbye", "", self._loop.time())
         else:

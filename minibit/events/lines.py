@@ -91,7 +91,7 @@ class Header:
         if not total_size or not block_size or -(-total_size // block_size) > MAX_BLOCKS:
             raise ValueError("no share is cut like that")
         return cls(
-            kind=Kind(data.get("kind")),
+            kind=Kind(label(data.get("kind"))),
             version=label(data.get("version")),
             start=number(data.get("start")),
             share=text(255)(data.get("share")),

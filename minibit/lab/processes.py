@@ -22,6 +22,7 @@ from minibit.disk.check import check
 from minibit.disk.storage import Storage
 from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
 from minibit.eventlog.merging import merge
+from minibit.eventlog.writer import claim
 from minibit.lab.place import refused
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus
@@ -235,6 +236,7 @@ class SwarmProcesses:
             return []
         path = self._settings.folder / f"{name}.jsonl"
         if path not in self._logs:
+            claim(path)
             path.unlink(missing_ok=True)  # of an earlier swarm in this folder
             self._logs.append(path)
         return ["--log", str(path)]
