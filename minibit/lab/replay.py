@@ -11,7 +11,7 @@ from minibit import bitfield
 from minibit.copies import Copies
 from minibit.eventlog.reader import Reader
 from minibit.events import kinds
-from minibit.events.lines import Entry, Header
+from minibit.events.lines import MICROSECONDS, Entry, Header
 from minibit.snapshot import MAX_FIXED_NAMED, Figures, State, SwarmRow, SwarmStatus
 
 MAX_PEERS: Final = 20_000
@@ -70,7 +70,7 @@ class Picture:
                 if not row.origin:
                     self._copies.add(1 << block)
             case kinds.Completed():
-                after = self.t - past.since
+                after = round(self.t - past.since, MICROSECONDS)
                 past.row = replace(row, figures=replace(old, state=State.COMPLETE, completed_after=after))
             case kinds.Corrupt():
                 past.row = replace(row, figures=replace(old, corrupt=old.corrupt + 1))
@@ -214,9 +214,8 @@ class Replay:
         return replace(self._picture.status(curtain=self._ended), uptime=self._now)
 
     def _go_back(self, t: float) -> None:
-        _, self._offset, picture = next(
-            each for each in reversed(self._checkpoints) if each[0] <= max(t, 0.0)
-        )
+        first, *later = self._checkpoints
+        _, self._offset, picture = next((each for each in reversed(later) if each[0] <= t), first)
         self._picture, self._now = picture.copy(), picture.t
         self._entries, self._ahead, self._ended = self._reader.entries(self._offset), None, False
 
