@@ -4,6 +4,7 @@ Nothing heavy is imported here: `minibit --help` reads every command's options.
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -97,3 +98,17 @@ def grant_parts(text: str) -> tuple[float, float]:
     if not dash or not (low + high).isdecimal() or not 0 <= int(low) <= int(high) <= 100:
         raise UsageError(f"--grant: {text!r} is not LOW-HIGH in percent; the default is 30-50")
     return int(low) / 100, int(high) / 100
+
+
+def pace(text: str | None) -> float | None:
+    """Virtual seconds per second; None if none is asked for.
+
+    Raises:
+        UsageError: not a number above 0.
+    """
+    if text is None:
+        return None
+    number = text.removesuffix("x")
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", number) or not float(number):
+        raise UsageError(f"--speed: {text!r} is no pace: write it like 10x or 0.5x")
+    return float(number)
