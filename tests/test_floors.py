@@ -42,10 +42,12 @@ FLOORS: list[dict[str, str]] = [
         "peer": "peer_id tracker_client membership ending peer",
         "serve": "tracker app server service",
     },
-    {"lab": "place processes replay"},
+    {
+        "lab": "place scenario processes replay clock wires intake observer simulated_peer simulator simulated_log"
+    },
     {
         "screen": "bars sheet swarm_table peer_table lines display keys playback",
-        "cli": "options running tracker peer status swarm replay main",
+        "cli": "options running tracker peer status simulate swarm replay main",
         "__main__": "",
     },
 ]

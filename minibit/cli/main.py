@@ -17,7 +17,8 @@ from minibit.cli import options
 from minibit.errors import MinibitError, UsageError
 
 SAMPLE_UPLOAD_LIMIT: Final = "1M"
-MAX_PEERS: Final = 100
+MAX_PEERS: Final = 100  # processes
+MAX_SIMULATED: Final = 5000
 
 app = typer.Typer(
     name="minibit",
@@ -138,7 +139,9 @@ def status(
 
 @app.command()
 def swarm(
-    peers: Annotated[int, typer.Option(min=1, max=MAX_PEERS, help="How many peers, besides the origin.")] = 5,
+    peers: Annotated[
+        int, typer.Option(min=1, max=MAX_SIMULATED, help="How many peers, besides the origin.")
+    ] = 5,
     share: options.Share = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Keep each peer's files and log here.")
@@ -151,6 +154,13 @@ def swarm(
     seed: options.Seed = None,
     log: options.Log = None,
     json: options.Json = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="In virtual time, without moving a byte.")
+    ] = False,
+    speed: Annotated[
+        str | None,
+        typer.Option(metavar="FACTOR", help="Watch a simulation at this pace, like 10x."),
+    ] = None,
 ) -> None:
     """Run a whole swarm on this machine, watch it, and verify every copy.
 
@@ -161,6 +171,13 @@ def swarm(
 
     limit = upload_limit if upload_limit is not None else ("0" if share else SAMPLE_UPLOAD_LIMIT)
     options.grant_parts(grant)
+    if not simulate and peers > MAX_PEERS:
+        raise UsageError(
+            f"--peers: {peers} processes are too many for one machine: at most {MAX_PEERS}, "
+            f"or up to {MAX_SIMULATED:,} with --simulate"
+        )
+    if speed and not simulate:
+        raise UsageError("--speed is for virtual time: add --simulate")
     run_swarm(
         peers=peers,
         share=share,
@@ -173,6 +190,8 @@ def swarm(
         seed=seed,
         log=log,
         as_json=json,
+        simulate=simulate,
+        speed=options.pace(speed),
     )
 
 

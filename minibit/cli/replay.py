@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from minibit.cli.running import FRAME_SECONDS, finish
-from minibit.eventlog.reader import Reader
+from minibit.eventlog.reading import Reader
 from minibit.lab.replay import Replay
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import PLAIN_SECONDS, Display

@@ -4,20 +4,26 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from minibit import registry
+from minibit.cli import options
 from minibit.cli.running import finish
+from minibit.cli.simulate import run_simulation
 from minibit.disk import sample
-from minibit.eventlog.writer import claim
+from minibit.disk.share import size_of
+from minibit.eventlog.writing import claim
 from minibit.lab.place import prepare
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
+from minibit.lab.scenario import plain
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_summary, plain_swarm
 from minibit.screen.swarm_table import summary_table, swarm_table
 from minibit.units import rate, size
 
+MAX_SEED: Final = 1_000_000  # of those that are drawn: a person may have to type it
 WORTH_SAYING: Final = 1 << 30  # bytes that nobody wants written unannounced
 
 
@@ -34,12 +40,31 @@ def run_swarm(
     seed: int | None,
     log: Path | None,
     as_json: bool,
+    simulate: bool,
+    speed: float | None,
 ) -> None:
-    """Run a swarm of processes, verify its copies, and leave nothing running."""
+    """Run a swarm of processes, verify its copies, and leave nothing running; or simulate it."""
     registry.picking(picking)
     registry.choking(choking)
     if log is not None:
         claim(log)
+    if simulate:
+        run_simulation(
+            plain(
+                peers,
+                sample.SAMPLE_SIZE if share is None else size_of(share),
+                block_size or (sample.SAMPLE_BLOCK_SIZE if share is None else None),
+                upload=upload_limit,
+                picking=picking,
+                choking=choking,
+                grant=options.grant_parts(grant),
+                seed=SystemRandom().randrange(MAX_SEED) if seed is None else seed,
+            ),
+            speed=speed,
+            log=log,
+            as_json=as_json,
+        )
+        return
     interrupt = Interrupt()
     source = sample.cached_sample() if share is None else share
     folder = directory or Path(tempfile.mkdtemp(prefix="minibit-swarm-"))

@@ -9,7 +9,7 @@ from minibit.cli.running import finish, framed
 from minibit.disk import sample
 from minibit.disk.share import Share, from_path
 from minibit.errors import MinibitError
-from minibit.eventlog.writer import claim
+from minibit.eventlog.writing import claim
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_swarm

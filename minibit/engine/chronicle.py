@@ -14,7 +14,7 @@ from minibit.engine.engine import Engine
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.portrait import figures
 from minibit.events import kinds
-from minibit.events.lines import Entry
+from minibit.events.entries import Entry
 
 MAX_REMEMBERED: Final = 1000  # names by wire id, of neighbours that have left and may be guilty yet
 UNKNOWN: Final = "?"

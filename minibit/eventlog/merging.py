@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from minibit.errors import UsageError
-from minibit.eventlog.reader import Reader
-from minibit.eventlog.writer import Writer
+from minibit.eventlog.reading import Reader
+from minibit.eventlog.writing import Writer
+from minibit.events.entries import Entry
 from minibit.events.kinds import Left
-from minibit.events.lines import Entry
 
 
 def merge(

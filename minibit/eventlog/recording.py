@@ -11,8 +11,8 @@ from minibit import __version__
 from minibit.engine.chronicle import Chronicle
 from minibit.engine.engine import Engine
 from minibit.engine.journal import Journal
-from minibit.eventlog.writer import Scribe
-from minibit.events.lines import Header, Kind
+from minibit.eventlog.writing import Scribe
+from minibit.events.entries import Header, Kind
 from minibit.torrent.metainfo import Metainfo
 
 SAMPLE_SECONDS: Final = 1.0

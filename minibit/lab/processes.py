@@ -22,7 +22,7 @@ from minibit.disk.check import check
 from minibit.disk.storage import Storage
 from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
 from minibit.eventlog.merging import merge
-from minibit.eventlog.writer import claim
+from minibit.eventlog.writing import claim
 from minibit.lab.place import refused
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus

@@ -9,9 +9,9 @@ from typing import Final
 
 from minibit import bitfield
 from minibit.copies import Copies
-from minibit.eventlog.reader import Reader
+from minibit.eventlog.reading import Reader
 from minibit.events import kinds
-from minibit.events.lines import MICROSECONDS, Entry, Header
+from minibit.events.entries import MICROSECONDS, Entry, Header
 from minibit.snapshot import MAX_FIXED_NAMED, Figures, State, SwarmRow, SwarmStatus
 
 MAX_PEERS: Final = 20_000

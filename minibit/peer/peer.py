@@ -30,7 +30,7 @@ from minibit.errors import (
     UsageError,
 )
 from minibit.eventlog.recording import Recording
-from minibit.eventlog.writer import claim
+from minibit.eventlog.writing import claim
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.ending import Interrupt

@@ -1,5 +1,5 @@
 """Strategies to compare the defaults with: other pickings (`random`, `sequential`), other chokings
-(`reciprocity`, `unchoke-all`). Each is short enough to be the model for your own.
+(`reciprocity`, `unchoke-all`, `unchoke-none`). Each is short enough to be the model for your own.
 """
 
 from random import Random
@@ -80,6 +80,13 @@ class UnchokeAll:
     def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:  # noqa: ARG002
         after = Slots(tuple(key for key, n in view.neighbours.items() if n.interested))
         return Choice(after, {}, _moves(view, after))
+
+
+class UnchokeNone:
+    """Nobody gets a slot: a free rider, which takes and never gives."""
+
+    def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:  # noqa: ARG002
+        return Choice(Slots(), {}, _moves(view, Slots()))
 
 
 def _moves(view: SwarmView, after: Slots) -> tuple[tuple[int, str], ...]:

@@ -93,7 +93,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["fly"], "No such command 'fly'"),
         (["swarm", "--fast"], "No such option"),
         (["swarm", "--peers", "0"], "Invalid value for '--peers'"),
-        (["swarm", "--peers", "101"], "Invalid value for '--peers'"),
+        (["swarm", "--peers", "101"], "at most 100, or up to 5,000 with --simulate"),
         (["swarm", "--peers", "five"], "Invalid value for '--peers'"),
         (["swarm", "--picking", "best"], "unknown picking strategy 'best': choose rarest-first"),
         (["swarm", "--choking", "best"], "unknown choking strategy 'best': choose tit-for-tat"),

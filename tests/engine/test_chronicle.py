@@ -7,7 +7,7 @@ from fakes.puppets import FULL, Stage, both, told
 from minibit.engine.chronicle import Chronicle
 from minibit.engine.journal import Picked as PickedEntry
 from minibit.events import kinds
-from minibit.events.lines import Entry
+from minibit.events.entries import Entry
 from minibit.strategies.view import Pick
 from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake

@@ -23,7 +23,7 @@ def test_blocks_are_hex_in_wire_order_without_zeros_at_the_end(blocks: int, writ
 
 @pytest.mark.parametrize("value", ["0", "xy", 7, None, "00" * ((1 << 18) + 1)])
 def test_what_is_no_set_of_blocks(value: object) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         shape(Blocks).read(value)
 
 

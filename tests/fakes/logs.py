@@ -6,8 +6,8 @@ from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 
+from minibit.events.entries import Entry, Header, Kind
 from minibit.events.kinds import KINDS, Event
-from minibit.events.lines import Entry, Header, Kind
 from minibit.events.shapes import Blocks, MaybeCount, Number, Scores
 from minibit.text import plain_text
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibit import bitfield
-from minibit.strategies.alternatives import RandomPicking, Reciprocity, Sequential, UnchokeAll
+from minibit.strategies.alternatives import RandomPicking, Reciprocity, Sequential, UnchokeAll, UnchokeNone
 from minibit.strategies.view import ChokingStrategy, PickingStrategy, Slots, SwarmView
 
 EVERYTHING = bitfield.full(BLOCKS)
@@ -153,6 +153,15 @@ def test_everybody_interested_is_served() -> None:
     choice = UnchokeAll().choke(view, 0.0, Random(1))
     assert choice.slots == Slots((1, 3))
     assert choice.moves == ((1, "fixed"), (3, "fixed"))
+
+
+# --- unchoke-none
+
+
+def test_a_free_rider_serves_nobody_and_takes_back_what_it_gave() -> None:
+    choice = UnchokeNone().choke(seen([Onlooker(1), Onlooker(2)], fixed=(1,), optimistic=2), 0.0, Random(1))
+    assert choice.slots == Slots()
+    assert choice.moves == ((1, "choked"), (2, "choked"))
 
 
 @pytest.mark.parametrize("strategy", [Reciprocity(), UnchokeAll()])

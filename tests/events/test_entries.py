@@ -9,8 +9,8 @@ from fakes.logs import HEADER, entries
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minibit.events.entries import MAX_LINE, Entry, Header
 from minibit.events.kinds import Completed, Picked
-from minibit.events.lines import MAX_LINE, Entry, Header
 
 PICKED = Entry(1.5, "ana", Picked(17, "bia", "rarest", 9, 3, 2))
 
@@ -68,7 +68,7 @@ def test_a_kind_of_a_later_version_is_passed_over_and_its_fields_too() -> None:
     ],
 )
 def test_what_is_no_event_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         Entry.decode(json.dumps(json.loads(PICKED.encode()) | change).encode())
 
 
@@ -88,7 +88,7 @@ def test_what_is_no_event_is_refused(change: dict[str, object]) -> None:
 )
 def test_hostile_lines_are_refused_quickly(line: bytes) -> None:
     for decode in (Entry.decode, Header.decode):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             decode(line)
 
 
@@ -118,7 +118,7 @@ def test_whatever_stands_in_a_field_it_is_read_or_refused(value: object, field: 
     ],
 )
 def test_what_is_no_header_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         Header.decode(json.dumps(json.loads(HEADER.encode()) | change).encode())
 
 

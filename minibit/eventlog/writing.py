@@ -7,7 +7,7 @@ from threading import Event, Thread
 from typing import BinaryIO, Final
 
 from minibit.errors import UsageError
-from minibit.events.lines import MAX_LINE, Entry, Header
+from minibit.events.entries import MAX_LINE, Entry, Header
 
 BATCH: Final = 1 << 16  # bytes written at once
 FLUSH_SECONDS: Final = 1.0

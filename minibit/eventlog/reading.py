@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from minibit.errors import UsageError
-from minibit.events.lines import MAX_LINE, SCHEMA, Entry, Header
+from minibit.events.entries import MAX_LINE, SCHEMA, Entry, Header
 
 TAIL: Final = 1 << 16  # bytes at the end in which the last event is looked for first
 
