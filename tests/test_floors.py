@@ -25,7 +25,7 @@ FLOORS: list[dict[str, str]] = [
         "snapshot": "",
         "torrent": "bencode layout metainfo",
         "wire": "messages extended connection",
-        "events": "shapes kinds lines",
+        "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce",
     },
     {
@@ -36,14 +36,15 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "registry": "",
-        "eventlog": "writer reader merging recording",
+        "eventlog": "writing reading merging recording",
         "disk": "storage buffers threads reader writer disk check share sample",
         "net": "listener transport gateway link node",
         "peer": "peer_id tracker_client membership ending peer",
         "serve": "tracker app server service",
     },
     {
-        "lab": "place scenario processes replay clock wires intake observer simulated_peer simulator simulated_log"
+        "lab": "place scenario processes replay clock wires intake observer simulated_peer simulator"
+        " simulated_log"
     },
     {
         "screen": "bars sheet swarm_table peer_table lines display keys playback",

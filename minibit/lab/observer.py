@@ -12,7 +12,7 @@ class Observer(Protocol):
     """`now` is virtual seconds since the start. The origin is a peer like any other."""
 
     def journal(self, name: str) -> Journal | None:
-        """Asked before a peer's engine exists: what the engine tells all that it decides and that befalls it."""
+        """Asked before a peer's engine exists: what that tells all it decides and all that befalls it."""
 
     def joined(self, name: str, address: Address, engine: Engine, granted: int, now: float) -> None:
         """A peer is there, for the first time or again: its engine, and the blocks that it was granted."""
