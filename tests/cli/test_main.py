@@ -11,7 +11,7 @@ import pytest
 import minibit
 from minibit.cli.main import main
 
-COMMANDS = ("tracker", "peer", "status", "swarm")
+COMMANDS = ("tracker", "peer", "status", "swarm", "replay")
 HEAVY = (
     "flask",
     "requests",
@@ -49,6 +49,7 @@ def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
         ("tracker", ("--share", "--host", "--port", "--grant", "--upload-limit", "--choking", "--json")),
         ("peer", ("NAME", "PORT", "--tracker", "--dir", "--leave-when-done", "--picking", "--timeout")),
         ("status", ("--tracker", "--watch", "--json")),
+        ("replay", ("FILE", "--speed", "--at", "--json")),
         ("swarm", ("--peers", "--share", "--seed", "--upload-limit", "--picking", "--choking", "--json")),
     ],
 )
