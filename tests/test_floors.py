@@ -40,7 +40,7 @@ FLOORS: list[dict[str, str]] = [
         "peer": "peer_id tracker_client membership ending peer",
         "serve": "tracker app server service",
     },
-    {"lab": "place scenario processes clock wires intake observer simulated_peer simulator"},
+    {"lab": "place scenario scenario_file processes clock wires intake observer simulated_peer simulator"},
     {
         "screen": "bars sheet swarm_table peer_table lines display",
         "cli": "options running tracker peer status simulate swarm main",
