@@ -12,20 +12,20 @@ from minibit.lab.wires import End, Item, Said, weight
 
 GRAIN: Final = 0.001  # seconds
 
+Came = dict[int, tuple[End, list[Said], int]]
+"""By connection: our end of it, what was said, and how many bytes of payload that is."""
+
 
 class Intake:
-    """`rate` is the downlink's bytes per second, 0 for no limit; `take` is handed, for each connection on
-    which something came, what was said and how many bytes of payload that is."""
+    """`rate` is the downlink's bytes per second, 0 for no limit; `take` is handed what came."""
 
-    def __init__(
-        self, clock: Clock, rate: float, take: Callable[[list[tuple[End, list[Said], int]]], None]
-    ) -> None:
+    def __init__(self, clock: Clock, rate: float, take: Callable[[Came], None]) -> None:
         self.rate = rate
         self._clock = clock
         self._take = take
         self._free = 0.0  # when all that stands at the door is through
         self._door: dict[int, list[tuple[End, Item]]] = {}  # by slot: what comes to the downlink then…
-        self._hall: dict[int, dict[int, tuple[End, list[Said], list[int]]]] = {}  # …and what is through
+        self._hall: dict[int, Came] = {}  # …and what is through
 
     def expect(self, end: End, item: Item, when: float) -> None:
         """This will be at the door then."""
@@ -52,10 +52,11 @@ class Intake:
             self._clock.at(slot * GRAIN, self._hand_over, slot)
         entry = hall.get(end.key)
         if entry is None:
-            hall[end.key] = (end, list(item[0]), [item[1]])
+            hall[end.key] = (end, list(item[0]), item[1])
         else:
             entry[1].extend(item[0])
-            entry[2][0] += item[1]
+            if item[1]:
+                hall[end.key] = (end, entry[1], entry[2] + item[1])
 
     def _hand_over(self, slot: int) -> None:
-        self._take([(end, said, payload[0]) for end, said, payload in self._hall.pop(slot).values()])
+        self._take(self._hall.pop(slot))

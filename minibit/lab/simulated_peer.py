@@ -31,10 +31,10 @@ from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.lab.clock import Clock
-from minibit.lab.intake import GRAIN, Intake
+from minibit.lab.intake import GRAIN, Came, Intake
 from minibit.lab.observer import Observer
 from minibit.lab.scenario import PeerClass
-from minibit.lab.wires import End, Item, Said, Uplink
+from minibit.lab.wires import End, Item, Uplink
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.tracker.swarm import Granted, Swarm
 from minibit.wire import messages as m
@@ -339,6 +339,30 @@ class SimulatedPeer:
             end.close()
             self.run(lambda now: self.engine.disconnected(end.key, now))
 
+    def cut_off(self, other: "SimulatedPeer") -> None:
+        """Nothing that `other` says arrives here."""
+        for end in self._ends.values():
+            end.cut |= end.there.host is other
+
+    def reunite(self, other: "SimulatedPeer") -> None:
+        """What `other` said meanwhile arrives here."""
+        for end in [end for end in self._ends.values() if end.cut and end.there.host is other]:
+            end.cut = False
+            held, end.held = end.held, []
+            for said, payload in held:
+                self._take_in({end.key: (end, list(said), payload)})
+            if not end.there.open:
+                self.lost(end)
+
+    def clog(self, rate: float) -> None:
+        """Our line carries `rate` bytes per second each way; 0 is no limit."""
+        self.intake.rate = rate
+        if self.uplink is None:
+            self.uplink = Uplink(self.clock, rate)
+        self.uplink.rate = rate or float("inf")
+        for end in self._ends.values():
+            end.uplink = self.uplink
+
     def ready(self, end: End) -> None:
         """There is room on this connection again."""
         self._dirty[end.key] = end
@@ -350,9 +374,9 @@ class SimulatedPeer:
         """This item will be at our door then."""
         self.intake.expect(end, item, when)
 
-    def _take_in(self, came: list[tuple[End, list[Said], int]]) -> None:
+    def _take_in(self, came: Came) -> None:
         batch = []
-        for end, said, payload in came:
+        for key, (end, said, payload) in came.items():
             if self.silent or end.there.host.silent:
                 continue  # lost, and the room that it takes in flight with it
             if end.cut:
@@ -360,7 +384,7 @@ class SimulatedPeer:
                 continue
             if payload:
                 end.there.release(payload)
-            batch.append((end.key, said))
+            batch.append((key, said))
         if batch:
             self.run(lambda now: self.engine.happened(batch, now))
 

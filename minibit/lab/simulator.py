@@ -9,12 +9,13 @@ from typing import Final
 
 from minibit import bitfield
 from minibit.address import Address
+from minibit.copies import Copies
 from minibit.engine.portrait import figures
 from minibit.lab.clock import Clock
 from minibit.lab.observer import Observer
-from minibit.lab.scenario import Newcomer, PeerClass, Scenario
+from minibit.lab.scenario import Departure, Newcomer, PeerClass, Scenario
 from minibit.lab.simulated_peer import PORT, SimulatedPeer
-from minibit.snapshot import Summary, SummaryRow, SwarmStatus
+from minibit.snapshot import Figures, Summary, SummaryRow, SwarmStatus
 from minibit.text import ORIGIN
 from minibit.tracker.swarm import Granted, Left, Swarm
 
@@ -63,6 +64,8 @@ class Simulation:
             observer.joined(ORIGIN, self.origin.address, self.origin.engine, 0, 0.0)
         self._report_origin()
         self.origin.run(self.origin.engine.tick)
+        if line.leave_seconds:
+            self.clock.at(line.leave_seconds, self._end_origin)
         self.newcomers = scenario.newcomers()
         for number, newcomer in enumerate(self.newcomers, start=1):
             if newcomer.kind.stays:
@@ -121,7 +124,7 @@ class Simulation:
         for newcomer in self.newcomers:
             peer = self.peers.get(newcomer.name)
             if peer is None:
-                rows.append(SummaryRow(newcomer.name, None, 0, 0, 0, 0))
+                rows.append(SummaryRow(newcomer.name, None, 0, 0, 0, 0, stays=newcomer.kind.stays))
                 continue
             downloads = peer.engine.downloads
             after = None if peer.completed_at is None else peer.completed_at - peer.joined_at
@@ -133,6 +136,7 @@ class Simulation:
                     from_origin=downloads.from_origin,
                     given=peer.granted.bit_count(),
                     verified=peer.engine.blocks.have.bit_count(),
+                    stays=newcomer.kind.stays,
                 )
             )
         return Summary(
@@ -144,6 +148,7 @@ class Simulation:
             elapsed=max((p.completed_at or 0.0 for p in self.peers.values()), default=0.0),
             origin_uploaded=self.origin.engine.uploads.total,
             rows=tuple(rows),
+            simulated=True,
         )
 
     # --- faults
@@ -155,6 +160,45 @@ class Simulation:
     def silence(self, name: str) -> None:
         """Nothing reaches it any more and nothing leaves it, and nobody is told."""
         self._peer(name).silence()
+
+    def cut(self, one: str, other: str) -> None:
+        """Nothing passes between these two: what is said waits. Until `heal`."""
+        self._parted.add(frozenset((one, other)))
+        a, b = self._peer(one), self._peer(other)
+        a.cut_off(b)
+        b.cut_off(a)
+
+    def heal(self, one: str, other: str) -> None:
+        """What waited between these two arrives."""
+        self._parted.discard(frozenset((one, other)))
+        a, b = self._peer(one), self._peer(other)
+        a.reunite(b)
+        b.reunite(a)
+
+    def clog(self, name: str, rate: float) -> None:
+        """From now on its line carries `rate` bytes per second each way; 0 is no limit."""
+        self._peer(name).clog(rate)
+
+    def spoil(self, name: str, blocks: int) -> None:
+        """Its disk keeps none of these blocks right: their hashes fail, whoever sent them; 0 mends it."""
+        self._peer(name).spoilt = blocks
+
+    def lie(self, name: str) -> None:
+        """From now on what it sends is wrong."""
+        self.lies = True
+        self._peer(name).lies = True
+
+    def restart(self, name: str, *, keep_disk: bool = True) -> None:
+        """It comes back after it was killed or left, under its name; without `keep_disk` it holds nothing."""
+        old = self._peer(name)
+        if old.alive:
+            raise ValueError(f"{name} has not ended")
+        have = old.engine.blocks.have if keep_disk else 0
+        peer = SimulatedPeer(self, name, old.address, old.kind, have=have, life=old.life + 1)
+        self.peers[name] = self._by_address[old.address] = peer
+        if old.kind.stays and not peer.complete:
+            self._awaited[name] = None
+        peer.join()
 
     # --- the world that peers know
 
@@ -178,6 +222,8 @@ class Simulation:
     def verified(self, peer: SimulatedPeer) -> None:
         if peer.complete:
             self._awaited.pop(peer.name, None)
+            if peer.kind.leave is Departure.WHEN_COMPLETE:
+                self.clock.after(0.0, peer.leave)
 
     def _look(self) -> None:
         received = sum(peer.engine.downloads.total for peer in self.peers.values())
@@ -191,17 +237,42 @@ class Simulation:
         peer = SimulatedPeer(self, newcomer.name, _address(number), newcomer.kind)
         self.peers[newcomer.name] = self._by_address[peer.address] = peer
         peer.join()
+        kind = newcomer.kind
+        if kind.leave is Departure.AFTER:
+            self.clock.after(kind.leave_seconds, peer.leave)
+        elif kind.leave is Departure.KILLED:
+            self.clock.after(kind.leave_seconds, peer.kill)
+        elif kind.leave is Departure.SILENT:
+            self.clock.after(kind.leave_seconds, peer.silence)
 
     def _report_origin(self) -> None:
         origin = self.origin
         engine = origin.engine
         if not origin.alive:
             return
+        copies = self.scenario.origin.copies
+        if copies and self._copies_out() >= copies:
+            self._end_origin()
+            return
         self.swarm.report_origin(
             origin.address, engine.blocks.have, figures(engine, self.now), engine.identity.peer_id, self.now
         )
         self.told()
         self.clock.after(REPORT_SECONDS, self._report_origin)
+
+    def _copies_out(self) -> int:
+        """How many copies there are, the origin's left out, of the block of which there are fewest."""
+        copies = Copies(self.layout.block_count)
+        for peer in self.peers.values():
+            if peer.alive and not peer.silent:
+                copies.add(peer.engine.blocks.have)
+        return copies.rarest(self.origin.engine.blocks.full)[0]
+
+    def _end_origin(self) -> None:
+        """The origin leaves; the tracker stays, and lists it with nothing."""
+        origin = self.origin
+        origin.leave()
+        self.swarm.report_origin(origin.address, 0, Figures(), origin.engine.identity.peer_id, self.now)
 
     def _peer(self, name: str) -> SimulatedPeer:
         return self.origin if name == ORIGIN else self.peers[name]
