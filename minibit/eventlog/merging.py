@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from heapq import merge as by_time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from minibit.errors import UsageError
 from minibit.eventlog.reading import Reader
 from minibit.eventlog.writing import Writer
-from minibit.events.entries import Entry
+from minibit.events.entries import MICROSECONDS, Entry
 from minibit.events.kinds import Left
 
 
@@ -39,19 +40,23 @@ def merge(
         start = min(reader.header.start for reader in readers)
         header = replace(readers[0].header, start=start, seed=seed, settings=dict(settings))
         writer = Writer(target, header, tell=tell)
-        for entry in by_time(*(_shifted(reader, start) for reader in readers), key=lambda entry: entry.t):
-            writer.write(entry)
+        for t, line in by_time(*(_moments(reader, start) for reader in readers), key=itemgetter(0)):
+            writer.write_line(f'{{"t":{t}{line}')
         writer.close()
         for reader in readers:
             for remark in reader.remarks():
                 tell(remark)
 
 
-def _shifted(reader: Reader, start: float) -> Iterator[Entry]:
-    later = reader.header.start - start
-    last: Entry | None = None
-    for entry, _ in reader.entries():
-        last = replace(entry, t=entry.t + later)
-        yield last
+def _moments(reader: Reader, start: float) -> Iterator[tuple[float, str]]:
+    """The time of each event since `start`, and the rest of its line."""
+    later, t, line = reader.header.start - start, 0.0, ""
+    for t, line in reader.moments():
+        yield round(t + later, MICROSECONDS), line
+    try:
+        last = Entry.decode(f'{{"t":{t}{line}'.encode())
+    except ValueError:  # nothing happened at all
+        return
     if last is not None and not isinstance(last.event, Left):
-        yield replace(last, event=Left("killed", "its log ends without a goodbye"))
+        killed = Entry(0.0, last.peer, Left("killed", "its log ends without a goodbye"))
+        yield round(t + later, MICROSECONDS), killed.encode().removeprefix('{"t":0.0')

@@ -4,6 +4,7 @@ A log may be growing, cut off in the middle, of another version, or a stranger's
 and no line is longer in memory than `MAX_LINE`.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Final, Self
 from minibit.errors import UsageError
 from minibit.events.entries import MAX_LINE, SCHEMA, Entry, Header
 
+TIMED: Final = re.compile(rb'\{"t":([0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)(?=,"peer":")')  # as we write it
 TAIL: Final = 1 << 16  # bytes at the end in which the last event is looked for first
 
 
@@ -49,7 +51,28 @@ class Reader:
 
     def entries(self, offset: int | None = None) -> Iterator[tuple[Entry, int]]:
         """Every event from `offset` on, by default from the first, each with the offset of what follows."""
-        offset = self.start if offset is None else offset
+        for line, after in self._lines(self.start if offset is None else offset):
+            new, self._read_up_to = after > self._read_up_to, max(after, self._read_up_to)
+            try:
+                entry = Entry.decode(line)
+            except ValueError:
+                self._malformed += new
+                continue
+            if entry is None:
+                self._unknown += new
+            else:
+                yield entry, after
+
+    def moments(self) -> Iterator[tuple[float, str]]:
+        """Every event as it was written: its time, and its line without it, for who only moves lines."""
+        for line, _ in self._lines(self.start):
+            if found := TIMED.match(line):
+                yield float(found[1]), line[found.end() :].decode(errors="replace")
+            else:
+                self._malformed += 1
+
+    def _lines(self, offset: int) -> Iterator[tuple[bytes, int]]:
+        """Every whole line from there on, with the offset of the next one."""
         while True:
             self._file.seek(offset)
             line = self._file.readline(MAX_LINE + 1)
@@ -60,16 +83,7 @@ class Reader:
                 while line and not line.endswith(b"\n"):  # an absurd line is passed over, never held
                     line = self._file.readline(MAX_LINE + 1)
             offset = self._file.tell()
-            new, self._read_up_to = offset > self._read_up_to, max(offset, self._read_up_to)
-            try:
-                entry = Entry.decode(line)
-            except ValueError:
-                self._malformed += new
-                continue
-            if entry is None:
-                self._unknown += new
-            else:
-                yield entry, offset
+            yield line, offset
 
     def last(self) -> float:
         """When the last event happened, in seconds since the start; 0 if none did."""

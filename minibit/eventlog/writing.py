@@ -57,9 +57,12 @@ class Writer:
 
     def write(self, entry: Entry) -> None:
         """Put this event on the log."""
+        self.write_line(entry.encode())
+
+    def write_line(self, line: str) -> None:
+        """Put an event on the log that is a line already."""
         if self._file is None:
             return
-        line = entry.encode()
         self._waiting.append(line)
         self._size += len(line)
         if self._size >= BATCH:
