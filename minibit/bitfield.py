@@ -10,6 +10,7 @@ from random import Random
 
 from minibit.errors import RemoteProtocolError
 
+RUNS_NAMED = 8  # runs of blocks that one line names
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -66,6 +67,21 @@ def nth(bits: int, rank: int) -> int:
             base += half
             width -= half
     return base
+
+
+def listed(bits: int) -> str:
+    """How many and which, as far as a line has room: "12 (0–3, 7, 9–15)"; "none" if there is none."""
+    runs: list[list[int]] = []
+    for index in indices(bits):
+        if runs and runs[-1][1] == index - 1:
+            runs[-1][1] = index
+        elif len(runs) > RUNS_NAMED:
+            break
+        else:
+            runs.append([index, index])
+    named = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in runs[:RUNS_NAMED])
+    more = ", …" if len(runs) > RUNS_NAMED else ""
+    return f"{bits.bit_count()} ({named}{more})" if runs else "none"
 
 
 def choose(bits: int, rng: Random) -> int:

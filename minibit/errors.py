@@ -44,6 +44,14 @@ class TrackerRefusedError(UsageError):
     """The tracker answered, and the answer was no (4xx); the message is the tracker's own."""
 
 
+class OtherShareError(MinibitError):
+    """The tracker shares something else than it did: nobody will find this swarm there any more."""
+
+
+class StalledError(MinibitError):
+    """Nothing came for as long as the user is willing to wait; the message says why."""
+
+
 class RemoteProtocolError(MinibitError):
     """A neighbour broke the peer wire protocol: its connection is to be closed."""
 

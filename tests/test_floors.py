@@ -30,8 +30,8 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
-        "engine": "effects outbox rates neighbour addresses extensions blocks journal standing trust"
-        " offers downloads uploads greeting engine portrait chronicle",
+        "engine": "effects outbox rates neighbour addresses extensions debts flight relief blocks journal"
+        " standing trust offers downloads uploads greeting engine stalls portrait chronicle",
         "tracker": "peer_manager block_distributor swarm",
     },
     {
@@ -43,8 +43,8 @@ FLOORS: list[dict[str, str]] = [
         "serve": "tracker app server service",
     },
     {
-        "lab": "place scenario scenario_file processes replay clock wires intake observer simulated_peer"
-        " simulator simulated_log"
+        "lab": "place scenario scenario_file standstill processes replay clock wires intake observer"
+        " simulated_peer simulator simulated_log"
     },
     {
         "screen": "bars sheet swarm_table peer_table lines display keys playback",

@@ -17,6 +17,7 @@ from minibit.cli import options
 from minibit.errors import MinibitError, UsageError
 
 SAMPLE_UPLOAD_LIMIT: Final = "1M"
+SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
 MAX_PEERS: Final = 100  # processes
 MAX_SIMULATED: Final = 5000
 
@@ -90,6 +91,7 @@ def peer(
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds to look for the tracker before giving up.")
     ] = None,
+    stall_timeout: options.StallTimeout = None,
     host: Annotated[
         str | None, typer.Option(help="Where to listen.  [default: as far as the tracker can be reached]")
     ] = None,
@@ -114,6 +116,7 @@ def peer(
             picking=options.strategy_name(picking),
             choking=options.strategy_name(choking),
             timeout=timeout,
+            stall_timeout=stall_timeout,
             leave_when_done=leave_when_done,
             seed=seed,
             host=host,
@@ -151,6 +154,7 @@ def swarm(
     choking: options.Choking = "tit-for-tat",
     grant: options.Grant = "30-50",
     block_size: options.BlockSize = None,
+    stall_timeout: options.StallTimeout = SWARM_STALL_TIMEOUT,
     seed: options.Seed = None,
     log: options.Log = None,
     json: options.Json = False,
@@ -187,6 +191,7 @@ def swarm(
         choking=options.strategy_name(choking),
         grant=grant,
         block_size=options.block_bytes(block_size),
+        stall_timeout=stall_timeout,
         seed=seed,
         log=log,
         as_json=json,

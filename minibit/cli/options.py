@@ -28,6 +28,12 @@ Choking = Annotated[
     str,
     typer.Option(metavar="NAME", help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class."),
 ]
+StallTimeout = Annotated[
+    float | None,
+    typer.Option(
+        min=1, metavar="SECONDS", help="End with 1, and say why, when nothing has come for so long."
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="Makes every random choice repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 UntilEof = Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.", hidden=True)]

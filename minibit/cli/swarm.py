@@ -37,6 +37,7 @@ def run_swarm(
     choking: str,
     grant: str,
     block_size: int | None,
+    stall_timeout: float | None,
     seed: int | None,
     log: Path | None,
     as_json: bool,
@@ -77,6 +78,7 @@ def run_swarm(
         picking=picking,
         choking=choking,
         grant=grant,
+        stall_timeout=stall_timeout,
         seed=seed,
         log=log,
     )

@@ -60,6 +60,11 @@ class AddressBook:
             # Somebody new at an old address, a restarted peer say, deserves a fresh start.
             entry.peer_id, entry.failures, entry.due = peer.bt_id, 0, min(entry.due, now)
 
+    @property
+    def known(self) -> int:
+        """How many addresses we may dial, now or later."""
+        return len(self._entries)
+
     def who(self, peer_id: bytes | None) -> PeerAddress | None:
         """What we were last told of the peer with this wire id."""
         return None if peer_id is None else self._who.get(peer_id)

@@ -7,41 +7,27 @@ that is possible, so that blocks complete soon and a corrupt one has a known sen
 
 Sets of chunks are ints, like sets of blocks, so a run of chunks costs hardly more than one.
 
-*Endgame*: when nothing is left to ask for, chunks that have kept us waiting are asked of a second
-neighbour too, and cancelled wherever they did not come from.
+*Endgame*: when a neighbour has nothing else to give, the chunks that will be late by their suppliers' own
+pace are asked of it too, the latest first, and cancelled wherever they did not come from. And where memory
+is short, a block that its supplier will take long for gives way to one that comes quickly. Who relieves
+whom is decided in `relief`, who owes what is noted in `debts`.
 """
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from minibit import bitfield
+from minibit.engine import relief
+from minibit.engine.debts import Debts
 from minibit.engine.effects import PeerId
+from minibit.engine.flight import OpenBlock
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
 
 MAX_OPEN_BYTES: Final = 48 * 1024 * 1024  # memory for blocks in flight and being verified
 MAX_OPEN: Final = 1024  # blocks
-MAX_ASKED: Final = 3  # neighbours asked for the same chunk in endgame
-ENDGAME_AGE: Final = 1.0  # s a chunk must have kept us waiting before it is asked of another
-STALL_AGE: Final = 10.0  # …the same before the endgame, of a neighbour that has nothing else for us
-ENDGAME_BATCH: Final = 16
-
-
-@dataclass(slots=True)
-class OpenBlock:
-    """A block in flight; `todo`, `here` and the values of `asked` are sets of chunks."""
-
-    todo: int
-    here: int = 0
-    asked: dict[int, int] = field(default_factory=dict)  # neighbour -> the chunks it owes us
-    welcome: dict[int, int] = field(default_factory=dict)  # chunks it owes no more and may still send
-    since: float = 0.0  # when anybody was last asked for a chunk of it
-    owner: int | None = None
-    exclusive: bool = False  # only its owner may supply it
-    senders: dict[PeerId, int] = field(default_factory=dict)  # how many of its chunks came from whom
+RELIEF_BATCH: Final = 16  # chunks of others that one neighbour is asked for at a time
 
 
 class Arrival(NamedTuple):
@@ -55,30 +41,18 @@ class Arrival(NamedTuple):
     cancel: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(slots=True)
-class Debt:
-    """What one neighbour owes us: chunks in all, and when they were asked for, oldest batch first."""
+class Asked(NamedTuple):
+    """The chunks to ask a neighbour for, and whom to tell that we need which of what block no more."""
 
-    chunks: int = 0
-    batches: deque[list[float]] = field(default_factory=deque)  # [chunks, when]
+    requests: list[Request]
+    cancel: tuple[tuple[int, int, int], ...] = ()  # (neighbour, block, chunks)
 
-    def add(self, chunks: int, now: float) -> None:
-        self.chunks += chunks
-        self.batches.append([chunks, now])
 
-    def repay(self, chunks: int) -> float:
-        """`chunks` of it are paid or released; returns when the oldest of them was asked for."""
-        asked_at = self.batches[0][1]
-        self.chunks -= chunks
-        left: float = chunks
-        while left:
-            batch = self.batches[0]
-            paid = min(left, batch[0])
-            batch[0] -= paid
-            left -= paid
-            if not batch[0]:
-                self.batches.popleft()
-        return asked_at
+class GivenUp(NamedTuple):
+    """A block that was forgotten to make room, and whom to tell that we need which of its chunks no more."""
+
+    block: int
+    cancel: tuple[tuple[int, int], ...] = ()
 
 
 class Blocks:
@@ -100,7 +74,8 @@ class Blocks:
         self._open: dict[int, OpenBlock] = {}
         self._spare: dict[int, OpenBlock] = {}  # the open blocks with something to do
         self._senders: dict[int, dict[PeerId, int]] = {}  # of the blocks being verified
-        self._debts: dict[int, Debt] = {}
+        self._losses: dict[int, int] = {}  # how often a block had to make room, with something of it here
+        self.debts = Debts()
 
     @property
     def wanted(self) -> int:
@@ -111,10 +86,10 @@ class Blocks:
     def complete(self) -> bool:
         return self.have == self.full != 0
 
-    def outstanding(self, key: int) -> int:
-        """How many chunks this neighbour owes us."""
-        debt = self._debts.get(key)
-        return 0 if debt is None else debt.chunks
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the places for blocks in flight are taken."""
+        return 2 * (self.in_flight | self.verifying).bit_count() >= self.max_open
 
     def ask(
         self,
@@ -126,7 +101,7 @@ class Blocks:
         *,
         exclusive: bool,
     ) -> list[Request]:
-        """Up to `room` chunks to ask this neighbour for, noted as asked.
+        """Up to `room` chunks that nobody is asked for, to ask this neighbour for; noted as asked.
 
         `blocks` is what it can give; `pick` chooses among the wanted blocks it is called with; `exclusive`
         keeps this neighbour to blocks that nobody else contributes to.
@@ -155,10 +130,29 @@ class Blocks:
                     break
                 if blocks >> block & 1 and not opened.exclusive:
                     self._take(key, block, opened, room - len(asked), now, asked)
-            if not asked and not self.wanted & blocks:
-                age = STALL_AGE if self._spare or self.wanted else ENDGAME_AGE
-                self._ask_again(key, blocks, min(room, ENDGAME_BATCH), now, age, asked)
         return asked
+
+    def ask_again(self, key: int, blocks: int, room: int, now: float) -> Asked:
+        """Up to `room` chunks to ask this neighbour for, which has nothing else to give, because those they
+        were asked of will be late; noted as asked."""
+        asked: list[Request] = []
+        if self.wanted & blocks or not self.in_flight & blocks:
+            return Asked(asked)
+        least = relief.STALL_AGE if self._spare or self.wanted else relief.ENDGAME_AGE
+        chosen: dict[int, int] = {}
+        cancel: dict[tuple[int, int], int] = {}
+        reliefs = relief.chunks(self._open, self.debts, key, blocks, min(room, RELIEF_BATCH), now, least)
+        for block, chunk, relieved in reliefs:
+            chosen[block] = chosen.get(block, 0) | 1 << chunk
+            if relieved is not None:
+                cancel[relieved, block] = cancel.get((relieved, block), 0) | 1 << chunk
+        for (other, block), chunks in cancel.items():
+            opened = self._open[block]
+            self._drop(other, block, opened, chunks, now)
+            opened.welcome[other] = opened.welcome.get(other, 0) | chunks
+        for block, chunks in chosen.items():
+            self._owe(key, block, self._open[block], chunks, now, asked)
+        return Asked(asked, tuple((*whom, chunks) for whom, chunks in cancel.items()))
 
     def arrived(
         self, key: int, sender: PeerId, block: int, chunks: int, now: float, *, exclusive: bool
@@ -170,13 +164,14 @@ class Blocks:
         # What was never asked of it could poison what others supply. What we asked for and took back,
         # because it choked us, may come all the same and is welcome, except from who is under suspicion.
         chunks &= opened.asked.get(key, 0) | (0 if exclusive else opened.welcome.get(key, 0))
-        owed = self._repay(key, opened, chunks)
-        waited = now - owed[1] if owed[0] else 0.0
+        paid = self._settle(key, opened, chunks)
+        owed = paid.bit_count()
+        waited = now - self.debts[key].pay(block, paid, now) if paid else 0.0
         new = chunks & ~opened.here
         if not new:
-            return Arrival(0, owed[0], waited)
+            return Arrival(0, owed, waited)
         opened.here |= new
-        opened.senders[sender] = opened.senders.get(sender, 0) + new.bit_count()
+        opened.senders[sender] = opened.senders.get(sender, 0) | new
         if opened.todo & new:
             opened.todo &= ~new
             if not opened.todo:
@@ -184,15 +179,16 @@ class Blocks:
         cancel: list[tuple[int, int]] = []
         for other, theirs in list(opened.asked.items()):
             if theirs & new:
-                self._repay(other, opened, new)
                 cancel.append((other, theirs & new))
+                self._drop(other, block, opened, new, now)
         complete = not opened.todo and not opened.asked
         if complete:
             del self._open[block]
-            self._senders[block] = opened.senders
+            self._senders[block] = {each: theirs.bit_count() for each, theirs in opened.senders.items()}
+            self._losses.pop(block, None)
             self.in_flight ^= 1 << block
             self.verifying |= 1 << block
-        return Arrival(new, owed[0], waited, complete, tuple(cancel))
+        return Arrival(new, owed, waited, complete, tuple(cancel))
 
     def verified(self, block: int, ok: bool) -> dict[PeerId, int]:
         """The block's hash was right or wrong; returns who supplied it, and how many chunks of it."""
@@ -227,7 +223,6 @@ class Blocks:
                 requests += self.requests_for(block, owed)
                 self._release(key, block, opened, owed)
                 opened.welcome[key] = opened.welcome.get(key, 0) | owed
-        self._debts.pop(key, None)
         return requests, self.release_blocks(key, self.full)
 
     def release_blocks(self, key: int, blocks: int) -> list[int]:
@@ -253,22 +248,67 @@ class Blocks:
             if opened.exclusive and opened.owner is not None and opened.since <= before
         ]
 
-    def make_room(self, blocks: int) -> int | None:
-        """Forget an open block that nobody supplies, if such blocks keep us from opening one of `blocks`.
+    def make_room(self, key: int, blocks: int, now: float) -> GivenUp | None:
+        """Forget a block in flight if we could else not begin one of `blocks`, which this neighbour has.
 
-        Returns which: the one with the fewest chunks here; None as long as one of `blocks` can go on.
+        If nobody supplies it, the one with the fewest chunks here, unless one of `blocks` can go on; for a
+        neighbour that owes us nothing, one that will be long in coming (`relief.block`).
         """
-        if not self.wanted & blocks or (self.in_flight | self.verifying).bit_count() < self.max_open:
+        wanted = self.wanted & blocks
+        if not wanted or (self.in_flight | self.verifying).bit_count() < self.max_open:
             return None
         idle = {block: opened for block, opened in self._spare.items() if opened.owner is None}
         if any(blocks >> block & 1 for block in idle):
             return None
         idle = {block: opened for block, opened in idle.items() if not opened.asked}
-        if not idle:
+        if idle:
+            block = min(idle, key=lambda block: idle[block].here.bit_count())
+            self._forget(block, idle[block])
+            return GivenUp(block)
+        if self.debts.outstanding(key) or self.verifying:  # what the disk is at leaves a place soon
             return None
-        block = min(idle, key=lambda block: idle[block].here.bit_count())
-        self._forget(block, idle[block])
-        return block
+        size, waiting = self._layout.chunk_count(0), wanted.bit_count()
+        slow = relief.block(
+            self._open, self.debts, key, size=size, waiting=waiting, losses=self._losses, now=now
+        )
+        if slow is None:
+            return None
+        opened = self._open[slow]
+        if opened.here:
+            self._losses[slow] = self._losses.get(slow, 0) + 1
+        cancel = tuple(opened.asked.items())
+        for other, owed in cancel:
+            self._drop(other, slow, opened, owed, now)
+        self._forget(slow, opened)
+        return GivenUp(slow, cancel)
+
+    def quarantine(self, key: int | None, suspect: PeerId) -> list[tuple[int, int]]:
+        """This peer, neighbour `key` if it is here, is under suspicion: it has no part any more in a block
+        that others supply, and what came of it there is to be asked for again.
+
+        Returns the (block, chunks) that it need send no more.
+        """
+        cancel: list[tuple[int, int]] = []
+        for block, opened in self._open.items():
+            theirs = opened.senders.get(suspect, 0)
+            owed = 0 if key is None else opened.asked.get(key, 0)
+            owns = opened.owner is not None and opened.owner == key
+            if opened.exclusive or not (theirs or owed or owns):
+                continue
+            if owns and opened.asked.keys() <= {key} and opened.senders.keys() <= {suspect}:
+                opened.exclusive = True
+                continue
+            if owns:
+                opened.owner = None
+            if key is not None and owed:
+                self._release(key, block, opened, owed)
+                cancel.append((block, owed))
+            if theirs:
+                del opened.senders[suspect]
+                opened.here ^= theirs
+                opened.todo |= theirs
+                self._spare[block] = opened
+        return cancel
 
     def requests_for(self, block: int, chunks: int) -> list[Request]:
         """One request per chunk, ascending."""
@@ -287,7 +327,7 @@ class Blocks:
 
     def _forget(self, block: int, opened: OpenBlock) -> None:
         for key, owed in list(opened.asked.items()):
-            self._repay(key, opened, owed)
+            self.debts[key].drop(block, owed)
         del self._open[block]
         self._spare.pop(block, None)
         self.in_flight ^= 1 << block
@@ -314,40 +354,29 @@ class Blocks:
     ) -> None:
         opened.asked[key] = opened.asked.get(key, 0) | chunks
         opened.since = now
-        debt = self._debts.get(key)
-        if debt is None:
-            debt = self._debts[key] = Debt()
-        debt.add(chunks.bit_count(), now)
+        self.debts[key].add(block, chunks, now)
         asked += self.requests_for(block, chunks)
 
-    def _ask_again(
-        self, key: int, blocks: int, room: int, now: float, age: float, asked: list[Request]
-    ) -> None:
-        for block, opened in self._open.items():
-            if opened.exclusive or not blocks >> block & 1 or now - opened.since < age:
-                continue
-            late = 0
-            for owed in opened.asked.values():
-                late |= owed
-            late &= ~opened.asked.get(key, 0)
-            if late and len(opened.asked) < MAX_ASKED and room > len(asked):
-                self._owe(key, block, opened, _lowest(late, room - len(asked)), now, asked)
-
-    def _repay(self, key: int, opened: OpenBlock, chunks: int) -> tuple[int, float]:
-        """This neighbour owes us these chunks no more: (how many it did owe, since when)."""
+    def _settle(self, key: int, opened: OpenBlock, chunks: int) -> int:
+        """This neighbour owes us these chunks of a block no more; returns those that it did owe."""
         theirs = opened.asked.get(key, 0)
         paid = theirs & chunks
-        if not paid:
-            return 0, 0.0
-        if theirs == paid:
-            del opened.asked[key]
+        if paid == theirs:
+            opened.asked.pop(key, None)
         else:
             opened.asked[key] = theirs ^ paid
-        count = paid.bit_count()
-        return count, self._debts[key].repay(count)
+        return paid
+
+    def _drop(self, key: int, block: int, opened: OpenBlock, chunks: int, now: float) -> None:
+        """We do not wait for these any more, having waited until now."""
+        dropped = self._settle(key, opened, chunks)
+        if dropped:
+            self.debts[key].give_up(block, dropped, now)
 
     def _release(self, key: int, block: int, opened: OpenBlock, chunks: int) -> None:
-        self._repay(key, opened, chunks)
+        released = self._settle(key, opened, chunks)
+        if released:
+            self.debts[key].drop(block, released)
         for owed in opened.asked.values():
             chunks &= ~owed
         if chunks:

@@ -13,6 +13,7 @@ from minibit.engine.effects import PeerId
 from minibit.engine.engine import Engine
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.portrait import figures
+from minibit.engine.stalls import StallWatch
 from minibit.events import kinds
 from minibit.events.entries import Entry
 
@@ -36,6 +37,7 @@ class Chronicle:
         self._engine: Engine | None = None
         self._names: dict[int, str] = {}  # by key
         self._ids: dict[PeerId, str] = {}  # by wire id
+        self._stalls = StallWatch()
 
     def __call__(self, entry: journal.Entry) -> None:
         """The journal of the engine that this chronicle was told to follow."""
@@ -77,12 +79,8 @@ class Chronicle:
         """It trades no more."""
         self._tell(now, kinds.Left(how, why))
 
-    def stalled(self, reason: str, lacking: int, now: float) -> None:
-        """It lacks so many blocks, and nothing comes."""
-        self._tell(now, kinds.Stalled(reason, lacking))
-
     def sample(self, now: float) -> None:
-        """A second has passed."""
+        """A second has passed: tell how it stands, and why nothing comes if that is news."""
         engine = self._known_engine
         blocks, own = engine.blocks, figures(engine, now)
         missing = blocks.full & ~blocks.have
@@ -92,7 +90,7 @@ class Chronicle:
         for key, neighbour in engine.neighbours.items():
             if not neighbour.introduced:
                 continue
-            owed.append((key, blocks.outstanding(key)))
+            owed.append((key, blocks.debts.outstanding(key)))
             queued.append((key, len(neighbour.demand.queue)))
             if neighbour.supply.choking and neighbour.blocks & missing:
                 chokers.append(key)
@@ -111,6 +109,9 @@ class Chronicle:
                 choked_by=tuple(self._name(key, now) for key in chokers),
             ),
         )
+        stall = self._stalls.look(engine, now)
+        if stall is not None:
+            self._tell(now, kinds.Stalled(stall.explain(), stall.missing.bit_count()))
 
     # --- names
 

@@ -6,7 +6,7 @@ chunk, so it doubles each round trip until the link is full; an answer after two
 It writes a neighbour's `supply` and `blocks`, and reads everything.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -30,7 +30,8 @@ SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute
 REFUSAL_SECONDS: Final = 10.0  # how long a block that a neighbour refused is not asked of it again
 NEWS_SECONDS: Final = 0.05
 EXCLUSIVE_SECONDS: Final = 30.0  # how long the one supplier of a block may take between requests
-MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse
+MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse…
+FORGIVEN: Final = 1  # …of which a sweep forgives so many: a slow neighbour sends what we cancelled long after
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,14 @@ class Verdict:
 class Downloads:
     """What we fetch and from whom; totals are in bytes, `corrupt` and `verified` in blocks."""
 
-    def __init__(self, standing: Standing, picking: PickingStrategy) -> None:
+    def __init__(self, standing: Standing, picking: PickingStrategy, now: float) -> None:
         self._standing = standing
         self._outbox = standing.outbox
         self._picking = picking
         self._news = 0  # blocks that neighbours have not been told of
         self._told_at = float("-inf")
         self._loose = False  # whether there may be chunks to ask for that nobody is asked for
+        self.moved_at = now  # when a chunk that we wanted last came, or a block was last verified
         self.trust = Trust()
         self.total = 0
         self.from_origin = 0
@@ -147,6 +149,7 @@ class Downloads:
             supply.unasked += len(whole) - accepted.bit_count() if not owed else 0
             whole = [piece for piece in whole if accepted >> (piece.begin // CHUNK_SIZE) & 1]
         if whole:
+            self.moved_at = now
             self._outbox.put(Store(block, whole))
         for other, needless in arrival.cancel:
             self._cancel(other, standing.blocks.requests_for(block, needless))
@@ -158,16 +161,29 @@ class Downloads:
         blocks = self._standing.blocks
         senders = blocks.verified(block, ok)
         self._standing.note(Verified if ok else Spoilt, now, block, senders)
+        self.moved_at = now
         self._loose = True  # the block is to be fetched again, or there is room to open another
         if not ok:
             self.corrupt += 1
-            return Verdict(guilty=self.trust.corrupt(senders.keys(), block))
+            guilty = self.trust.corrupt(senders.keys(), block)
+            if guilty is None and len(senders) > 1:
+                self._quarantine(senders.keys())
+            return Verdict(guilty=guilty)
         self.verified += 1
         self.trust.good(senders.keys())
         self.got(1 << block)
         if blocks.complete:
             self._told_at = float("-inf")
         return Verdict(complete=blocks.complete)
+
+    def _quarantine(self, suspects: Set[PeerId]) -> None:
+        """Take those under suspicion out of the blocks that others supply too."""
+        keys = {neighbour.peer_id: key for key, neighbour in self._standing.neighbours.items()}
+        for suspect in sorted(suspects):
+            key = keys.get(suspect)
+            for block, needless in self._standing.blocks.quarantine(key, suspect):
+                assert key is not None
+                self._cancel(key, self._standing.blocks.requests_for(block, needless))
 
     # --- news
 
@@ -214,22 +230,29 @@ class Downloads:
             blocks &= supply.allowed
         if not blocks:
             return
-        outstanding = book.outstanding(neighbour.key)
+        outstanding = book.debts.outstanding(neighbour.key)
         window = 1 if supply.snubbed else min(supply.window, supply.queue_limit)
         room = window - outstanding
         if room <= 0 or (outstanding and room < window // 8):
             return
-        idle = book.make_room(blocks)
-        if idle is not None:
-            self._outbox.put(Discard(idle))
+        given_up = book.make_room(neighbour.key, blocks, now)
+        if given_up is not None:
+            self._outbox.put(Discard(given_up.block))
+            for other, needless in given_up.cancel:
+                self._cancel(other, book.requests_for(given_up.block, needless))
+        suspect = self.trust.suspects(neighbour.peer_id)
         requests = book.ask(
             neighbour.key,
             blocks,
             room,
             lambda candidates: self._pick(neighbour, candidates, now),
             now,
-            exclusive=self.trust.suspects(neighbour.peer_id),
+            exclusive=suspect,
         )
+        if not requests and not suspect:
+            requests, relieved = book.ask_again(neighbour.key, blocks, room, now)
+            for other, block, needless in relieved:
+                self._cancel(other, book.requests_for(block, needless))
         if requests:
             if not outstanding or supply.asked_at is None:
                 supply.asked_at = now
@@ -239,7 +262,10 @@ class Downloads:
         """At the end of an input: ask for what came loose, once however often it did."""
         if self._loose:
             self._loose = False
-            for neighbour in self._standing.neighbours.values():
+            blocks, neighbours = self._standing.blocks, list(self._standing.neighbours.values())
+            if blocks.crowded:  # the quick first: else the slow would only have to make room for them again
+                neighbours.sort(key=lambda neighbour: blocks.debts.promise(neighbour.key, 1, now))
+            for neighbour in neighbours:
                 self.fill(neighbour, now)
 
     def release(self, neighbour: Neighbour) -> list[m.Request]:
@@ -250,12 +276,19 @@ class Downloads:
         self._loose = True
         return requests
 
+    def forget(self, neighbour: Neighbour) -> None:
+        """This neighbour left."""
+        self.release(neighbour)
+        self._standing.blocks.debts.pop(neighbour.key, None)
+
     def sweep(self, now: float) -> None:
         """Notice who has kept us waiting too long, and ask everyone else who has room."""
         neighbours, blocks = self._standing.neighbours, self._standing.blocks
         for neighbour in neighbours.values():
-            if now - neighbour.supply.refused_at >= REFUSAL_SECONDS:
-                neighbour.supply.refused = 0
+            supply = neighbour.supply
+            supply.unasked = max(0, supply.unasked - FORGIVEN)
+            if now - supply.refused_at >= REFUSAL_SECONDS:
+                supply.refused = 0
         self._reclaim(now)
         late: set[int] = set()
         for key, neighbour in neighbours.items():
@@ -263,9 +296,10 @@ class Downloads:
             if (
                 supply.asked_at is not None
                 and now - supply.asked_at >= SNUB_SECONDS
-                and blocks.outstanding(key)
+                and blocks.debts.outstanding(key)
             ):
                 late.add(key)
+                blocks.debts[key].despair(now)
                 supply.snubbed = True
                 supply.window = MIN_WINDOW
                 self._cancel(key, self.release(neighbour))

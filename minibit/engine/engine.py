@@ -89,7 +89,7 @@ class Engine:
         self._next_round = now + ROUND_SECONDS
         self._next_announce = now + REANNOUNCE_SECONDS
         offers = Offers(layout) if offering and layout is not None else None
-        self.downloads = Downloads(self._standing, picking)
+        self.downloads = Downloads(self._standing, picking, now)
         self.uploads = Uploads(self._standing, choking, limit=upload_limit, offers=offers, now=now)
         self._greeting = Greeting(
             self._standing, identity, info_hash, self.addresses, self.extensions, offers
@@ -206,6 +206,7 @@ class Engine:
             raise ValueError("a share is learned once")
         self._standing.learn(layout, have)
         self.resumed = have.bit_count()
+        self.downloads.moved_at = now
         self.downloads.got(have)
         if self.blocks.complete:
             self.completed_at = now
@@ -335,7 +336,7 @@ class Engine:
         del self.neighbours[neighbour.key]
         self.copies.remove(neighbour.blocks)
         self.uploads.forget(neighbour)
-        self.downloads.release(neighbour)
+        self.downloads.forget(neighbour)
         if neighbour.outgoing:
             self.addresses.disconnected(neighbour.address, now)
 

@@ -13,7 +13,7 @@ from minibit.text import plain_text
 from minibit.torrent.layout import MAX_BLOCKS
 
 MAX_LABEL: Final = 64  # characters of a neighbour's name, or of its address
-MAX_REASON: Final = 400  # characters
+MAX_REASON: Final = 1000  # characters
 MAX_NUMBER: Final = 1 << 62
 DECIMALS: Final = 3  # of rates and scores
 

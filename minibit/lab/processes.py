@@ -20,10 +20,11 @@ from typing import IO, Final
 
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
-from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
+from minibit.errors import MinibitError, StalledError, TrackerUnreachableError, UsageError
 from minibit.eventlog.merging import merge
 from minibit.eventlog.writing import claim
 from minibit.lab.place import refused
+from minibit.lab.standstill import STANDSTILL_SECONDS, Standstill, explain
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
@@ -34,6 +35,7 @@ LAST_REPORTS: Final = 8  # how many times to look for the origin's last report
 GIVE_UP_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up…
 RESTART_SECONDS: Final = 60.0  # …and when its process has ended
 HASHING: Final = re.compile(r"hashing: (\d+)%")  # what a tracker says while it is not ready
+STALLED: Final = "stalled: "  # how a peer begins to say why nothing comes
 ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
 INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
 
@@ -50,6 +52,7 @@ class SwarmSettings:
     picking: str = "rarest-first"
     choking: str = "tit-for-tat"
     grant: str = "30-50"
+    stall_timeout: float | None = None  # s to go on while nothing moves; None for ever
     seed: int | None = None
     log: Path | None = None  # where the event logs of all processes are put together in the end
 
@@ -128,9 +131,11 @@ class SwarmProcesses:
 
         Raises:
             MinibitError: a peer ended for good before it was complete, or the tracker is gone.
+            StalledError: nothing has moved for `stall_timeout`.
         """
         assert self._client is not None
         heard = time.monotonic()
+        standstill = Standstill(heard)
         while True:
             try:
                 view = await self._client.status()
@@ -146,6 +151,7 @@ class SwarmProcesses:
                 if all(name in self._finished for name in self.names):
                     return
                 self._look_after({row.name for row in view.peers})
+                self._miss_progress(view, standstill.seconds(view, heard))
             await asyncio.sleep(POLL_SECONDS)
 
     async def verify(self, progress: Callable[[int, int], None], stop: Callable[[], bool]) -> Summary:
@@ -297,6 +303,23 @@ class SwarmProcesses:
                 f"the tracker has ended ({words}) and did not come back: see {self._tracker.log}"
             )
 
+    def _miss_progress(self, view: SwarmStatus, still: float) -> None:
+        """Say that nothing moves, who lacks what, and why; give up in the end if the user wants that."""
+        limit = self._settings.stall_timeout
+        over = limit is not None and still >= limit
+        if still < STANDSTILL_SECONDS:
+            self._noted.discard("standstill")
+            if not over:
+                return
+        lacking = {row.name for row in view.peers if row.blocks.bit_count() < view.block_count}
+        why = (f"{c.name} says: {said}" for c in self._peers if c.name in lacking and (said := _stalled(c)))
+        reason = f"nothing has moved for {still:.0f} s: {explain(view)}"
+        if said_by_one := next(why, ""):
+            reason += f"; {said_by_one}"
+        if over:
+            raise StalledError(f"gave up: {reason}")
+        self._note("standstill", reason)
+
     def _look_after(self, active: Iterable[str]) -> None:
         """Say which peers have ended; give up when one has and nobody has started it again in time."""
         for child in self._peers:
@@ -343,6 +366,15 @@ def _end(children: Sequence[Child]) -> None:
 def _close(pipe: IO[str] | None) -> None:
     if pipe is not None:
         pipe.close()
+
+
+def _stalled(child: Child) -> str:
+    """Why nothing comes, as the process itself last said; nothing if it did not."""
+    try:
+        lines = child.log.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return next((line.removeprefix(STALLED) for line in reversed(lines) if line.startswith(STALLED)), "")
 
 
 def _last_words(child: Child) -> str:

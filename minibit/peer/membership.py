@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from minibit.dialects.json_replies import Farewell, Listing, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
-from minibit.errors import TrackerRefusedError, UsageError
+from minibit.errors import OtherShareError, TrackerRefusedError
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import Figures
 from minibit.torrent.metainfo import Metainfo
@@ -48,21 +48,25 @@ class Membership:
         """Registers again with a tracker that has forgotten us.
 
         Raises:
-            UsageError: it shares something else now.
+            OtherShareError: it shares something else now.
         """
-        if (await self._client.torrent()).info_hash != self._share.info_hash:
-            raise UsageError(
-                f"the tracker at {self._client.url} shares something else now: start again, "
-                "with another --dir"
-            )
+        await self._recognise()
         return await self.register(blocks)
 
     async def heartbeat(self, blocks: int, figures: Figures) -> Listing:
-        """Says what we hold and do, and asks who else is there."""
+        """Says what we hold and do, and asks who else is there.
+
+        Raises:
+            OtherShareError: it shares something else now.
+        """
         body = Heartbeat(self._bt_id, blocks, figures).to_json(self._count)
         query = ListingQuery(self._name, brief=True).to_query()
         read = self._dialable(Listing.from_json)
-        return await self._client.call(read, "GET", "/listar_peers", body, query)
+        try:
+            return await self._client.call(read, "GET", "/listar_peers", body, query)
+        except TrackerRefusedError:
+            await self._recognise()  # our blocks are none of a share with more or fewer
+            raise
 
     async def leave(self) -> None:
         """Says goodbye; that the tracker no longer knows us is fine."""
@@ -71,6 +75,15 @@ class Membership:
             await self._client.call(Farewell.from_json, "POST", "/desconectar_peer", goodbye)
         except TrackerRefusedError:
             return
+
+    async def _recognise(self) -> None:
+        shared = await self._client.torrent()
+        if shared.info_hash != self._share.info_hash:
+            raise OtherShareError(
+                f"the tracker at {self._client.url} shares {shared.name!r} now (info hash "
+                f"{shared.info_hash.hex()}), not what it did ({self._share.info_hash.hex()}): to join that, "
+                "start again with another --dir"
+            )
 
     def _dialable(self, read: Callable[[object], Reply]) -> Callable[[object], Reply]:
         """`read`, of whose reply only the peers remain that we can dial, as we can dial them."""

@@ -22,8 +22,10 @@ from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures, portrait
+from minibit.engine.stalls import STALL_SECONDS, Stall, StallWatch, stall
 from minibit.errors import (
     MinibitError,
+    StalledError,
     StorageError,
     TrackerRefusedError,
     TrackerUnreachableError,
@@ -45,15 +47,16 @@ from minibit.units import duration
 T = TypeVar("T")
 
 LOOPBACK: Final = "127.0.0.1"
-RUNS_NAMED: Final = 8  # runs of granted blocks that one line names
 PROBE_SECONDS: Final = 2.0
 GOODBYE_SECONDS: Final = 3.0
+STALL_LOOK_SECONDS: Final = 1.0
 MAX_PAUSE: Final = 8.0  # s between heartbeats while the tracker does not answer
 
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """What the user chose. `timeout` is how many seconds to look for the tracker, None for ever."""
+    """What the user chose. `timeout` is how many seconds to look for the tracker, `stall_timeout` how many
+    to go on while no chunk comes; None for ever."""
 
     name: str
     port: int
@@ -63,6 +66,7 @@ class PeerSettings:
     picking: str = "rarest-first"
     choking: str = "tit-for-tat"
     timeout: float | None = None
+    stall_timeout: float | None = None
     leave_when_done: bool = False
     seed: int | None = None
     host: str | None = None
@@ -93,6 +97,7 @@ class Peer:
         self._metainfo: Metainfo | None = None
         self._node: Node | None = None
         self._granted = 0
+        self._tracker_silent = False
         self._hurry = asyncio.Event()
 
     @property
@@ -118,6 +123,8 @@ class Peer:
             UsageError: something the user asked for cannot be.
             TrackerUnreachableError: no tracker within the time allowed.
             StorageError: the disk refused.
+            StalledError: nothing came for `stall_timeout`.
+            OtherShareError: the tracker shares something else now.
         """
         settings = self._settings
         if fault := name_fault(settings.name):
@@ -149,7 +156,9 @@ class Peer:
             self._metainfo, self._granted = metainfo, welcome.granted
             self._tell(f"registered as {settings.name} with the tracker at {client.url}")
             self._tell(f"listening on port {port}")
-            self._tell(f"granted {_listed(welcome.granted)} of {count} blocks; {have.bit_count()} on disk")
+            self._tell(
+                f"granted {bitfield.listed(welcome.granted)} of {count} blocks; {have.bit_count()} on disk"
+            )
             loop = asyncio.get_running_loop()
             recording = Recording(
                 settings.log,
@@ -198,15 +207,16 @@ class Peer:
         trade = asyncio.create_task(node.run())
         heartbeats = asyncio.create_task(self._heartbeats(node, membership, interval))
         completion = asyncio.create_task(self._await_completion(node))
-        ends = {trade, heartbeats} | ({completion} if self._settings.leave_when_done else set())
+        stalls = asyncio.create_task(self._watch_stalls(node))
+        ends = {trade, heartbeats, stalls} | ({completion} if self._settings.leave_when_done else set())
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (trade, heartbeats, completion):
+            for task in (trade, heartbeats, completion, stalls):
                 task.cancel()
-            await asyncio.gather(heartbeats, completion, return_exceptions=True)
+            await asyncio.gather(heartbeats, completion, stalls, return_exceptions=True)
             # Goodbye is said while the disk finishes what it is at.
             await asyncio.gather(trade, self._say_goodbye(node, membership), return_exceptions=True)
 
@@ -220,6 +230,21 @@ class Peer:
             )
         else:
             self._tell("complete: every block was on disk already")
+
+    async def _watch_stalls(self, node: Node) -> None:
+        """Say why nothing comes, once for each reason, and give up in the end if the user wants that."""
+        limit = self._settings.stall_timeout
+        patience = STALL_SECONDS if limit is None else min(STALL_SECONDS, limit)
+        watch = StallWatch(patience)
+        while True:
+            if (news := watch.look(node.engine, node.now)) is not None:
+                self._tell(f"stalled: {self._explained(news)}")
+            if limit is not None and (found := stall(node.engine, node.now, limit)) is not None:
+                raise StalledError(f"gave up: {self._explained(found)} (the same line resumes)")
+            await asyncio.sleep(STALL_LOOK_SECONDS)
+
+    def _explained(self, stall: Stall) -> str:
+        return stall.explain() + ("; the tracker does not answer" if self._tracker_silent else "")
 
     # --- the tracker
 
@@ -242,7 +267,7 @@ class Peer:
         return await self._patiently(lambda: membership.register(have, replace=True))
 
     async def _heartbeats(self, node: Node, membership: Membership, interval: float) -> None:
-        pause, silent = interval, False
+        pause = interval
         while True:
             with suppress(TimeoutError):
                 # Not `wait_for`: on Python 3.11 it forgets to be cancelled if it is done at the same time.
@@ -258,13 +283,13 @@ class Peer:
                     entries, self._granted = welcome.entries, welcome.granted
                     self._tell("the tracker had forgotten us: registered again")
             except (TrackerUnreachableError, TrackerRefusedError) as error:
-                if not silent:
+                if not self._tracker_silent:
                     self._tell(f"{error} Trading goes on without it")
-                silent, pause = True, min(max(2 * pause, 1.0), MAX_PAUSE)
+                self._tracker_silent, pause = True, min(max(2 * pause, 1.0), MAX_PAUSE)
                 continue
-            if silent:
+            if self._tracker_silent:
                 self._tell("the tracker answers again")
-            silent, pause = False, listing.interval
+            self._tracker_silent, pause = False, listing.interval
             node.peers_found(entry.address for entry in entries)
 
     async def _say_goodbye(self, node: Node, membership: Membership) -> None:
@@ -293,16 +318,3 @@ def _answers(peer: PeerAddress) -> bool:
     except OSError:
         return False
     return True
-
-
-def _listed(blocks: int) -> str:
-    """How many blocks and which, as far as a line has room: "12 (0–3, 7, 9–15)"."""
-    runs: list[list[int]] = []
-    for block in bitfield.indices(blocks):
-        if runs and runs[-1][1] == block - 1:
-            runs[-1][1] = block
-        else:
-            runs.append([block, block])
-    named = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in runs[:RUNS_NAMED])
-    more = ", …" if len(runs) > RUNS_NAMED else ""
-    return f"{blocks.bit_count()} ({named}{more})" if runs else "none"

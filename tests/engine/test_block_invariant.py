@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from minibit import bitfield
-from minibit.engine.blocks import MAX_ASKED, Blocks
+from minibit.engine.blocks import Blocks
+from minibit.engine.relief import MAX_ASKED
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
@@ -71,6 +72,24 @@ class Ledger(RuleBasedStateMachine):
         for key in NEIGHBOURS:
             self.time_passes(60.0)
             self.ask(key, FULL, 9, pick)
+            self.ask_again(key, FULL, 9)
+
+    @rule(key=KEYS, blocks=BLOCKS, room=st.integers(1, 9))
+    def ask_again(self, key: int, blocks: int, room: int) -> None:
+        """In endgame: of the chunks that somebody owes already, and never more than it takes."""
+        owed_by_others = set().union(*(theirs for other, theirs in self.owed.items() if other != key))
+        asked, cancel = self.blocks.ask_again(key, blocks, room, self.now)
+        chunks = {chunk_of(request) for request in asked}
+        assert len(chunks) == len(asked) <= room
+        assert all(blocks >> block & 1 for block, _ in chunks), "asked for what it cannot give"
+        assert chunks <= owed_by_others - self.owed[key], "not late, or asked twice"
+        for other, block, which in cancel:
+            relieved = {(block, chunk) for chunk in bitfield.indices(which)}
+            assert relieved <= chunks, "taken from one and given to nobody"
+            assert other != key
+            assert relieved <= self.owed[other]
+            self.owed[other] -= relieved
+        self.owed[key] |= chunks
 
     def asks(
         self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None], *, exclusive: bool
@@ -135,12 +154,37 @@ class Ledger(RuleBasedStateMachine):
         assert not any(self.blocks.in_flight >> block & 1 for block in forgotten)
         self.owed[key] = set()
 
-    @rule(blocks=BLOCKS)
-    def make_room(self, blocks: int) -> None:
-        before = self.blocks.in_flight
-        block = self.blocks.make_room(blocks)
-        assert before ^ self.blocks.in_flight == (0 if block is None else 1 << block)
-        assert block is None or not blocks >> block & 1
+    @rule(key=KEYS, blocks=BLOCKS)
+    def make_room(self, key: int, blocks: int) -> None:
+        before, wanted = self.blocks.in_flight, self.blocks.wanted
+        given_up = self.blocks.make_room(key, blocks, self.now)
+        if given_up is None:
+            assert before == self.blocks.in_flight
+            return
+        block = given_up.block
+        assert before ^ self.blocks.in_flight == 1 << block
+        assert wanted & blocks, "for nothing"
+        assert (before | self.blocks.verifying).bit_count() == self.blocks.max_open, "there was room"
+        for other, which in given_up.cancel:
+            assert self.owed[other] >= {(block, chunk) for chunk in bitfield.indices(which)}
+        cancelled = {other for other, _ in given_up.cancel}
+        for other, theirs in self.owed.items():
+            assert other in cancelled or all(each != block for each, _ in theirs)
+            self.owed[other] = {owed for owed in theirs if owed[0] != block}
+
+    @rule(key=KEYS, here=st.booleans())
+    def quarantine(self, key: int, here: bool) -> None:
+        """A peer falls under suspicion, connected or not."""
+        if not here:
+            self.release(key)
+        for block, which in self.blocks.quarantine(key if here else None, bytes([key])):
+            needless = {(block, chunk) for chunk in bitfield.indices(which)}
+            assert needless <= self.owed[key]
+            self.owed[key] -= needless
+        for opened in self.blocks._open.values():
+            part = bytes([key]) in opened.senders or key in opened.asked or opened.owner == key
+            alone = opened.exclusive and opened.owner == key
+            assert alone or not part, "it goes on in what others supply"
 
     @precondition(lambda self: self.blocks.verifying)
     @rule(data=st.data(), ok=st.booleans())
@@ -174,6 +218,8 @@ class Ledger(RuleBasedStateMachine):
             assert not opened.todo & asked
             assert not opened.here & (opened.todo | asked)
             assert opened.todo or asked, "a block with all its chunks is no longer open"
+            assert opened.missing == (opened.todo | asked).bit_count()
+            assert sum(opened.senders.values()) == opened.here, "each chunk has one sender"
             for chunk in bitfield.indices(asked):
                 assert sum(theirs >> chunk & 1 for theirs in opened.asked.values()) <= MAX_ASKED
         spare = {block for block, opened in self.blocks._open.items() if opened.todo}
@@ -188,7 +234,9 @@ class Ledger(RuleBasedStateMachine):
                 for chunk in bitfield.indices(opened.asked.get(key, 0))
             }
             assert asked == theirs
-            assert self.blocks.outstanding(key) == len(theirs)
+            assert self.blocks.debts.outstanding(key) == len(theirs)
+            queue = self.blocks.debts[key].queue()
+            assert sorted((block, chunk) for _, block, chunk in queue) == sorted(theirs)
 
     @invariant()
     def what_is_exclusive_is_its_owners(self) -> None:

@@ -5,15 +5,8 @@ from random import Random
 import pytest
 
 from minibit import bitfield
-from minibit.engine.blocks import (
-    ENDGAME_AGE,
-    ENDGAME_BATCH,
-    MAX_ASKED,
-    MAX_OPEN,
-    STALL_AGE,
-    Arrival,
-    Blocks,
-)
+from minibit.engine.blocks import MAX_OPEN, RELIEF_BATCH, Arrival, Blocks, GivenUp
+from minibit.engine.relief import ENDGAME_AGE, HASTE, LONG, MAX_ASKED, STALL_AGE
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
@@ -118,51 +111,123 @@ def test_an_owner_is_not_asked_again_for_what_it_refuses(book: Blocks) -> None:
 def test_who_leaves_gives_everything_back(book: Blocks) -> None:
     asked = book.ask(1, FULL, 4, first, 0.0, exclusive=False)
     assert book.release(1) == (asked, [])
-    assert book.outstanding(1) == 0
+    assert book.debts.outstanding(1) == 0
     assert set(chunks(asked)) <= set(take(book, 2, room=6))
 
 
-# --- endgame
+# --- endgame: a supplier is late by its own pace
+
+LONG_BLOCK = Layout(64 * CHUNK_SIZE, 64 * CHUNK_SIZE)
+SHORT_BLOCK = Layout(RELIEF_BATCH * CHUNK_SIZE, RELIEF_BATCH * CHUNK_SIZE)
+
+
+def again(book: Blocks, key: int, now: float, blocks: int = FULL, room: int = 99) -> list[tuple[int, int]]:
+    """What this neighbour is asked for that others owe too, none of which is relieved."""
+    asked, cancel = book.ask_again(key, blocks, room, now)
+    assert not cancel
+    return chunks(asked)
+
+
+def deliver(book: Blocks, key: int, block: int, first_chunk: int, count: int, pace: float) -> None:
+    """This neighbour is asked for chunks at time 0 and delivers one every `pace` seconds."""
+    assert take(book, key, 1 << block, room=count) == [(block, first_chunk + i) for i in range(count)]
+    for number in range(count):
+        arrive(book, key, block, 1 << (first_chunk + number), now=(number + 1) * pace)
 
 
 def test_endgame_asks_a_second_neighbour_and_cancels_at_the_loser() -> None:
     book = Blocks(LAYOUT, FULL ^ 0b1)
     take(book, 1)
-    assert take(book, 2, now=ENDGAME_AGE / 2) == []
-    assert take(book, 2, now=ENDGAME_AGE) == [(0, 0), (0, 1), (0, 2)]
-    assert arrive(book, 2, 0, 0b011, now=2.0) == Arrival(0b011, 2, 1.0, False, ((1, 0b011),))
+    assert again(book, 2, ENDGAME_AGE / 4) == []
+    assert again(book, 2, 2.0) == [(0, 0), (0, 1), (0, 2)]
+    assert arrive(book, 2, 0, 0b011, now=2.5) == Arrival(0b011, 2, 0.5, False, ((1, 0b011),))
     assert arrive(book, 1, 0, 0b100, now=3.0) == Arrival(0b100, 1, 3.0, True, ((2, 0b100),))
-    assert [book.outstanding(key) for key in (1, 2)] == [0, 0]
+    assert [book.debts.outstanding(key) for key in (1, 2)] == [0, 0]
 
 
-def test_endgame_asks_a_few_neighbours_and_for_a_few_chunks() -> None:
-    layout = Layout(64 * CHUNK_SIZE, 64 * CHUNK_SIZE)
-    book = Blocks(layout, 0)
-    assert len(take(book, 1, room=99)) == 64
+def test_two_that_are_as_quick_share_what_is_left_and_double_nothing_else() -> None:
+    book = Blocks(LONG_BLOCK, 0)
+    for key, chunk in ((1, 0), (2, 8)):
+        deliver(book, key, 0, chunk, 8, pace=0.5)
+    take(book, 1, room=48, now=4.0)
+    assert again(book, 2, 4.0) == [(0, chunk) for chunk in range(49, 64)], "a third, which 2 has sooner"
+    assert again(book, 2, 4.0) == []
+    assert again(book, 2, 4.2) == []
+
+
+def test_a_quick_neighbour_takes_the_chunks_that_would_come_last() -> None:
+    book = Blocks(LONG_BLOCK, 0)
+    deliver(book, 1, 0, 0, 4, pace=4.0)
+    deliver(book, 2, 0, 4, 4, pace=0.1)
+    take(book, 1, room=40, now=16.0)
+    taken = again(book, 2, 16.0)
+    assert taken == [(0, chunk) for chunk in range(48 - RELIEF_BATCH, 48)]
+
+
+def test_three_tricklers_that_owe_different_chunks_lock_nobody_out() -> None:
+    book = Blocks(LONG_BLOCK, 0)
+    for key in range(1, MAX_ASKED + 1):
+        assert len(take(book, key, room=4)) == 4
+    take(book, 9, room=64 - 4 * MAX_ASKED)
+    for chunk in range(4 * MAX_ASKED, 64):
+        arrive(book, 9, 0, 1 << chunk, now=0.01 * chunk)
+    assert len(book._open[0].asked) == MAX_ASKED
+    owed = {(0, chunk) for chunk in range(4 * MAX_ASKED)}
+    assert set(again(book, 9, 5.0)) == owed, "by who is quick, and has nothing else to do"
+
+
+def test_three_mutes_that_owe_the_same_chunk_are_relieved_one_after_the_other() -> None:
+    book = Blocks(SHORT_BLOCK, 0)
+    everything = bitfield.full(RELIEF_BATCH)
+    take(book, 1, room=99)
     for key in range(2, MAX_ASKED + 1):
-        assert len(take(book, key, room=99, now=10.0 * key)) == ENDGAME_BATCH
-    assert take(book, 9, room=99, now=999.0) == []
+        assert len(again(book, key, 10.0**key)) == RELIEF_BATCH
+    asked, cancel = book.ask_again(9, FULL, 99, 10.0**9)
+    assert len(asked) == RELIEF_BATCH
+    assert cancel == ((1, 0, everything),)
+    assert set(book._open[0].asked) == {*range(2, MAX_ASKED + 1), 9}
+    assert arrive(book, 1, 0, everything, 10.0**9).accepted == everything, "it may come all the same"
+
+
+def test_fresh_mutes_are_relieved_before_the_slow_who_deliver() -> None:
+    book = Blocks(SHORT_BLOCK, 0)
+    deliver(book, 1, 0, 0, 1, pace=60.0)  # slow, but it does deliver
+    take(book, 1, room=99, now=60.0)
+    for key, now in ((2, 61.0), (3, 900.0)):
+        assert again(book, key, now)
+    _, cancel = book.ask_again(4, FULL, 99, 9999.0)
+    assert cancel
+    assert all(other != 1 for other, _, _ in cancel)
+
+
+def test_who_is_no_quicker_relieves_nobody() -> None:
+    book = Blocks(LONG_BLOCK, 0)
+    for key in (1, 2):
+        deliver(book, key, 0, 4 * key - 4, 4, pace=5.0)
+    take(book, 1, room=2, now=20.0)
+    assert HASTE * 5.0 >= 2 * 5.0
+    assert again(book, 2, 20.0) == []
 
 
 def test_in_endgame_a_chunk_that_one_rejects_is_still_owed_by_the_other() -> None:
     book = Blocks(LAYOUT, FULL ^ 0b1)
     take(book, 1)
-    take(book, 2, now=ENDGAME_AGE)
+    again(book, 2, 2.0)
     assert book.rejected(1, Request(0, 0, CHUNK_SIZE))
-    assert take(book, 3, now=ENDGAME_AGE) == [], "nothing to do, and not late enough to ask again"
+    assert take(book, 3, now=2.0) == [], "nothing to do, and not late enough to ask again"
     assert book.rejected(2, Request(0, 0, CHUNK_SIZE))
-    assert take(book, 3, now=ENDGAME_AGE) == [(0, 0)]
+    assert take(book, 3, now=2.0) == [(0, 0)]
 
 
-def test_before_the_endgame_only_a_long_wait_is_doubled(book: Blocks) -> None:
+def test_before_the_endgame_only_what_comes_very_late_is_doubled(book: Blocks) -> None:
     take(book, 1)
-    assert chunks(book.ask(2, 1, 3, first, STALL_AGE - 0.1, exclusive=False)) == []
-    assert chunks(book.ask(2, 1, 3, first, STALL_AGE, exclusive=False)) == [(0, 0), (0, 1), (0, 2)]
+    assert again(book, 2, STALL_AGE / 3 - 1, blocks=1) == []
+    assert again(book, 2, STALL_AGE + 0.1, blocks=1) == [(0, 0), (0, 1), (0, 2)]
 
 
 def test_a_neighbour_with_something_else_to_give_doubles_nothing(book: Blocks) -> None:
     take(book, 1)
-    assert chunks(book.ask(2, 0b11, 3, first, 50.0, exclusive=False)) == [(1, 0), (1, 1), (1, 2)]
+    assert again(book, 2, 50.0, blocks=0b11) == []
 
 
 # --- trust
@@ -205,7 +270,7 @@ def test_an_exclusive_block_whose_owner_stops_is_free_again(book: Blocks, how: s
         assert book.release_blocks(1, 1) == [0]
     else:
         assert book.release_blocks(1, FULL) == [0]
-    assert book.outstanding(1) == 0
+    assert book.debts.outstanding(1) == 0
     assert book.wanted == FULL
     assert take(book, 2, blocks=1) == [(0, 0), (0, 1), (0, 2)]
 
@@ -246,11 +311,70 @@ def test_blocks_that_nobody_supplies_make_room(book: Blocks) -> None:
     book.max_open = 2
     take(book, 1, blocks=0b11, room=6)
     arrive(book, 1, 0, 0b001)
-    assert book.make_room(0b100) is None, "they are being supplied"
+    assert book.make_room(2, 0b100, 0.0) is None, "they are being supplied"
     book.release(1)
-    assert book.make_room(0b110) is None, "this neighbour can go on with one of them"
-    assert book.make_room(0b100) == 1, "the one with less to lose"
+    assert book.make_room(2, 0b110, 0.0) is None, "this neighbour can go on with one of them"
+    assert book.make_room(2, 0b100, 0.0) == GivenUp(1), "the one with less to lose"
     assert take(book, 2, blocks=0b100) == [(2, 0), (2, 1), (2, 2)]
+
+
+# --- room for the quick, where memory is short
+
+LARGE = Layout(12 * 64 * CHUNK_SIZE, 64 * CHUNK_SIZE)
+
+
+def crawling(pace: float, come: int) -> Blocks:
+    """Two places, taken by neighbours 1 and 2, who have delivered `come` chunks of a block each at `pace`."""
+    book = Blocks(LARGE, 0)
+    book.max_open = 2
+    for key in (1, 2):
+        take(book, key, blocks=1 << key - 1, room=4)
+        for chunk in range(come):
+            arrive(book, key, key - 1, 1 << chunk, now=(chunk + 1) * pace)
+            take(book, key, blocks=1 << key - 1, room=1, now=(chunk + 1) * pace)
+    return book
+
+
+def test_sole_holders_that_crawl_do_not_lock_out_who_has_the_rest() -> None:
+    book = crawling(pace=2.0, come=6)
+    assert book.make_room(3, 0b11100, 12.0) == GivenUp(1, ((2, 0b1111000000),))
+    assert book.debts.outstanding(2) == 0
+    assert take(book, 3, blocks=0b11100, room=1, now=12.0) == [(2, 0)]
+    assert (book.in_flight | book.verifying).bit_count() == book.max_open, "the bound on memory holds"
+
+
+def test_who_owes_us_something_waits_for_a_place_of_its_own(book: Blocks) -> None:
+    book = crawling(pace=2.0, come=6)
+    book.make_room(3, 0b11100, 12.0)
+    take(book, 3, blocks=0b11100, room=1, now=12.0)
+    assert book.make_room(3, 0b11000, 12.0) is None
+
+
+def test_a_block_that_took_longer_than_it_will_take_keeps_its_place() -> None:
+    book = crawling(pace=2.0, come=40)
+    assert book.make_room(3, 0b00100, 80.0) is None
+    assert book.make_room(3, book.wanted, 80.0) is not None, "unless more is waiting than is lost"
+
+
+def test_a_block_that_soon_is_here_keeps_its_place() -> None:
+    book = crawling(pace=LONG / 64, come=2)
+    assert book.make_room(3, 0b11100, 0.4) is None
+
+
+def test_who_is_as_slow_takes_nobodys_place() -> None:
+    book = crawling(pace=2.0, come=6)
+    deliver_slowly = book.debts[3]
+    deliver_slowly.paid, deliver_slowly.busy = 6.0, 12.0
+    assert book.make_room(3, 0b11100, 12.0) is None
+
+
+def test_a_block_that_lost_its_place_before_is_safe_with_less() -> None:
+    """Whoever comes and goes, the slow one finishes in the end."""
+    book = crawling(pace=2.0, come=12)
+    book._losses = {0: 4, 1: 4}
+    assert book.make_room(3, 0b00100, 24.0) is None
+    book._losses = {0: 4}
+    assert book.make_room(3, 0b00100, 24.0) == GivenUp(1, ((2, 0b1111 << 12),))
 
 
 def test_same_calls_same_requests() -> None:

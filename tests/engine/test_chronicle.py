@@ -147,6 +147,21 @@ def test_a_sample_says_who_owes_what_and_who_chokes_us() -> None:
     assert sample.in_flight == 1
 
 
+def test_why_nothing_comes_is_told_once() -> None:
+    chronicled = Chronicled(have=FULL ^ 0b1)
+    stage = chronicled.stage
+    stage.puppet(2, minibit=True, have=0b1)
+    for _ in range(60):
+        stage.wait(1.0)
+        chronicled.chronicle.sample(stage.now)
+    (stalled,) = chronicled.events(kinds.Stalled)
+    assert stalled.lacking == 1
+    assert stalled.reason.startswith(
+        "nothing has come for 40 s: 1 of 8 blocks is missing; held but not served"
+    )
+    assert "puppet2" in stalled.reason
+
+
 def test_what_is_not_known_any_more_is_no_reason_to_raise() -> None:
     chronicled = Chronicled()
     chronicled.chronicle(PickedEntry(1000.0, 99, Pick(0, 1, 1, "first")))

@@ -3,9 +3,9 @@
 import pytest
 from fakes.puppets import FULL, Stage, both, piece, reject, request
 
-from minibit.engine.blocks import ENDGAME_AGE
 from minibit.engine.downloads import EXCLUSIVE_SECONDS, MAX_UNASKED, SNUB_SECONDS
 from minibit.engine.effects import Ban, Discard, Effect, HangUp, Send, Store
+from minibit.engine.relief import ENDGAME_AGE
 from minibit.engine.trust import MAX_STRIKES
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.wire import messages as m
@@ -128,7 +128,7 @@ def test_a_shared_corrupt_block_makes_all_its_suppliers_suspect_until_one_is_fou
     assert stage.engine.banned == 0
     stage.heard(2)
     # The block is now fetched from one alone. Neighbour 1, the liar, is asked first, and lies.
-    assert stage.engine.blocks.outstanding(1) == 2
+    assert stage.engine.blocks.debts.outstanding(1) == 2
     assert stage.asked(2) == []
     spoil(stage, 0, 1)
     spoil(stage, 0, 1)
@@ -175,7 +175,7 @@ def test_when_everybody_is_suspect_what_was_left_half_done_is_begun_anew() -> No
     for key in (1, 2):
         stage.puppet(key, have=FULL, unchokes=True)
         stage.suspect(bytes([key]) * 20)
-    assert stage.engine.blocks.outstanding(1) == 2
+    assert stage.engine.blocks.debts.outstanding(1) == 2
     stage.says(1, piece(0, 0))
     stage.leaves(1)
     assert stage.asked(2) == [(0, 0), (0, 1)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fakes.nodes import bounded, shared
-from fakes.puppets import Stage
+from fakes.puppets import FULL, Stage
 
 from minibit.errors import StorageError
 from minibit.eventlog.reading import Reader
@@ -41,7 +41,7 @@ def test_from_the_first_word_to_the_last(
 ) -> None:
     async def trade() -> None:
         recording = record(tmp_path / "log", tmp_path)
-        stage = Stage(journal=recording.journal)
+        stage = Stage(have=FULL, journal=recording.journal)
         recording.begin(stage.engine, "127.0.0.1:1", 0b1)
         async with recording:
             if end is not None:
