@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from fakes.logs import HEADER, written
 
 from minibit.errors import MinibitError, UsageError
+from minibit.eventlog.reading import Reader
+from minibit.events.kinds import Completed, Left
 from minibit.lab import processes
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
 from minibit.peer.tracker_client import TrackerClient
@@ -210,3 +213,28 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
     assert words[:6] == ["minibit", "tracker", "--port", nobody.rpartition(":")[2], "--origin-port", "7"]
     assert words[words.index("--share") + 1] == str(tmp_path / "a film.bin")
     assert words[words.index("--seed") + 1] == "3"
+
+
+def test_each_process_has_a_log_of_its_own_and_who_is_resumed_another_one(tmp_path: Path) -> None:
+    (tmp_path / "ana-again.jsonl").write_text(HEADER.encode())  # of an earlier swarm
+    settings = SwarmSettings(1, tmp_path / "film.bin", tmp_path, log=tmp_path / "all")
+    processes = SwarmProcesses(settings, tell=pytest.fail)
+    assert processes._log_arguments("ana") == ["--log", str(tmp_path / "ana.jsonl")]
+    assert processes._log_arguments("ana-again") == ["--log", str(tmp_path / "ana-again.jsonl")]
+    assert not (tmp_path / "ana-again.jsonl").exists()
+    left = Left("goodbye", "")
+    written(tmp_path / "ana.jsonl", [(1.0, "ana", Completed())])
+    written(tmp_path / "ana-again.jsonl", [(2.0, "ana", left)])
+    processes.stop()
+    with Reader(tmp_path / "all") as reader:
+        assert [entry.t for entry, _ in reader.entries()] == [1.0, 1.0, 2.0]
+        assert reader.header.settings is not None
+        assert reader.header.settings["picking"] == "rarest-first"
+
+
+def test_a_users_file_of_that_name_is_not_taken_for_a_log(tmp_path: Path) -> None:
+    (tmp_path / "ana.jsonl").write_text("my thesis")
+    settings = SwarmSettings(1, tmp_path / "film.bin", tmp_path, log=tmp_path / "all")
+    with pytest.raises(UsageError, match="is there already and no event log"):
+        SwarmProcesses(settings, tell=pytest.fail)._log_arguments("ana")
+    assert (tmp_path / "ana.jsonl").read_text() == "my thesis"
