@@ -15,6 +15,20 @@ SETS = st.integers(1, 600).flatmap(
 )
 
 
+@pytest.mark.parametrize(
+    ("blocks", "said"),
+    [
+        (0, "none"),
+        (0b1, "1 (0)"),
+        (0b1110_1001, "5 (0, 3, 5–7)"),
+        (sum(1 << 2 * run for run in range(8)), "8 (0, 2, 4, 6, 8, 10, 12, 14)"),
+        (sum(1 << 2 * run for run in range(5000)), "5000 (0, 2, 4, 6, 8, 10, 12, 14, …)"),
+    ],
+)
+def test_blocks_are_listed_as_far_as_a_line_has_room(blocks: int, said: str) -> None:
+    assert bitfield.listed(blocks) == said
+
+
 @given(SETS)
 def test_a_set_survives(case: tuple[set[int], int]) -> None:
     blocks, count = case

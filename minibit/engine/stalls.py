@@ -70,7 +70,7 @@ class Stall:
             known = f"{self.addresses} known {'address' if self.addresses == 1 else 'addresses'}"
             told.append(f"no neighbour, and {known}, dialled again and again")
         elif self.nowhere:
-            told.append(f"held by no neighbour of {self.neighbours}: {bitfield.listed(self.nowhere)}")
+            told.append(f"shown by no neighbour of {self.neighbours}: {bitfield.listed(self.nowhere)}")
         told += [cause.explain(self.at) for cause in self.causes]
         if self.checking:
             told.append(f"still being checked by the disk: {bitfield.listed(self.checking)}")

@@ -32,7 +32,7 @@ def explain(view: SwarmStatus) -> str:
     everything = bitfield.full(view.block_count)
     lacking = {row.name: everything & ~row.blocks for row in view.peers if row.blocks != everything}
     told = [
-        f"{name} lacks {bitfield.listed(missing)} of {view.block_count} blocks"
+        f"{name} lacks {_part(missing, everything)} blocks"
         for name, missing in list(lacking.items())[:MAX_NAMED]
     ]
     if len(lacking) > MAX_NAMED:
@@ -50,3 +50,8 @@ def explain(view: SwarmStatus) -> str:
         names = ", ".join(row.name for row in holders[:MAX_NAMED])
         told.append(f"{'the others ' if wanted & ~held else ''}held by {names}{more}")
     return "; ".join(told)
+
+
+def _part(blocks: int, everything: int) -> str:
+    count = everything.bit_count()
+    return f"all {count}" if blocks == everything else f"{bitfield.listed(blocks)} of {count}"

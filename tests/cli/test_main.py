@@ -47,7 +47,7 @@ def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     ("command", "options"),
     [
         ("tracker", ("--share", "--host", "--port", "--grant", "--upload-limit", "--choking", "--json")),
-        ("peer", ("NAME", "PORT", "--tracker", "--dir", "--leave-when-done", "--picking", "--timeout")),
+        ("peer", ("NAME", "PORT", "--tracker", "--dir", "--leave-when-done", "--picking", "--stall-timeout")),
         ("status", ("--tracker", "--watch", "--json")),
         ("replay", ("FILE", "--speed", "--at", "--json")),
         ("swarm", ("--peers", "--share", "--seed", "--upload-limit", "--picking", "--choking", "--json")),

@@ -55,6 +55,17 @@ def test_a_long_piece_does_not_pass_for_a_chunk() -> None:
     assert [e for e in effects if isinstance(e, Store)] == [Store(0, [piece(0, 0)])]
 
 
+def test_a_slow_neighbour_whose_chunks_come_late_is_forgiven_in_time() -> None:
+    """Over days it would else collect as many as an abuser sends in a minute."""
+    stage = Stage(have=0b1)
+    stage.puppet(1, have=FULL)
+    for _ in range(MAX_UNASKED + 100):
+        stage.says(1, piece(1))
+        stage.wait(3.0)
+    assert stage.hung_up == {}
+    assert stage.neighbour(1).supply.unasked <= 1
+
+
 # --- corrupt blocks
 
 
@@ -206,3 +217,42 @@ def test_an_exclusive_block_is_taken_from_who_drips_it() -> None:
     assert Discard(0) in effects
     assert Send(1, (m.Cancel(0, CHUNK_SIZE, CHUNK_SIZE),)) in effects
     assert stage.asked(3) == [(0, 0), (0, 1)]
+
+
+def test_a_suspect_poisons_no_block_that_it_shares_already() -> None:
+    """Neither by what it owes nor by what it has sent: an honest neighbour would be framed with it."""
+    stage = Stage(have=FULL ^ 0b11)
+    stage.puppet(1, have=0b10, unchokes=True)
+    stage.puppet(2, have=0b10, unchokes=True)
+    assert stage.engine.blocks.debts.outstanding(2) == 0
+    stage.says(1, piece(1, 0))
+    blocks = stage.engine.blocks
+    blocks.verifying |= 0b1  # another block, of both, is being checked
+    blocks._senders[0] = {bytes([1]) * 20, bytes([2]) * 20}
+    opened = blocks._open[1]
+    opened.asked[2] = opened.asked.pop(1)  # 2 owes what is left of 1's block
+    blocks.debts[2].add(1, 0b10, stage.now)
+    blocks.debts[1].drop(1, 0b10)
+    stage.verifying.append(0)
+    stage.heard(2)
+    stage.verified(0, ok=False)
+    assert stage.suspects(1)
+    assert stage.suspects(2)
+    assert m.Cancel(1, CHUNK_SIZE, CHUNK_SIZE) in stage.heard(2)
+    for block, opened in blocks._open.items():
+        suppliers = set(opened.asked) | {sender[0] for sender in opened.senders}
+        assert opened.exclusive, block
+        assert len(suppliers) == 1, block
+
+
+def test_a_suspect_goes_on_with_the_blocks_that_are_its_own() -> None:
+    stage = Stage(have=FULL ^ 0b11)
+    stage.puppet(1, have=0b11, unchokes=True)
+    stage.says(1, piece(1, 0))
+    stage.suspect(bytes([1]) * 20)
+    assert stage.engine.blocks.quarantine(1, bytes([1]) * 20) == []
+    stage.puppet(2, have=0b11, unchokes=True)
+    assert stage.engine.blocks._open[1].senders.keys() == {bytes([1]) * 20}
+    assert stage.asked(2) == [], "while its owner may go on with it"
+    stage.says(1, piece(1, 1))
+    assert stage.verifying == [1]

@@ -5,19 +5,22 @@ import json
 import shlex
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from fakes.logs import HEADER, written
+from fakes.pictures import swarm_view
 
-from minibit.errors import MinibitError, UsageError
+from minibit.errors import MinibitError, StalledError, UsageError
 from minibit.eventlog.reading import Reader
 from minibit.events.kinds import Completed, Left
 from minibit.lab import processes
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
 from minibit.peer.tracker_client import TrackerClient
+from minibit.snapshot import SwarmStatus
 
 PATIENCE = 20.0
 
@@ -238,3 +241,36 @@ def test_a_users_file_of_that_name_is_not_taken_for_a_log(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="is there already and no event log"):
         SwarmProcesses(settings, tell=pytest.fail)._log_arguments("ana")
     assert (tmp_path / "ana.jsonl").read_text() == "my thesis"
+
+
+def test_a_swarm_in_which_nothing_moves_says_so_and_ends_when_asked_to(
+    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impostor("echo 'stalled: the dog ate it'; exec cat >/dev/null")
+    monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "STANDSTILL_SECONDS", 0.05)
+    view = swarm_view(("ana", "bia"))
+
+    async def unchanged(_: TrackerClient) -> SwarmStatus:
+        return view
+
+    monkeypatch.setattr(TrackerClient, "status", unchanged)
+    (tmp_path / "kept").mkdir()
+    told: list[str] = []
+    settings = SwarmSettings(2, tmp_path / "film.bin", tmp_path / "kept", stall_timeout=0.3)
+    started = SwarmProcesses(settings, tell=told.append)
+    started._client = TrackerClient("http://127.0.0.1:9")
+    started._peers = [started._spawn(name, []) for name in started.names]
+
+    while not started._peers[0].log.read_text():
+        assert started._peers[0].process.poll() is None
+        time.sleep(0.01)
+    try:
+        with pytest.raises(StalledError, match=r"gave up: nothing has moved for .* ana lacks") as caught:
+            bounded(lambda: started.watch(lambda _: None))
+    finally:
+        started.stop()
+    assert caught.value.exit_code == 1
+    (line,) = told
+    assert line.startswith("nothing has moved for 0 s: ana lacks 152 (40–191) of 192 blocks; bia lacks ")
+    assert line.endswith("held by bia, origin; ana says: the dog ate it")

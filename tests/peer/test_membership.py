@@ -12,7 +12,7 @@ from fakes.trackers import COUNT, LOOP, SHARE, answering, http, running, share
 from minibit import bitfield
 from minibit.address import PeerAddress
 from minibit.dialects.json_replies import Listing, Welcome
-from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
+from minibit.errors import OtherShareError, TrackerRefusedError, TrackerUnreachableError
 from minibit.peer.membership import Membership
 from minibit.peer.tracker_client import NameTakenError, TrackerClient
 from minibit.snapshot import Figures, State
@@ -112,8 +112,10 @@ def test_a_tracker_that_restarts_is_told_everything_again() -> None:
 def test_a_tracker_that_returns_with_another_share_says_so() -> None:
     async def come_back(url: str) -> None:
         async with at(url) as client:
-            with pytest.raises(UsageError, match=r"something else now.*another --dir"):
+            with pytest.raises(OtherShareError, match=r"shares '.*' now \(info hash .*another --dir"):
                 await member(client).come_back(0)
+            with pytest.raises(OtherShareError, match="info hash"):
+                await member(client).heartbeat(0b11, Figures())
             with pytest.raises(TrackerRefusedError, match="30 blocks"):
                 await member(client).register(0)
 

@@ -16,7 +16,7 @@ from fakes.trackers import dripping
 from minibit.dialects.json_replies import Listing
 from minibit.disk.share import from_path
 from minibit.disk.storage import Storage
-from minibit.errors import TrackerUnreachableError, UsageError
+from minibit.errors import OtherShareError, StalledError, TrackerUnreachableError, UsageError
 from minibit.eventlog.reading import Reader
 from minibit.events import kinds
 from minibit.net.listener import listen
@@ -56,7 +56,7 @@ class Asked:
             yield task
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError, UsageError):
+            with suppress(asyncio.CancelledError, OtherShareError):
                 await task
 
 
@@ -255,10 +255,57 @@ def test_a_tracker_that_shares_something_else_now_ends_the_peer(
                 await until(lambda: ana.peer.complete)
                 monkeypatch.setattr(TrackerClient, "torrent", another)
                 monkeypatch.setattr(Membership, "heartbeat", forgotten)
-                with pytest.raises(UsageError, match="something else now"):
+                with pytest.raises(OtherShareError, match="info hash") as caught:
                     await task
+                assert caught.value.exit_code == 1
 
     bounded(return_to_another_share)
+
+
+def test_a_tracker_that_shares_more_blocks_now_is_noticed_by_a_heartbeat(
+    source: Path, tmp_path: Path
+) -> None:
+    """It cannot even read what we hold, and refuses; the trade went on for ever without a word of that."""
+    longer = tmp_path / "longer.bin"
+    longer.write_bytes(Random(12).randbytes(5 * SIZE))
+
+    async def meet_another_share() -> None:
+        async with tracking(source) as (_, url):
+            port = int(url.rpartition(":")[2])
+            ana = Asked(url, tmp_path / "ana", leave_when_done=False)
+            task = asyncio.create_task(ana.peer.run())
+            await until(lambda: ana.peer.complete)
+        service = TrackerService(
+            await asyncio.to_thread(from_path, longer, block_size=16384), TrackerSettings(port=port)
+        )
+        tracker = asyncio.create_task(service.run(lambda *_: None))
+        try:
+            with pytest.raises(OtherShareError, match=r"shares 'longer\.bin' now"):
+                await task
+        finally:
+            tracker.cancel()
+            with suppress(asyncio.CancelledError):
+                await tracker
+
+    bounded(meet_another_share)
+
+
+def test_an_origin_that_died_in_the_middle_is_told_of_and_given_up(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_module, "STALL_LOOK_SECONDS", 0.05)
+
+    async def be_left_alone() -> Asked:
+        async with tracking(source, upload_limit=1.0) as (_, url):
+            ana = Asked(url, tmp_path / "ana", stall_timeout=1.0)
+            task = asyncio.create_task(ana.peer.run())
+            await until(lambda: ana.peer.trading)
+        with pytest.raises(StalledError, match=r"gave up: nothing has come for 1 s: .* missing; .*resumes"):
+            await task
+        return ana
+
+    ana = bounded(be_left_alone)
+    assert ana.said("stalled: nothing has come for 1 s: ")
 
 
 def test_leaving_while_the_tracker_is_told_of_completion(source: Path, tmp_path: Path) -> None:
