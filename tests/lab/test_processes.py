@@ -14,6 +14,7 @@ import pytest
 from minibit.errors import MinibitError, UsageError
 from minibit.lab import processes
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
+from minibit.lab.scenario import Newcomer, OriginLine, plain
 from minibit.peer.tracker_client import TrackerClient
 
 PATIENCE = 20.0
@@ -46,11 +47,14 @@ def unheard(_percent: int, _whole: int) -> None:
     """Progress that nobody looks at."""
 
 
+def people(count: int) -> list[Newcomer]:
+    return plain(count, 1 << 20, None).newcomers()
+
+
 def swarm(tmp_path: Path, peers: int = 2) -> SwarmProcesses:
     (tmp_path / "kept").mkdir()
-    return SwarmProcesses(
-        SwarmSettings(peers, tmp_path / "film.bin", tmp_path / "kept"), tell=lambda line: pytest.fail(line)
-    )
+    settings = SwarmSettings(people(peers), tmp_path / "film.bin", tmp_path / "kept")
+    return SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
 
 
 @pytest.mark.parametrize("peers", [1, 12, 13, 100])
@@ -98,7 +102,13 @@ def test_processes_get_the_options_that_the_swarm_got(
     impostor('echo "$@" >&2; exit 1')
     (tmp_path / "kept").mkdir()
     settings = SwarmSettings(
-        1, tmp_path / "film.bin", tmp_path / "kept", block_size=16384, upload_limit=1e6, grant="20-20", seed=4
+        people(1),
+        tmp_path / "film.bin",
+        tmp_path / "kept",
+        block_size=16384,
+        origin=OriginLine(upload=1e6),
+        grant="20-20",
+        seed=4,
     )
     started = SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
     with pytest.raises(MinibitError) as caught:
@@ -191,7 +201,7 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
     (tmp_path / "kept").mkdir()
     told: list[str] = []
     started = SwarmProcesses(
-        SwarmSettings(0, tmp_path / "a film.bin", tmp_path / "kept", seed=3), tell=told.append
+        SwarmSettings((), tmp_path / "a film.bin", tmp_path / "kept", seed=3), tell=told.append
     )
 
     async def watch() -> None:
