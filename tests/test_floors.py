@@ -43,8 +43,8 @@ FLOORS: list[dict[str, str]] = [
         "serve": "tracker app server service",
     },
     {
-        "lab": "place scenario scenario_file standstill processes replay clock wires intake observer"
-        " simulated_peer simulator simulated_log"
+        "lab": "place scenario scenario_file standstill process_logs processes replay clock wires intake"
+        " observer simulated_peer simulator simulated_log"
     },
     {
         "screen": "bars sheet swarm_table peer_table lines display keys playback",

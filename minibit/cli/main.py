@@ -16,7 +16,6 @@ from minibit import __version__
 from minibit.cli import options
 from minibit.errors import MinibitError, UsageError
 
-SAMPLE_UPLOAD_LIMIT: Final = "1M"
 SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
 MAX_PEERS: Final = 100  # processes
 MAX_SIMULATED: Final = 5000
@@ -143,53 +142,73 @@ def status(
 @app.command()
 def swarm(
     peers: Annotated[
-        int, typer.Option(min=1, max=MAX_SIMULATED, help="How many peers, besides the origin.")
-    ] = 5,
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_SIMULATED,
+            help="Peers besides the origin.  [default: 5, or the scenario's]",
+        ),
+    ] = None,
     share: options.Share = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Keep each peer's files and log here.")
     ] = None,
-    upload_limit: options.UploadLimit = None,
-    picking: options.Picking = "rarest-first",
-    choking: options.Choking = "tit-for-tat",
-    grant: options.Grant = "30-50",
-    block_size: options.BlockSize = None,
-    stall_timeout: options.StallTimeout = SWARM_STALL_TIMEOUT,
-    seed: options.Seed = None,
-    log: options.Log = None,
-    json: options.Json = False,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[NAME|FILE.toml]",
+            help="Play one that ships with MiniBit, or your own; without a name, list them. "
+            "Options given beside it take the place of what it says, for every peer; --peers keeps "
+            "the proportions of its classes.",
+        ),
+    ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="In virtual time, without moving a byte.")
     ] = False,
     speed: Annotated[
         str | None,
-        typer.Option(metavar="FACTOR", help="Watch a simulation at this pace, like 10x."),
+        typer.Option(
+            metavar="FACTOR", help="Watch a simulation at this pace, like 10x.  [default: as fast as it goes]"
+        ),
     ] = None,
+    upload_limit: options.UploadLimit = None,
+    picking: options.PickingOrScenario = None,
+    choking: options.ChokingOrScenario = None,
+    grant: options.GrantOrScenario = None,
+    block_size: options.BlockSize = None,
+    stall_timeout: options.StallTimeout = SWARM_STALL_TIMEOUT,
+    seed: options.Seed = None,
+    log: options.Log = None,
+    json: options.Json = False,
 ) -> None:
     """Run a whole swarm on this machine, watch it, and verify every copy.
 
     Without --share, a small bundled sample is shared, slowly enough to watch. What --share names goes
     as fast as it can.
     """
-    from minibit.cli.swarm import run_swarm
+    from minibit.cli.swarm import list_scenarios, run_swarm
 
-    limit = upload_limit if upload_limit is not None else ("0" if share else SAMPLE_UPLOAD_LIMIT)
-    options.grant_parts(grant)
-    if not simulate and peers > MAX_PEERS:
+    if scenario == "":
+        list_scenarios(as_json=json)
+        return
+    if not simulate and (peers or 0) > MAX_PEERS:
         raise UsageError(
             f"--peers: {peers} processes are too many for one machine: at most {MAX_PEERS}, "
             f"or up to {MAX_SIMULATED:,} with --simulate"
         )
     if speed and not simulate:
         raise UsageError("--speed is for virtual time: add --simulate")
+    if directory and simulate:
+        raise UsageError("--dir: a simulation writes no files: leave it out, or --simulate")
     run_swarm(
+        scenario=scenario,
         peers=peers,
         share=share,
         directory=directory,
-        upload_limit=options.upload_rate(limit),
-        picking=options.strategy_name(picking),
-        choking=options.strategy_name(choking),
-        grant=grant,
+        upload_limit=None if upload_limit is None else options.upload_rate(upload_limit),
+        picking=None if picking is None else options.strategy_name(picking),
+        choking=None if choking is None else options.strategy_name(choking),
+        grant=None if grant is None else options.grant_parts(grant),
         block_size=options.block_bytes(block_size),
         stall_timeout=stall_timeout,
         seed=seed,
@@ -240,7 +259,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     try:
         # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
-        result: Any = app(args=arguments, standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        result: Any = app(args=options.with_values(given), standalone_mode=False)
     except MinibitError as error:
         return _fail(str(error), error.exit_code)
     except typer.Abort:

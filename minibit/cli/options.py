@@ -6,6 +6,7 @@ Nothing heavy is imported here: `minibit --help` reads every command's options.
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,12 +22,17 @@ Tracker = Annotated[str, typer.Option(help="The tracker's address.", envvar="MIN
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]
-Picking = Annotated[
-    str, typer.Option(metavar="NAME", help="rarest-first, random, sequential, or your own as module:Class.")
+_PICKING: Final = "rarest-first, random, sequential, or your own as module:Class."
+_CHOKING: Final = (
+    "tit-for-tat, reciprocity, unchoke-all, unchoke-none (a free rider), or your own as module:Class."
+)
+Picking = Annotated[str, typer.Option(metavar="NAME", help=_PICKING)]
+Choking = Annotated[str, typer.Option(metavar="NAME", help=_CHOKING)]
+PickingOrScenario = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"{_PICKING}  [default: rarest-first]")
 ]
-Choking = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="tit-for-tat, reciprocity, unchoke-all, or your own as module:Class."),
+ChokingOrScenario = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"{_CHOKING}  [default: tit-for-tat]")
 ]
 StallTimeout = Annotated[
     float | None,
@@ -45,7 +51,9 @@ Log = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write down what happens, and why, for minibit replay."),
 ]
-Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help="Percent of all blocks dealt to each new peer.")]
+_GRANT: Final = "Percent of all blocks dealt to each new peer."
+Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help=_GRANT)]
+GrantOrScenario = Annotated[str | None, typer.Option(metavar="LOW-HIGH", help=f"{_GRANT}  [default: 30-50]")]
 
 
 def peer_name(name: str) -> str:
@@ -108,6 +116,14 @@ def grant_parts(text: str) -> tuple[float, float]:
     if not dash or not (low + high).isdecimal() or not 0 <= int(low) <= int(high) <= 100:
         raise UsageError(f"--grant: {text!r} is not LOW-HIGH in percent; the default is 30-50")
     return int(low) / 100, int(high) / 100
+
+
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """The command line with an empty value for `--scenario` where it has none: that asks for the list."""
+    return [
+        "--scenario=" if word == "--scenario" and (not after or after.startswith("--")) else word
+        for word, after in zip(arguments, [*arguments[1:], ""], strict=True)
+    ]
 
 
 def pace(text: str | None) -> float | None:

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from minibit import registry
 from minibit.cli.running import FRAME_SECONDS, finish
 from minibit.errors import MinibitError
 from minibit.lab.scenario import Scenario
+from minibit.lab.scenario_file import to_document
 from minibit.lab.simulated_log import SimulatedLog
 from minibit.lab.simulator import Simulation
 from minibit.peer.ending import Interrupt
@@ -21,10 +21,6 @@ EVENTS_PER_TURN: Final = 2000  # between two looks at the clock and at Ctrl-C
 
 def run_simulation(scenario: Scenario, *, speed: float | None, log: Path | None, as_json: bool) -> None:
     """Play `scenario` in virtual time; `speed` is virtual seconds per second, None as fast as it goes."""
-    for kind in scenario.classes:
-        registry.picking(kind.picking)
-        registry.choking(kind.choking)
-    registry.choking(scenario.origin.choking)
     remarks: list[str] = []
     events = None if log is None else SimulatedLog(log, scenario, tell=remarks.append)
     simulation = Simulation(scenario, events)
@@ -34,7 +30,8 @@ def run_simulation(scenario: Scenario, *, speed: float | None, log: Path | None,
 
     async def watch(display: Display) -> None:
         nonlocal fault
-        display.tell(f"simulating {scenario.peers} peers, seed {scenario.seed} …")
+        about = f"{scenario.name}: {scenario.about}; " if scenario.about else ""
+        display.tell(f"{about}simulating {scenario.peers} peers, seed {scenario.seed} …")
         began = time.monotonic()
         try:
             if speed is None:
@@ -53,7 +50,7 @@ def run_simulation(scenario: Scenario, *, speed: float | None, log: Path | None,
             f"simulated: {simulation.clock.events:,} events in {time.monotonic() - began:.1f} s; "
             "no byte was moved"
         )
-        display.document(summary.to_json() | {"simulated": True, "seed": scenario.seed})
+        display.document(summary.to_json() | {"scenario": to_document(scenario)})
         fault = "" if summary.identical else simulation.lacking
 
     with Display(as_json=as_json) as display:

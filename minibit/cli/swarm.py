@@ -1,4 +1,4 @@
-"""`minibit swarm`: a whole swarm on this machine, watched, and every copy verified."""
+"""`minibit swarm`: a whole swarm on this machine, watched, and every copy verified; or simulated."""
 
 import asyncio
 import shutil
@@ -8,34 +8,47 @@ from random import SystemRandom
 from typing import Final
 
 from minibit import registry
-from minibit.cli import options
 from minibit.cli.running import finish
 from minibit.cli.simulate import run_simulation
 from minibit.disk import sample
 from minibit.disk.share import size_of
 from minibit.eventlog.writing import claim
-from minibit.lab.place import prepare
+from minibit.lab.place import prepare, write_share
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
-from minibit.lab.scenario import plain
+from minibit.lab.scenario import Scenario, plain, refined, refuse_live
+from minibit.lab.scenario_file import listed, load, to_document
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_summary, plain_swarm
 from minibit.screen.swarm_table import summary_table, swarm_table
 from minibit.units import rate, size
 
+DEFAULT_PEERS: Final = 5
+SAMPLE_UPLOAD: Final = 1 << 20  # bytes per second: slow enough to watch
 MAX_SEED: Final = 1_000_000  # of those that are drawn: a person may have to type it
 WORTH_SAYING: Final = 1 << 30  # bytes that nobody wants written unannounced
 
 
+def list_scenarios(*, as_json: bool) -> None:
+    """Say which scenarios ship with MiniBit."""
+    with Display(as_json=as_json) as display:
+        width = max(len(name) for name, _ in listed())
+        display.final(lambda: "", lambda: ())
+        for name, about in listed():
+            display.tell(f"{name:{width}}  {about}")
+        display.document({"scenarios": [{"name": name, "about": about} for name, about in listed()]})
+
+
 def run_swarm(
     *,
-    peers: int,
+    scenario: str | None,
+    peers: int | None,
     share: Path | None,
     directory: Path | None,
-    upload_limit: float,
-    picking: str,
-    choking: str,
-    grant: str,
+    upload_limit: float | None,
+    picking: str | None,
+    choking: str | None,
+    grant: tuple[float, float] | None,
     block_size: int | None,
     stall_timeout: float | None,
     seed: int | None,
@@ -44,55 +57,93 @@ def run_swarm(
     simulate: bool,
     speed: float | None,
 ) -> None:
-    """Run a swarm of processes, verify its copies, and leave nothing running; or simulate it."""
-    registry.picking(picking)
-    registry.choking(choking)
+    """Run a swarm of processes, verify its copies, and leave nothing running; or simulate it.
+
+    What is None is as the scenario says, or, without one, as it is by default.
+    """
     if log is not None:
         claim(log)
-    if simulate:
-        run_simulation(
-            plain(
-                peers,
-                sample.SAMPLE_SIZE if share is None else size_of(share),
-                block_size or (sample.SAMPLE_BLOCK_SIZE if share is None else None),
-                upload=upload_limit,
-                picking=picking,
-                choking=choking,
-                grant=options.grant_parts(grant),
-                seed=SystemRandom().randrange(MAX_SEED) if seed is None else seed,
-            ),
-            speed=speed,
-            log=log,
-            as_json=as_json,
+    length = None if share is None else size_of(share)
+    if scenario is not None:
+        played = refined(
+            load(scenario),
+            peers=peers,
+            upload=upload_limit,
+            picking=picking,
+            choking=choking,
+            grant=grant,
+            size=length,
+            block_size=block_size,
+            seed=seed,
         )
+    else:
+        default_rate = SAMPLE_UPLOAD if share is None else 0.0
+        drawn = SystemRandom().randrange(MAX_SEED) if seed is None else seed
+        played = plain(
+            peers or DEFAULT_PEERS,
+            sample.SAMPLE_SIZE if length is None else length,
+            block_size or (sample.SAMPLE_BLOCK_SIZE if share is None else None),
+            upload=default_rate if upload_limit is None else upload_limit,
+            picking=picking or "rarest-first",
+            choking=choking or "tit-for-tat",
+            grant=grant or (0.3, 0.5),
+            seed=drawn,
+        )
+    for kind in played.classes:
+        registry.picking(kind.picking)
+        registry.choking(kind.choking)
+    registry.choking(played.origin.choking)
+    if simulate:
+        run_simulation(played, speed=speed, log=log, as_json=as_json)
         return
-    interrupt = Interrupt()
-    source = sample.cached_sample() if share is None else share
-    folder = directory or Path(tempfile.mkdtemp(prefix="minibit-swarm-"))
-    settings = SwarmSettings(
-        peers=peers,
-        share=source,
-        folder=folder,
-        block_size=block_size or (sample.SAMPLE_BLOCK_SIZE if share is None else None),
-        upload_limit=upload_limit,
-        picking=picking,
-        choking=choking,
-        grant=grant,
-        stall_timeout=stall_timeout,
-        seed=seed,
-        log=log,
+    refuse_live(played)
+    kept = block_size if share is not None and scenario is None else played.block_size
+    _run_processes(
+        played, share, directory, kept, seed, stall_timeout=stall_timeout, log=log, as_json=as_json
     )
-    limited = f"each upload limited to {rate(upload_limit)}" if upload_limit else ""
-    note = f"{limited}, slow enough to watch; --share PATH goes unlimited" if share is None else limited
+
+
+def _run_processes(
+    scenario: Scenario,
+    share: Path | None,
+    directory: Path | None,
+    block_size: int | None,
+    seed: int | None,
+    *,
+    stall_timeout: float | None,
+    log: Path | None,
+    as_json: bool,
+) -> None:
+    interrupt = Interrupt()
+    folder = directory or Path(tempfile.mkdtemp(prefix="minibit-swarm-"))
     complete = False
 
     async def watch(display: Display) -> None:
         nonlocal complete
+        if share is not None:
+            source = share
+        elif scenario.size == sample.SAMPLE_SIZE:
+            source = await asyncio.to_thread(sample.cached_sample)
+        else:
+            source = await asyncio.to_thread(write_share, folder, f"{scenario.name}-share.bin", scenario.size)
+        settings = SwarmSettings(
+            peers=scenario.newcomers(),
+            share=source,
+            folder=folder,
+            block_size=block_size,
+            origin=scenario.origin,
+            grant="-".join(f"{100 * part:.0f}" for part in scenario.grant),
+            stall_timeout=stall_timeout,
+            seed=seed,
+            log=log,
+            described=to_document(scenario),
+        )
         processes = SwarmProcesses(settings, tell=display.tell)
         writes = prepare(folder, source, processes.names)
         if writes > WORTH_SAYING:
             display.tell(f"the copies will take {size(writes)} in {folder}")
-        display.tell(f"starting a tracker with {source.name} and {peers} peers …")
+        display.tell(f"starting a tracker with {source.name} and {scenario.peers} peers …")
+        note = _note(scenario, share)
         try:
             await processes.start(display.progress("hashing"))
             await processes.watch(
@@ -124,3 +175,12 @@ def run_swarm(
             shutil.rmtree(folder, ignore_errors=True)
     if not complete:
         raise SystemExit(1)
+
+
+def _note(scenario: Scenario, share: Path | None) -> str:
+    """What the live table says below."""
+    if scenario.about:
+        return f"{scenario.name}: {scenario.about}"
+    upload = scenario.origin.upload
+    limited = f"each upload limited to {rate(upload)}" if upload else ""
+    return f"{limited}, slow enough to watch; --share PATH goes unlimited" if share is None else limited

@@ -41,7 +41,7 @@ class Intake:
 
     def _open(self, slot: int) -> None:
         for end, item in self._door.pop(slot):
-            self._free = max(self._free, self._clock.now) + weight(item) / self.rate
+            self._free = max(self._free, self._clock.now) + weight(item) / (self.rate or float("inf"))
             end.last = max(int(self._free / GRAIN) + 1, end.last)
             self._enter(end.last, end, item)
 

@@ -13,23 +13,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
 from minibit.errors import MinibitError, StalledError, TrackerUnreachableError, UsageError
-from minibit.eventlog.merging import merge
-from minibit.eventlog.writing import claim
 from minibit.lab.place import refused
+from minibit.lab.process_logs import ProcessLogs
+from minibit.lab.scenario import Departure, Newcomer, OriginLine
 from minibit.lab.standstill import STANDSTILL_SECONDS, Standstill, explain
 from minibit.peer.tracker_client import TrackerClient
-from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus
+from minibit.snapshot import Figures, Summary, SummaryRow, SwarmRow, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
 
-NAMES: Final = ("ana", "bia", "caio", "duda", "eva", "fabio", "gabi", "hugo", "iris", "joana", "lia", "nina")
 POLL_SECONDS: Final = 0.25
 LAST_REPORTS: Final = 8  # how many times to look for the origin's last report
 GIVE_UP_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up…
@@ -42,28 +41,29 @@ INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
 
 @dataclass(frozen=True, slots=True)
 class SwarmSettings:
-    """What the user chose; `folder` holds a folder per peer, and the logs."""
+    """What the user chose; `folder` holds a folder per peer, and the logs. `peers` come in this order."""
 
-    peers: int
+    peers: Sequence[Newcomer]
     share: Path
     folder: Path
     block_size: int | None = None
-    upload_limit: float = 0.0
-    picking: str = "rarest-first"
-    choking: str = "tit-for-tat"
+    origin: OriginLine = field(default_factory=OriginLine)
     grant: str = "30-50"
     stall_timeout: float | None = None  # s to go on while nothing moves; None for ever
     seed: int | None = None
-    log: Path | None = None  # where the event logs of all processes are put together in the end
+    log: Path | None = None  # where the event logs of all processes are put together in the end…
+    described: Mapping[str, Any] = field(default_factory=dict)  # …and the scenario, as that log tells it
 
 
 @dataclass(slots=True)
 class Child:
-    """One process; `log` is where everything it says goes, unless we read it."""
+    """One process; `log` is where everything it says goes, unless we read it. `ends` is when we end it, in
+    seconds since the peers were started."""
 
     name: str
     process: "subprocess.Popen[str]"
     log: Path
+    ends: float = float("inf")
 
 
 class SwarmProcesses:
@@ -80,12 +80,14 @@ class SwarmProcesses:
         self._restart = ""  # the command that brings the tracker back to where it was
         self._peers: list[Child] = []
         self._noted: set[str] = set()
-        self._logs: list[Path] = []  # the processes' event logs, those included that may still be begun
+        self._logs = ProcessLogs(settings.folder, settings.log)
         self._client: TrackerClient | None = None
         self._metainfo: Metainfo | None = None
         self._finished: dict[str, SwarmRow] = {}
+        self._seen: dict[str, SwarmRow] = {}  # each peer as it was last
         self._started = time.monotonic()
-        self.names = [NAMES[i] if i < len(NAMES) else f"peer{i + 1}" for i in range(settings.peers)]
+        self._kinds = {newcomer.name: newcomer.kind for newcomer in settings.peers}
+        self.names = list(self._kinds)
 
     @property
     def elapsed(self) -> float:
@@ -118,16 +120,15 @@ class SwarmProcesses:
             raise MinibitError(f"the tracker did not start: {words}") from None
         progress(100, 100)
         ports = ["--port", ready["url"].rpartition(":")[2], "--origin-port", str(ready["origin_port"])]
-        again = self._log_arguments("tracker-again")
+        again = self._logs.arguments("tracker-again")
         self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments(), *again])
         self._client = TrackerClient(ready["url"])
         self._metainfo = await self._client.torrent()
         self._started = time.monotonic()
-        for number, name in enumerate(self.names, start=1):
-            self._peers.append(self._spawn(name, self._peer_arguments(name, number)))
+        self._come_and_go()
 
     async def watch(self, show: Callable[[SwarmStatus], None]) -> None:
-        """Show the swarm until every peer is complete.
+        """Show the swarm, let peers come and go, until every peer that was to stay is complete.
 
         Raises:
             MinibitError: a peer ended for good before it was complete, or the tracker is gone.
@@ -145,11 +146,13 @@ class SwarmProcesses:
                 heard = time.monotonic()
                 self._noted -= {"tracker", "tracker's end"}
                 show(view)
+                self._seen.update((row.name, row) for row in view.peers)
                 self._finished.update(
                     (row.name, row) for row in view.peers if row.figures.completed_after is not None
                 )
-                if all(name in self._finished for name in self.names):
+                if all(name in self._finished for name, kind in self._kinds.items() if kind.stays):
                     return
+                self._come_and_go()
                 self._look_after({row.name for row in view.peers})
                 self._miss_progress(view, standstill.seconds(view, heard))
             await asyncio.sleep(POLL_SECONDS)
@@ -168,20 +171,24 @@ class SwarmProcesses:
             def checked(done: int, _: int, before: int = before) -> None:
                 progress(before + done, count * len(self.names))
 
-            storage = Storage(metainfo, self._settings.folder / name, writable=False)
-            try:
-                good = await asyncio.to_thread(check, storage, metainfo, checked, stop)
-            finally:
-                storage.close()
-            row = self._finished[name]
+            good, stays = 0, self._kinds[name].stays
+            if stays or (self._settings.folder / name).exists():
+                storage = Storage(metainfo, self._settings.folder / name, writable=False)
+                try:
+                    good = await asyncio.to_thread(check, storage, metainfo, checked, stop)
+                finally:
+                    storage.close()
+            row = self._finished.get(name) or self._seen.get(name)
+            figures = Figures() if row is None else row.figures
             rows.append(
                 SummaryRow(
                     name=name,
-                    completed_after=row.figures.completed_after,
-                    downloaded=row.figures.downloaded,
-                    from_origin=row.figures.from_origin,
-                    given=row.given,
+                    completed_after=figures.completed_after,
+                    downloaded=figures.downloaded,
+                    from_origin=figures.from_origin,
+                    given=0 if row is None else row.given,
                     verified=good.bit_count(),
+                    stays=stays,
                 )
             )
         return Summary(
@@ -199,7 +206,7 @@ class SwarmProcesses:
         """What the origin has sent. It reports twice a second, so its last report is waited for: one that
         accounts for what the peers received."""
         assert self._client is not None
-        received = sum(row.figures.from_origin for row in self._finished.values())
+        received = sum(row.figures.from_origin for row in (self._seen | self._finished).values())
         for _ in range(LAST_REPORTS):
             try:
                 view = await self._client.status()
@@ -216,36 +223,8 @@ class SwarmProcesses:
             _end(children)
         if self._client is not None:
             self._client.close()
-        self._merge_logs()
-
-    def _merge_logs(self) -> None:
-        """What every process saw, in one log: also of a swarm that did not come to its end."""
         settings = self._settings
-        if settings.log is not None:
-            merge(
-                [path for path in self._logs if path.exists()],
-                settings.log,
-                seed=settings.seed,
-                settings={
-                    "peers": settings.peers,
-                    "picking": settings.picking,
-                    "choking": settings.choking,
-                    "grant": settings.grant,
-                    "upload_limit": settings.upload_limit,
-                },
-                tell=self._tell,
-            )
-
-    def _log_arguments(self, name: str) -> list[str]:
-        """The arguments with which the process `name` logs its events, and nobody else's log is lost."""
-        if self._settings.log is None:
-            return []
-        path = self._settings.folder / f"{name}.jsonl"
-        if path not in self._logs:
-            claim(path)
-            path.unlink(missing_ok=True)  # of an earlier swarm in this folder
-            self._logs.append(path)
-        return ["--log", str(path)]
+        self._logs.put_together(seed=settings.seed, settings=settings.described, tell=self._tell)
 
     def _spawn(self, name: str, arguments: Sequence[str], stdout: int | None = None) -> Child:
         log = self._settings.folder / f"{name}.log"
@@ -255,7 +234,7 @@ class SwarmProcesses:
             raise refused(self._settings.folder, error) from error
         with file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "minibit", *arguments, *self._log_arguments(name), "--until-eof"],
+                [sys.executable, "-m", "minibit", *arguments, *self._logs.arguments(name), "--until-eof"],
                 stdin=subprocess.PIPE,
                 stdout=file if stdout is None else stdout,
                 stderr=file,
@@ -266,23 +245,41 @@ class SwarmProcesses:
 
     def _tracker_arguments(self) -> list[str]:
         settings = self._settings
-        arguments = ["--share", str(settings.share), "--grant", settings.grant, *self._common(0)]
+        arguments = ["--share", str(settings.share), "--grant", settings.grant]
+        arguments += self._common(settings.origin.choking, settings.origin.upload, 0)
         if settings.block_size is not None:
             arguments += ["--block-size", str(settings.block_size)]
         return arguments
 
     def _peer_arguments(self, name: str, number: int) -> list[str]:
         assert self._client is not None
-        settings = self._settings
-        arguments = ["peer", name, "0", "--tracker", self._client.url, "--dir", str(settings.folder / name)]
-        return [*arguments, "--picking", settings.picking, *self._common(number)]
+        kind, folder = self._kinds[name], self._settings.folder / name
+        arguments = ["peer", name, "0", "--tracker", self._client.url, "--dir", str(folder)]
+        if kind.leave is Departure.WHEN_COMPLETE:
+            arguments.append("--leave-when-done")
+        return [*arguments, "--picking", kind.picking, *self._common(kind.manners, kind.upload, number)]
 
-    def _common(self, number: int) -> list[str]:
-        settings = self._settings
-        arguments = ["--choking", settings.choking, "--upload-limit", f"{settings.upload_limit:.0f}"]
-        if settings.seed is not None:
-            arguments += ["--seed", str(settings.seed + number)]
+    def _common(self, choking: str, upload: float, number: int) -> list[str]:
+        arguments = ["--choking", choking, "--upload-limit", f"{upload:.0f}"]
+        if self._settings.seed is not None:
+            arguments += ["--seed", str(self._settings.seed + number)]
         return arguments
+
+    def _come_and_go(self) -> None:
+        """Start the peers whose time has come, and end those whose time is over."""
+        for newcomer in self._settings.peers[len(self._peers) :]:
+            if newcomer.arrives > self.elapsed:
+                break
+            child = self._spawn(newcomer.name, self._peer_arguments(newcomer.name, len(self._peers) + 1))
+            if not newcomer.kind.stays:
+                child.ends = self.elapsed + newcomer.kind.leave_seconds
+            self._peers.append(child)
+        for child in self._peers:
+            if child.ends <= self.elapsed:
+                child.ends = float("inf")
+                if self._kinds[child.name].leave is Departure.KILLED:
+                    child.process.kill()
+                _close(child.process.stdin)
 
     def _miss_tracker(self, error: TrackerUnreachableError, silent: float) -> None:
         """Say that the tracker does not answer, and how to bring it back; give up in the end."""
@@ -324,7 +321,10 @@ class SwarmProcesses:
         """Say which peers have ended; give up when one has and nobody has started it again in time."""
         for child in self._peers:
             code = child.process.poll()
-            if code is None or child.name in self._finished:
+            if code is None or child.name in self._finished or not self._kinds[child.name].stays:
+                continue
+            if code == 0 and self._kinds[child.name].leave is Departure.WHEN_COMPLETE:
+                self._finished[child.name] = self._left_complete(child.name)
                 continue
             if code == UsageError.exit_code:
                 raise UsageError(f"{child.name}: {_last_words(child)}")
@@ -332,11 +332,16 @@ class SwarmProcesses:
                 raise MinibitError(
                     f"{child.name} ended before it was complete ({_last_words(child)}): see {child.log}"
                 )
-            log = self._log_arguments(f"{child.name}-again")
+            log = self._logs.arguments(f"{child.name}-again")
             again = shlex.join([*self._peer_arguments(child.name, 0), *log])
             self._note(
                 child.name, f"{child.name} has ended; within a minute, this resumes it: minibit {again}"
             )
+
+    def _left_complete(self, name: str) -> SwarmRow:
+        """A peer that ended because it was complete, sooner than the tracker could be asked about it."""
+        row = self._seen.get(name) or SwarmRow(name, "", 0, 0.0, 0, 0, False, Figures())
+        return replace(row, figures=replace(row.figures, completed_after=self.elapsed))
 
     def _note(self, about: str, line: str) -> None:
         if about not in self._noted:

@@ -8,7 +8,7 @@ seconds since the start.
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -19,6 +19,7 @@ from minibit.torrent.layout import MAX_BLOCK_SIZE, MAX_BLOCKS, MIN_BLOCK_SIZE, L
 from minibit.units import rate, size
 
 NAMES: Final = ("ana", "bia", "caio", "duda", "eva", "fabio", "gabi", "hugo", "iris", "joana", "lia", "nina")
+FREE_RIDING: Final = "unchoke-none"
 PEOPLE: Final = "peer"  # the class whose peers are called like people
 MAX_LIVE: Final = 100  # peers that are processes of this machine…
 MAX_SIMULATED: Final = 5000  # …and that are simulated: as many as one tracker lists
@@ -76,6 +77,11 @@ class PeerClass:
         return self.leave in (Departure.NEVER, Departure.WHEN_COMPLETE)
 
     @property
+    def manners(self) -> str:
+        """The choking strategy that it plays."""
+        return FREE_RIDING if self.free_rider else self.choking
+
+    @property
     def fastest(self) -> float:
         """Bytes per second that one of its peers can give at best; infinity is no limit."""
         if self.free_rider or self.liar:
@@ -124,7 +130,7 @@ class Scenario:
     classes: tuple[PeerClass, ...]
     size: int
     block_size: int
-    origin: OriginLine = OriginLine()
+    origin: OriginLine = field(default_factory=OriginLine)
     name: str = "swarm"
     about: str = ""
     grant: tuple[float, float] = (0.3, 0.5)

@@ -5,7 +5,6 @@ chance, and nothing goes by the order of a set.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from minibit.eventlog.writing import Writer
 from minibit.events.entries import Header, Kind
 from minibit.lab.clock import Clock
 from minibit.lab.scenario import Scenario
+from minibit.lab.scenario_file import to_document
 from minibit.text import ORIGIN
 
 SAMPLE_SECONDS: Final = 1.0
@@ -40,7 +40,7 @@ class SimulatedLog:
             block_size=scenario.block_size,
             info_hash=scenario.info_hash.hex(),
             seed=scenario.seed,
-            settings=asdict(scenario),
+            settings=to_document(scenario),
         )
         self._writer = Writer(path, header, tell=tell)
         self._present: dict[str, Chronicle] = {}

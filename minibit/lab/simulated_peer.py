@@ -113,7 +113,7 @@ class SimulatedPeer:
             world.layout,
             have=have,
             picking=registry.picking(kind.picking),
-            choking=registry.choking("unchoke-none" if kind.free_rider else kind.choking),
+            choking=registry.choking(kind.manners),
             rng=Random(f"{world.seed} {name} {life}"),
             now=clock.now,
             upload_limit=kind.upload,

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from fakes.logs import HEADER, written
 from fakes.pictures import swarm_view
 
 from minibit.errors import MinibitError, StalledError, UsageError
-from minibit.eventlog.reading import Reader
-from minibit.events.kinds import Completed, Left
 from minibit.lab import processes
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
+from minibit.lab.scenario import Newcomer, OriginLine, plain
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import SwarmStatus
 
@@ -52,11 +50,14 @@ def unheard(_percent: int, _whole: int) -> None:
     """Progress that nobody looks at."""
 
 
+def people(count: int) -> list[Newcomer]:
+    return plain(count, 1 << 20, None).newcomers()
+
+
 def swarm(tmp_path: Path, peers: int = 2) -> SwarmProcesses:
     (tmp_path / "kept").mkdir()
-    return SwarmProcesses(
-        SwarmSettings(peers, tmp_path / "film.bin", tmp_path / "kept"), tell=lambda line: pytest.fail(line)
-    )
+    settings = SwarmSettings(people(peers), tmp_path / "film.bin", tmp_path / "kept")
+    return SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
 
 
 @pytest.mark.parametrize("peers", [1, 12, 13, 100])
@@ -104,7 +105,13 @@ def test_processes_get_the_options_that_the_swarm_got(
     impostor('echo "$@" >&2; exit 1')
     (tmp_path / "kept").mkdir()
     settings = SwarmSettings(
-        1, tmp_path / "film.bin", tmp_path / "kept", block_size=16384, upload_limit=1e6, grant="20-20", seed=4
+        people(1),
+        tmp_path / "film.bin",
+        tmp_path / "kept",
+        block_size=16384,
+        origin=OriginLine(upload=1e6),
+        grant="20-20",
+        seed=4,
     )
     started = SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
     with pytest.raises(MinibitError) as caught:
@@ -197,7 +204,7 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
     (tmp_path / "kept").mkdir()
     told: list[str] = []
     started = SwarmProcesses(
-        SwarmSettings(0, tmp_path / "a film.bin", tmp_path / "kept", seed=3), tell=told.append
+        SwarmSettings((), tmp_path / "a film.bin", tmp_path / "kept", seed=3), tell=told.append
     )
 
     async def watch() -> None:
@@ -216,31 +223,6 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
     assert words[:6] == ["minibit", "tracker", "--port", nobody.rpartition(":")[2], "--origin-port", "7"]
     assert words[words.index("--share") + 1] == str(tmp_path / "a film.bin")
     assert words[words.index("--seed") + 1] == "3"
-
-
-def test_each_process_has_a_log_of_its_own_and_who_is_resumed_another_one(tmp_path: Path) -> None:
-    (tmp_path / "ana-again.jsonl").write_text(HEADER.encode())  # of an earlier swarm
-    settings = SwarmSettings(1, tmp_path / "film.bin", tmp_path, log=tmp_path / "all")
-    processes = SwarmProcesses(settings, tell=pytest.fail)
-    assert processes._log_arguments("ana") == ["--log", str(tmp_path / "ana.jsonl")]
-    assert processes._log_arguments("ana-again") == ["--log", str(tmp_path / "ana-again.jsonl")]
-    assert not (tmp_path / "ana-again.jsonl").exists()
-    left = Left("goodbye", "")
-    written(tmp_path / "ana.jsonl", [(1.0, "ana", Completed())])
-    written(tmp_path / "ana-again.jsonl", [(2.0, "ana", left)])
-    processes.stop()
-    with Reader(tmp_path / "all") as reader:
-        assert [entry.t for entry, _ in reader.entries()] == [1.0, 1.0, 2.0]
-        assert reader.header.settings is not None
-        assert reader.header.settings["picking"] == "rarest-first"
-
-
-def test_a_users_file_of_that_name_is_not_taken_for_a_log(tmp_path: Path) -> None:
-    (tmp_path / "ana.jsonl").write_text("my thesis")
-    settings = SwarmSettings(1, tmp_path / "film.bin", tmp_path, log=tmp_path / "all")
-    with pytest.raises(UsageError, match="is there already and no event log"):
-        SwarmProcesses(settings, tell=pytest.fail)._log_arguments("ana")
-    assert (tmp_path / "ana.jsonl").read_text() == "my thesis"
 
 
 def test_a_swarm_in_which_nothing_moves_says_so_and_ends_when_asked_to(
