@@ -3,9 +3,10 @@
 import hashlib
 from typing import Any
 
+from minibit.address import Address
 from minibit.engine.effects import Effect, HangUp
 from minibit.engine.engine import Engine
-from minibit.engine.journal import Chosen, Journal, Picked
+from minibit.engine.journal import Entry, Journal
 
 
 class Diary:
@@ -15,12 +16,12 @@ class Diary:
         self.entries: list[tuple[float, str, Any]] = []
 
     def journal(self, name: str) -> Journal | None:
-        def note(entry: Picked | Chosen) -> None:
+        def note(entry: Entry) -> None:
             self.entries.append((entry.at, name, entry))
 
         return note
 
-    def joined(self, name: str, engine: Engine, granted: int, now: float) -> None:
+    def joined(self, name: str, address: Address, engine: Engine, granted: int, now: float) -> None:  # noqa: ARG002
         self.entries.append((now, name, ("joined", engine.identity, granted)))
 
     def performs(self, name: str, effect: Effect, now: float) -> None:

@@ -239,7 +239,7 @@ def test_a_swarm_in_which_nothing_moves_says_so_and_ends_when_asked_to(
     monkeypatch.setattr(TrackerClient, "status", unchanged)
     (tmp_path / "kept").mkdir()
     told: list[str] = []
-    settings = SwarmSettings(2, tmp_path / "film.bin", tmp_path / "kept", stall_timeout=0.3)
+    settings = SwarmSettings(people(2), tmp_path / "film.bin", tmp_path / "kept", stall_timeout=0.3)
     started = SwarmProcesses(settings, tell=told.append)
     started._client = TrackerClient("http://127.0.0.1:9")
     started._peers = [started._spawn(name, []) for name in started.names]
