@@ -152,13 +152,9 @@ class SwarmProcesses:
         assert self._client is not None
         assert self._metainfo is not None
         metainfo = self._metainfo
-        elapsed = max(
-            (
-                self._arrives[name] + (row.figures.completed_after or 0.0)
-                for name, row in self._finished.items()
-            ),
-            default=0.0,
-        )
+        done = self._finished.items()
+        ends = (self._arrives[name] + (row.figures.completed_after or 0.0) for name, row in done)
+        elapsed = max(ends, default=0.0)
         count = metainfo.layout.block_count
         rows: list[SummaryRow] = []
         for name in self.names:

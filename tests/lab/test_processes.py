@@ -260,9 +260,7 @@ def test_peers_come_and_go_as_their_class_says(
     assert "--upload-limit 500000" in said["visitor"]
 
 
-def test_who_left_complete_between_two_looks_is_complete(
-    tmp_path: Path, impostor: Callable[[str], None]
-) -> None:
+def test_who_left_complete_unseen_is_complete(tmp_path: Path, impostor: Callable[[str], None]) -> None:
     impostor("exit 0")
     (tmp_path / "kept").mkdir()
     coming = [at("quick", 2.0, leave=Departure.WHEN_COMPLETE)]
