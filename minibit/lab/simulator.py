@@ -190,7 +190,7 @@ class Simulation:
         self._peer(name).lies = True
 
     def restart(self, name: str, *, keep_disk: bool = True) -> None:
-        """A peer, not the origin, comes back after it was killed or left; without `keep_disk` it holds nothing.
+        """A peer, not the origin, comes back after it ended; without `keep_disk` it holds nothing.
 
         Raises:
             ValueError: it is alive.
