@@ -30,8 +30,9 @@ def run_simulation(scenario: Scenario, *, speed: float | None, log: Path | None,
 
     async def watch(display: Display) -> None:
         nonlocal fault
-        about = f"{scenario.name}: {scenario.about}; " if scenario.about else ""
-        display.tell(f"{about}simulating {scenario.peers} peers, seed {scenario.seed} …")
+        if scenario.about:
+            display.tell(f"{scenario.name}: {scenario.about}")
+        display.tell(f"simulating {scenario.peers} peers, seed {scenario.seed} …")
         began = time.monotonic()
         try:
             if speed is None:

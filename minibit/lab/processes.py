@@ -87,6 +87,7 @@ class SwarmProcesses:
         self._seen: dict[str, SwarmRow] = {}  # each peer as it was last
         self._started = time.monotonic()
         self._kinds = {newcomer.name: newcomer.kind for newcomer in settings.peers}
+        self._arrives = {newcomer.name: newcomer.arrives for newcomer in settings.peers}
         self.names = list(self._kinds)
 
     @property
@@ -162,7 +163,9 @@ class SwarmProcesses:
         assert self._client is not None
         assert self._metainfo is not None
         metainfo = self._metainfo
-        elapsed = max((row.figures.completed_after or 0.0 for row in self._finished.values()), default=0.0)
+        done = self._finished.items()
+        ends = (self._arrives[name] + (row.figures.completed_after or 0.0) for name, row in done)
+        elapsed = max(ends, default=0.0)
         count = metainfo.layout.block_count
         rows: list[SummaryRow] = []
         for name in self.names:
@@ -340,8 +343,9 @@ class SwarmProcesses:
 
     def _left_complete(self, name: str) -> SwarmRow:
         """A peer that ended because it was complete, sooner than the tracker could be asked about it."""
+        after = max(0.0, self.elapsed - self._arrives[name])
         row = self._seen.get(name) or SwarmRow(name, "", 0, 0.0, 0, 0, False, Figures())
-        return replace(row, figures=replace(row.figures, completed_after=self.elapsed))
+        return replace(row, figures=replace(row.figures, completed_after=after))
 
     def _note(self, about: str, line: str) -> None:
         if about not in self._noted:

@@ -189,8 +189,12 @@ class Simulation:
         self._peer(name).lies = True
 
     def restart(self, name: str, *, keep_disk: bool = True) -> None:
-        """It comes back after it was killed or left, under its name; without `keep_disk` it holds nothing."""
-        old = self._peer(name)
+        """A peer, not the origin, comes back after it ended; without `keep_disk` it holds nothing.
+
+        Raises:
+            ValueError: it is alive.
+        """
+        old = self.peers[name]
         if old.alive:
             raise ValueError(f"{name} has not ended")
         have = old.engine.blocks.have if keep_disk else 0

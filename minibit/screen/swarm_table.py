@@ -146,7 +146,8 @@ def summary_facts(summary: Summary) -> list[Text]:
     total = summary.awaited
     wrong = total - summary.complete
     if summary.identical and summary.simulated:
-        verdict = Text(f"all blocks reached {'the peer' if total == 1 else f'all {total}'}", "bold green")
+        subject = "the peer holds" if total == 1 else f"all {total} hold"
+        verdict = Text(f"{subject} every block, in a simulation", "bold green")
     elif summary.identical:
         subject = "the copy is" if total == 1 else f"all {total} copies are"
         verdict = Text(f"{subject} identical to the share", "bold green")

@@ -15,7 +15,8 @@ import minibit
 from minibit import bitfield
 from minibit.engine.effects import Ban, Finished
 from minibit.engine.journal import Chosen, Picked
-from minibit.lab.scenario import Arrival, Departure, OriginLine, PeerClass, Scenario, plain
+from minibit.lab.scenario import Arrival, Departure, OriginLine, PeerClass, Scenario, plain, refined
+from minibit.lab.scenario_file import load
 from minibit.lab.simulator import Simulation
 from minibit.lab.wires import WINDOW
 
@@ -331,3 +332,27 @@ def test_a_swarm_without_limits_moves_too() -> None:
     simulation = finished(Simulation(plain(3, 4 * MIB, 64 * KIB)))
     assert simulation.summary().identical
     assert bitfield.full(64) == simulation.peers["ana"].engine.blocks.have
+
+
+def waiting(simulation: Simulation) -> int:
+    """How many neighbours, in all, want something of somebody who chokes them."""
+    everybody = (simulation.origin, *simulation.peers.values())
+    return sum(
+        neighbour.demand.interested and not neighbour.demand.unchoked
+        for peer in everybody
+        for neighbour in peer.engine.neighbours.values()
+        if not peer.kind.free_rider
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_the_classroom_choking_can_be_seen(seed: int) -> None:
+    room = refined(load("classroom"), seed=seed)
+    fair, open_to_all = Simulation(room), Simulation(refined(room, choking="unchoke-all"))
+    seen = []
+    for simulation in (fair, open_to_all):
+        simulation.run(14.0)
+        seen.append(waiting(simulation))
+        assert 20 < finished(simulation).now < 40
+    assert seen[0] >= 5
+    assert seen[1] == 0
