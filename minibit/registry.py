@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from minibit.errors import StrategyError, UsageError
-from minibit.strategies.alternatives import RandomPicking, Reciprocity, Sequential, UnchokeAll
+from minibit.strategies.alternatives import RandomPicking, Reciprocity, Sequential, UnchokeAll, UnchokeNone
 from minibit.strategies.rarest_first import RarestFirst
 from minibit.strategies.tit_for_tat import TitForTat
 from minibit.strategies.view import ChokingStrategy, PickingStrategy
@@ -24,6 +24,7 @@ CHOKING: Final[dict[str, type[ChokingStrategy]]] = {
     "tit-for-tat": TitForTat,
     "reciprocity": Reciprocity,
     "unchoke-all": UnchokeAll,
+    "unchoke-none": UnchokeNone,
 }
 
 

@@ -257,6 +257,7 @@ class SummaryRow:
     from_origin: int  # of `downloaded`
     given: int  # blocks that the tracker dealt to it
     verified: int  # blocks found right when its files were read and hashed again
+    stays: bool = True  # whether it was to be there until it was complete
 
     @property
     def from_peers(self) -> int:
@@ -275,16 +276,26 @@ class Summary:
     elapsed: float
     origin_uploaded: int
     rows: tuple[SummaryRow, ...]
+    simulated: bool = False  # no byte was moved: `verified` is what its engine holds
+
+    @property
+    def awaited(self) -> int:
+        """How many peers were to be there until they were complete; the others may come out as they like."""
+        return sum(row.stays for row in self.rows)
 
     @property
     def complete(self) -> int:
-        """How many peers completed and hold exactly the shared bytes."""
-        return sum(row.completed_after is not None and row.verified == self.block_count for row in self.rows)
+        """How many of those completed and hold exactly the shared bytes."""
+        return sum(
+            row.completed_after is not None and row.verified == self.block_count
+            for row in self.rows
+            if row.stays
+        )
 
     @property
     def identical(self) -> bool:
-        """Whether every peer, and there was one, ended with exactly the shared bytes."""
-        return 0 < len(self.rows) == self.complete
+        """Whether every one of them, and there was one, ended with exactly the shared bytes."""
+        return 0 < self.awaited == self.complete
 
     @property
     def origin_carried(self) -> float:

@@ -25,25 +25,31 @@ FLOORS: list[dict[str, str]] = [
         "snapshot": "",
         "torrent": "bencode layout metainfo",
         "wire": "messages extended connection",
+        "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates patience neighbour places addresses extensions debts flight relief"
-        " blocks journal standing trust offers contenders downloads uploads greeting engine stalls portrait",
+        " blocks journal standing trust offers contenders downloads uploads greeting engine stalls portrait"
+        " chronicle",
         "tracker": "peer_manager block_distributor swarm",
     },
     {
         "registry": "",
+        "eventlog": "writing reading merging recording",
         "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
         "net": "listener transport gateway link node",
         "peer": "peer_id tracker_client membership ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
-    {"lab": "place standstill processes"},
     {
-        "screen": "outlet bars sheet swarm_table peer_table lines display",
-        "cli": "examples options running tracker peer status swarm main",
+        "lab": "place scenario scenario_file standstill process_logs child processes replay clock wires"
+        " intake observer simulated_peer simulator simulated_log"
+    },
+    {
+        "screen": "outlet bars sheet swarm_table peer_table lines display keys playback",
+        "cli": "examples options running tracker peer status simulate swarm replay main",
         "__main__": "",
     },
 ]

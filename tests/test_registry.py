@@ -55,12 +55,13 @@ def test_pickings_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", registry.CHOKING)
 def test_chokings_by_name(name: str) -> None:
-    assert 1 in registry.choking(name).choke(seen([Onlooker(1)]), 0.0, Random(1)).slots
+    served = registry.choking(name).choke(seen([Onlooker(1)]), 0.0, Random(1)).slots
+    assert (1 in served) is (name != "unchoke-none")
 
 
 def test_the_names_that_design_gives() -> None:
     assert list(registry.PICKING) == ["rarest-first", "random", "sequential"]
-    assert list(registry.CHOKING) == ["tit-for-tat", "reciprocity", "unchoke-all"]
+    assert list(registry.CHOKING) == ["tit-for-tat", "reciprocity", "unchoke-all", "unchoke-none"]
 
 
 def test_ones_own(own: str) -> None:
@@ -76,7 +77,7 @@ def test_an_unknown_name_lists_those_there_are() -> None:
     ):
         registry.picking("rarest")
     with pytest.raises(
-        UsageError, match="choose tit-for-tat, reciprocity, unchoke-all, or your own as module:"
+        UsageError, match="choose tit-for-tat, reciprocity, unchoke-all, unchoke-none, or your own as module:"
     ):
         registry.choking("rarest-first")
 

@@ -226,5 +226,6 @@ def test_a_summary_as_json_holds_the_figures_and_what_follows_from_them() -> Non
             "from_peers": 9 * MIB,
             "given": 70,
             "verified": COUNT,
+            "stays": True,
         }
     ]

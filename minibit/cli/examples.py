@@ -42,4 +42,13 @@ Examples:
   minibit swarm --peers 5
   minibit swarm --peers 8 --share ~/film.mkv --dir copies
   minibit swarm --choking unchoke-all --seed 1 --json
+  minibit swarm --scenario classroom
+  minibit swarm --scenario                              # lists them
+  minibit swarm --peers 50 --simulate --seed 1 --log swarm.jsonl
+""")
+
+REPLAY: Final = _lines("""
+Examples:
+  minibit replay swarm.jsonl --speed 10x
+  minibit replay swarm.jsonl --at 12 --json
 """)

@@ -19,9 +19,9 @@ from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
 
-SAMPLE_UPLOAD_LIMIT: Final = "1M"
 SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
-MAX_PEERS: Final = 100
+MAX_PEERS: Final = 100  # processes
+MAX_SIMULATED: Final = 5000
 MIN_HELP_WIDTH: Final = 30
 MAX_HELP_WIDTH: Final = 78
 
@@ -52,6 +52,7 @@ def tracker(
     upload_limit: options.UploadLimit = None,
     choking: options.Choking = "tit-for-tat",
     seed: options.Seed = None,
+    log: options.Log = None,
     json: options.Json = False,
     until_eof: options.UntilEof = False,
 ) -> None:
@@ -72,6 +73,7 @@ def tracker(
         upload_limit=options.upload_rate(upload_limit or "0"),
         choking=options.strategy_name(choking),
         seed=seed,
+        log=log,
         as_json=json,
         until_eof=until_eof,
     )
@@ -104,6 +106,7 @@ def peer(
         str | None, typer.Option(help="Where to listen.  [default: as far as the tracker can be reached]")
     ] = None,
     seed: options.Seed = None,
+    log: options.Log = None,
     until_eof: options.UntilEof = False,
 ) -> None:
     """Join a swarm: fetch what the tracker shares, and help others to it.
@@ -128,6 +131,7 @@ def peer(
             seed=seed,
             host=host,
             overwrite=overwrite,
+            log=log,
         ),
         until_eof=until_eof,
     )
@@ -150,19 +154,41 @@ def status(
 @app.command(short_help="Run a whole swarm here, watch it, verify every copy.", epilog=examples.SWARM)
 def swarm(
     peers: Annotated[
-        int, options.whole("--peers", 1, MAX_PEERS, help="How many peers, besides the origin.")
-    ] = 5,
+        int | None,
+        options.whole(
+            "--peers", 1, MAX_SIMULATED, help="Peers besides the origin.  [default: 5, or the scenario's]"
+        ),
+    ] = None,
     share: options.Share = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Keep each peer's files and log here.")
     ] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Play one that ships with MiniBit, or your own FILE.toml; without a name, list them. "
+            "Options given beside it take the place of what it says, for every peer; --peers keeps "
+            "the proportions of its classes.",
+        ),
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="In virtual time, without moving a byte.")
+    ] = False,
+    speed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FACTOR", help="Watch a simulation at this pace, like 10x.  [default: as fast as it goes]"
+        ),
+    ] = None,
     upload_limit: options.UploadLimit = None,
-    picking: options.Picking = "rarest-first",
-    choking: options.Choking = "tit-for-tat",
-    grant: options.Grant = "30-50",
+    picking: options.PickingOrScenario = None,
+    choking: options.ChokingOrScenario = None,
+    grant: options.GrantOrScenario = None,
     block_size: options.BlockSize = None,
     stall_timeout: options.StallTimeout = SWARM_STALL_TIMEOUT,
     seed: options.Seed = None,
+    log: options.Log = None,
     json: options.Json = False,
 ) -> None:
     """Run a whole swarm on this machine, watch it, and verify every copy.
@@ -170,23 +196,56 @@ def swarm(
     Without --share, a small bundled sample is shared, slowly enough to watch. What --share names goes
     as fast as it can.
     """
-    from minibit.cli.swarm import run_swarm
+    from minibit.cli.swarm import list_scenarios, run_swarm
 
-    limit = upload_limit if upload_limit is not None else ("0" if share else SAMPLE_UPLOAD_LIMIT)
-    options.grant_parts(grant)
+    if scenario == "":
+        list_scenarios(as_json=json)
+        return
+    if not simulate and (peers or 0) > MAX_PEERS:
+        raise UsageError(
+            f"--peers: {peers} processes are too many for one machine: at most {MAX_PEERS}, "
+            f"or up to {MAX_SIMULATED:,} with --simulate"
+        )
+    if speed and not simulate:
+        raise UsageError("--speed is for virtual time: add --simulate")
+    if directory and simulate:
+        raise UsageError("--dir: a simulation writes no files: leave it out, or --simulate")
     run_swarm(
+        scenario=scenario,
         peers=peers,
         share=share,
         directory=directory,
-        upload_limit=options.upload_rate(limit),
-        picking=options.strategy_name(picking),
-        choking=options.strategy_name(choking),
-        grant=grant,
+        upload_limit=None if upload_limit is None else options.upload_rate(upload_limit),
+        picking=None if picking is None else options.strategy_name(picking),
+        choking=None if choking is None else options.strategy_name(choking),
+        grant=None if grant is None else options.grant_parts(grant),
         block_size=options.block_bytes(block_size),
         stall_timeout=stall_timeout,
         seed=seed,
+        log=log,
         as_json=json,
+        simulate=simulate,
+        speed=options.pace(speed),
     )
+
+
+@app.command(short_help="Show a swarm again from its event log.", epilog=examples.REPLAY)
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What --log has written.")],
+    speed: Annotated[
+        str | None,
+        typer.Option(metavar="FACTOR", help="How many times as fast as it happened, like 10x."),
+    ] = None,
+    at: Annotated[float | None, options.seconds("--at", help="Show this moment, and no other.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Show the table of a swarm again, live or simulated, from what --log has written.
+
+    On a terminal, keys pause, jump and change the speed. In a pipe it goes as fast as it can.
+    """
+    from minibit.cli.replay import run_replay
+
+    run_replay(file, speed=options.pace(speed) or 1.0, at=at, as_json=json)
 
 
 def _version(wanted: bool) -> None:
@@ -232,7 +291,9 @@ def _run(asked: list[str]) -> int:
     try:
         # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
         width = max(MIN_HELP_WIDTH, min(MAX_HELP_WIDTH, shutil.get_terminal_size().columns - 2))
-        result: Any = app(args=asked, prog_name="minibit", standalone_mode=False, terminal_width=width)
+        result: Any = app(
+            args=options.with_values(asked), prog_name="minibit", standalone_mode=False, terminal_width=width
+        )
     except StrategyError as error:
         from minibit.registry import trace_of
 

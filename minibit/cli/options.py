@@ -5,6 +5,7 @@ Nothing heavy is imported here: `minibit --help` reads every command's options.
 
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -105,21 +106,20 @@ Tracker = Annotated[str, typer.Option(metavar="URL", help="The tracker's address
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]
-Picking = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=picking_names,
-        help="rarest-first, random, sequential, or your own: module:Class, file.py:Class.",
-    ),
+_PICKING: Final = "rarest-first, random, sequential, or your own: module:Class, file.py:Class."
+_CHOKING: Final = (
+    "tit-for-tat, reciprocity, unchoke-all, unchoke-none (a free rider), or your own: module:Class, "
+    "file.py:Class."
+)
+Picking = Annotated[str, typer.Option(metavar="NAME", autocompletion=picking_names, help=_PICKING)]
+Choking = Annotated[str, typer.Option(metavar="NAME", autocompletion=choking_names, help=_CHOKING)]
+PickingOrScenario = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", autocompletion=picking_names, help=f"{_PICKING}  [default: rarest-first]"),
 ]
-Choking = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=choking_names,
-        help="tit-for-tat, reciprocity, unchoke-all, or your own: module:Class, file.py:Class.",
-    ),
+ChokingOrScenario = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", autocompletion=choking_names, help=f"{_CHOKING}  [default: tit-for-tat]"),
 ]
 StallTimeout = Annotated[
     float | None,
@@ -131,7 +131,13 @@ Share = Annotated[Path | None, typer.Option(metavar="PATH", help="The file or fo
 BlockSize = Annotated[
     str | None, typer.Option(metavar="SIZE", help="Like 256K; chosen by the size of the share.")
 ]
-Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help="Percent of all blocks dealt to each new peer.")]
+Log = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write down what happens, and why, for minibit replay."),
+]
+_GRANT: Final = "Percent of all blocks dealt to each new peer."
+Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help=_GRANT)]
+GrantOrScenario = Annotated[str | None, typer.Option(metavar="LOW-HIGH", help=f"{_GRANT}  [default: 30-50]")]
 Port = Annotated[
     int,
     typer.Argument(
@@ -216,3 +222,25 @@ def grant_parts(text: str) -> tuple[float, float]:
     if not dash or not (low + high).isdecimal() or not 0 <= int(low) <= int(high) <= 100:
         raise UsageError(f"--grant: {text!r} is not LOW-HIGH in percent; the default is 30-50")
     return int(low) / 100, int(high) / 100
+
+
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """The command line with an empty value for `--scenario` where it has none: that asks for the list."""
+    return [
+        "--scenario=" if word == "--scenario" and (not after or after.startswith("--")) else word
+        for word, after in zip(arguments, [*arguments[1:], ""], strict=True)
+    ]
+
+
+def pace(text: str | None) -> float | None:
+    """Virtual seconds per second; None if none is asked for.
+
+    Raises:
+        UsageError: not a number above 0.
+    """
+    if text is None:
+        return None
+    number = text.removesuffix("x")
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", number) or not float(number):
+        raise UsageError(f"--speed: {text!r} is no pace: write it like 10x or 0.5x")
+    return float(number)

@@ -1,73 +1,153 @@
-"""`minibit swarm`: a whole swarm on this machine, watched, and every copy verified."""
+"""`minibit swarm`: a whole swarm on this machine, watched, and every copy verified; or simulated."""
 
+import asyncio
 import platform
 import shutil
 import tempfile
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from minibit import __version__, registry
 from minibit.cli.running import finish, to_the_end
+from minibit.cli.simulate import run_simulation
 from minibit.disk import sample
-from minibit.disk.share import left_out
+from minibit.disk.share import left_out, survey
 from minibit.errors import MinibitError, StrategyError, UsageError
-from minibit.lab.place import prepare
+from minibit.eventlog.writing import claim
+from minibit.lab.place import prepare, write_share
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
+from minibit.lab.scenario import Scenario, plain, refined, refuse_live
+from minibit.lab.scenario_file import listed, load, to_document
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_summary, plain_swarm
 from minibit.screen.swarm_table import summary_table, swarm_table
 from minibit.units import count, rate, size
 
+DEFAULT_PEERS: Final = 5
+SAMPLE_UPLOAD: Final = 1 << 20  # bytes per second: slow enough to watch
+MAX_SEED: Final = 1_000_000  # of those that are drawn: a person may have to type it
 WORTH_SAYING: Final = 1 << 30  # bytes that nobody wants written unannounced
+
+
+def list_scenarios(*, as_json: bool) -> None:
+    """Say which scenarios ship with MiniBit."""
+    with Display(as_json=as_json) as display:
+        width = max(len(name) for name, _ in listed())
+        display.final(lambda: "", lambda: ())
+        for name, about in listed():
+            display.tell(f"{name:{width}}  {about}")
+        display.document({"scenarios": [{"name": name, "about": about} for name, about in listed()]})
 
 
 def run_swarm(
     *,
-    peers: int,
+    scenario: str | None,
+    peers: int | None,
     share: Path | None,
     directory: Path | None,
-    upload_limit: float,
-    picking: str,
-    choking: str,
-    grant: str,
+    upload_limit: float | None,
+    picking: str | None,
+    choking: str | None,
+    grant: tuple[float, float] | None,
     block_size: int | None,
     stall_timeout: float | None,
     seed: int | None,
+    log: Path | None,
+    as_json: bool,
+    simulate: bool,
+    speed: float | None,
+) -> None:
+    """Run a swarm of processes, verify its copies, and leave nothing running; or simulate it.
+
+    What is None is as the scenario says, or, without one, as it is by default.
+    """
+    if log is not None:
+        claim(log)
+    length = None if share is None else survey(share)[0]
+    if scenario is not None:
+        played = refined(
+            load(scenario),
+            peers=peers,
+            upload=upload_limit,
+            picking=picking,
+            choking=choking,
+            grant=grant,
+            size=length,
+            block_size=block_size,
+            seed=seed,
+        )
+    else:
+        default_rate = SAMPLE_UPLOAD if share is None else 0.0
+        drawn = SystemRandom().randrange(MAX_SEED) if seed is None else seed
+        played = plain(
+            peers or DEFAULT_PEERS,
+            sample.SAMPLE_SIZE if length is None else length,
+            block_size or (sample.SAMPLE_BLOCK_SIZE if share is None else None),
+            upload=default_rate if upload_limit is None else upload_limit,
+            picking=picking or "rarest-first",
+            choking=choking or "tit-for-tat",
+            grant=grant or (0.3, 0.5),
+            seed=drawn,
+        )
+    for kind in played.classes:
+        registry.picking(kind.picking)
+        registry.choking(kind.choking)
+    registry.choking(played.origin.choking)
+    if simulate:
+        run_simulation(played, speed=speed, log=log, as_json=as_json)
+        return
+    refuse_live(played)
+    kept = block_size if share is not None and scenario is None else played.block_size
+    _run_processes(
+        played, share, directory, kept, seed, stall_timeout=stall_timeout, log=log, as_json=as_json
+    )
+
+
+def _run_processes(
+    scenario: Scenario,
+    share: Path | None,
+    directory: Path | None,
+    block_size: int | None,
+    seed: int | None,
+    *,
+    stall_timeout: float | None,
+    log: Path | None,
     as_json: bool,
 ) -> None:
-    """Run a swarm of processes, verify its copies, and leave nothing running."""
-    registry.picking(picking)
-    registry.choking(choking)
     interrupt = Interrupt()
-    source = sample.cached_sample() if share is None else share
     folder = directory or Path(tempfile.mkdtemp(prefix="minibit-swarm-"))
-    settings = SwarmSettings(
-        peers=peers,
-        share=source,
-        folder=folder,
-        block_size=block_size or (sample.SAMPLE_BLOCK_SIZE if share is None else None),
-        upload_limit=upload_limit,
-        picking=picking,
-        choking=choking,
-        grant=grant,
-        stall_timeout=stall_timeout,
-        seed=seed,
-    )
-    limited = f"each upload limited to {rate(upload_limit)}" if upload_limit else ""
-    slowly = bool(limited) and share is None
-    note = f"{limited}, slow enough to watch; --share PATH goes unlimited" if slowly else limited
     complete = failed = False
 
     async def watch(display: Display) -> None:
         nonlocal complete, failed
+        if share is not None:
+            source = share
+        elif scenario.size == sample.SAMPLE_SIZE:
+            source = await asyncio.to_thread(sample.cached_sample)
+        else:
+            source = await asyncio.to_thread(write_share, folder, f"{scenario.name}-share.bin", scenario.size)
+        settings = SwarmSettings(
+            peers=scenario.newcomers(),
+            share=source,
+            folder=folder,
+            block_size=block_size,
+            origin=scenario.origin,
+            grant="-".join(f"{100 * part:.0f}" for part in scenario.grant),
+            stall_timeout=stall_timeout,
+            seed=seed,
+            log=log,
+            described=to_document(scenario) | {"seed": seed},
+        )
         processes = SwarmProcesses(settings, tell=display.tell)
         writes, skipped = prepare(folder, source, processes.names)
         if skipped:
             display.tell(left_out(skipped))
         if writes > WORTH_SAYING:
             display.tell(f"the copies will take {size(writes)} in {folder}")
-        display.tell(f"starting a tracker with {source.name} and {count(peers, 'peer')} …")
+        display.tell(f"starting a tracker with {source.name} and {count(scenario.peers, 'peer')} …")
+        note = _note(scenario, share)
         try:
             await processes.start(display.progress("hashing"))
             await processes.watch(
@@ -86,7 +166,7 @@ def run_swarm(
                 | {
                     "minibit": __version__,
                     "python": platform.python_version(),
-                    "settings": settings.to_json(),
+                    "scenario": dict(settings.described),
                 }
             )
         except MinibitError as error:
@@ -99,6 +179,8 @@ def run_swarm(
             raise
         finally:
             await to_the_end(processes.stop)
+            if log is not None:
+                display.tell(f"what happened is in {log}: minibit replay {log}")
         if directory is not None:
             display.tell(f"files and logs are in {folder}")
         else:
@@ -123,3 +205,14 @@ def _remove_copies(folder: Path, *, keep_logs: bool) -> None:
     for copy in folder.iterdir():
         if copy.is_dir():
             shutil.rmtree(copy, ignore_errors=True)
+
+
+def _note(scenario: Scenario, share: Path | None) -> str:
+    """What the live table says below."""
+    if scenario.about:
+        return f"{scenario.name}: {scenario.about}"
+    upload = scenario.origin.upload
+    if not upload:
+        return ""
+    limited = f"each upload limited to {rate(upload)}"
+    return f"{limited}, slow enough to watch; --share PATH goes unlimited" if share is None else limited

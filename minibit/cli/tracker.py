@@ -11,6 +11,7 @@ from minibit.cli.running import finish, framed
 from minibit.disk import sample
 from minibit.disk.share import Share, from_path, left_out
 from minibit.errors import MinibitError
+from minibit.eventlog.writing import claim
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_swarm
@@ -34,19 +35,24 @@ def run_tracker(
     upload_limit: float,
     choking: str,
     seed: int | None,
+    log: Path | None,
     as_json: bool,
     until_eof: bool,
 ) -> None:
     """Hash the share, then serve it until interrupted."""
     interrupt = Interrupt()
-    settings = TrackerSettings(host, port, origin_port, grant, upload_limit, choking, seed, allow_hosts)
+    settings = TrackerSettings(
+        host, port, origin_port, grant, upload_limit, choking, seed, allow_hosts=allow_hosts, log=log
+    )
+    if log is not None:
+        claim(log)
 
     async def serve(display: Display) -> None:
         shared = await asyncio.to_thread(_hashed, share, block_size, display, interrupt)
         layout, name = shared.metainfo.layout, shared.metainfo.name
         if shared.skipped:
             display.tell(left_out(shared.skipped))
-        service = TrackerService(shared, settings)
+        service = TrackerService(shared, settings, tell=display.tell)
         listening = False
 
         def ready(tracker_port: int, origin: int) -> None:

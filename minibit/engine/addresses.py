@@ -71,6 +71,12 @@ class AddressBook:
         """What we were last told of the peer with this wire id."""
         return None if peer_id is None else self._who.get(peer_id)
 
+    def named(self, address: Address) -> str:
+        """The name that we were told of the peer at this address, or ""."""
+        entry = self._entries.get(address)
+        told = None if entry is None else self.who(entry.peer_id)
+        return "" if told is None else told.name
+
     def due(self, room: int, connected: set[bytes], now: float) -> list[Address]:
         """Up to `room` addresses to dial now, noted as dialling; never a peer in `connected`."""
         room = min(room, MAX_DIALLING - sum(entry.dialling for entry in self._entries.values()))

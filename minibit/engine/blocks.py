@@ -74,7 +74,7 @@ class Blocks:
         self.max_open = min(MAX_OPEN, max(2, MAX_OPEN_BYTES // layout.block_size))
         self._open: dict[int, OpenBlock] = {}
         self._spare: dict[int, OpenBlock] = {}  # the open blocks with something to do
-        self._senders: dict[int, set[PeerId]] = {}  # of the blocks being verified
+        self._senders: dict[int, dict[PeerId, int]] = {}  # of the blocks being verified
         self._losses: dict[int, int] = {}  # how often a block had to make room, with something of it here
         self.debts = Debts()
 
@@ -188,14 +188,14 @@ class Blocks:
         complete = not opened.todo and not opened.asked
         if complete:
             del self._open[block]
-            self._senders[block] = set(opened.senders)
+            self._senders[block] = {each: theirs.bit_count() for each, theirs in opened.senders.items()}
             self._losses.pop(block, None)
             self.in_flight ^= 1 << block
             self.verifying |= 1 << block
         return Arrival(new, owed, waited, complete, tuple(cancel))
 
-    def verified(self, block: int, ok: bool) -> set[PeerId]:
-        """The block's hash was right or wrong; returns who supplied it."""
+    def verified(self, block: int, ok: bool) -> dict[PeerId, int]:
+        """The block's hash was right or wrong; returns who supplied it, and how many chunks of it."""
         self.verifying ^= 1 << block
         senders = self._senders.pop(block)
         if ok:

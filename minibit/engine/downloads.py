@@ -14,7 +14,7 @@ from typing import Final
 
 from minibit import bitfield
 from minibit.engine.effects import Discard, PeerId, Store, Verify
-from minibit.engine.journal import Picked
+from minibit.engine.journal import Picked, Spoilt, Verified
 from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
 from minibit.engine.standing import Standing
 from minibit.engine.trust import Trust
@@ -159,16 +159,17 @@ class Downloads:
         """A block's hash was right or wrong: tell those who need it, or find out who was guilty."""
         blocks = self._standing.blocks
         senders = blocks.verified(block, ok)
+        self._standing.note(Verified if ok else Spoilt, now, block, senders)
         self.moved_at = now
         self._loose = True  # the block is to be fetched again, or there is room to open another
         if not ok:
             self.corrupt += 1
-            guilty = self.trust.corrupt(senders, block)
+            guilty = self.trust.corrupt(senders.keys(), block)
             if guilty is None and len(senders) > 1:
-                self._quarantine(senders)
+                self._quarantine(senders.keys())
             return Verdict(guilty=guilty)
         self.verified += 1
-        self.trust.good(senders)
+        self.trust.good(senders.keys())
         self.got(1 << block)
         if blocks.complete:
             self._told_at = float("-inf")
@@ -343,8 +344,8 @@ class Downloads:
     def _pick(self, neighbour: Neighbour, candidates: int, now: float) -> Pick | None:
         standing = self._standing
         pick = asking.pick(self._picking, standing.view(candidates=candidates), now, standing.rng)
-        if pick is not None and standing.journal is not None:
-            standing.journal(Picked(now, neighbour.key, pick))
+        if pick is not None:
+            standing.note(Picked, now, neighbour.key, pick)
         return pick
 
 

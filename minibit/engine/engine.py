@@ -23,7 +23,7 @@ from minibit.engine.downloads import Downloads
 from minibit.engine.effects import Announce, Ban, Dial, Effect, Finished, HangUp, PeerId
 from minibit.engine.extensions import Extensions, Handler
 from minibit.engine.greeting import Greeting, Identity
-from minibit.engine.journal import Journal
+from minibit.engine.journal import Banned, Completed, DialFailed, Dialled, Journal, Met, Parted
 from minibit.engine.neighbour import Early, Neighbour
 from minibit.engine.offers import Offers
 from minibit.engine.places import Places
@@ -54,7 +54,7 @@ class Engine:
         upload_limit: bytes per second over all neighbours; 0 is no limit.
         offering: whether to behave as an origin, offering first what the swarm lacks.
         extensions: by BEP 10 name, who hears each extension that we speak.
-        journal: told of every pick and every choice, with its reasons.
+        journal: told of every pick and every choice with its reasons, and of what befalls it.
     """
 
     def __init__(
@@ -142,6 +142,7 @@ class Engine:
 
     def dial_failed(self, address: Address, now: float) -> list[Effect]:
         """Nobody answered at this address."""
+        self._standing.note(DialFailed, now, address)
         self.addresses.failed(address, now)
         return self._settled(now)
 
@@ -176,6 +177,7 @@ class Engine:
             self._ban(*verdict.guilty, now)
         if verdict.complete:
             self.completed_at = now
+            self._standing.note(Completed, now)
             self._outbox.put(Finished())
             self._outbox.put(Announce("complete"))
         return self._settled(now)
@@ -188,11 +190,11 @@ class Engine:
         self._dial(now)
         return self._settled(now)
 
-    def disconnected(self, key: int, now: float) -> list[Effect]:
+    def disconnected(self, key: int, now: float, reason: str = "the connection is over") -> list[Effect]:
         """A connection is over, by the other side or by an error."""
         neighbour = self.neighbours.get(key)
         if neighbour is not None:
-            self._forget(neighbour, now)
+            self._forget(neighbour, reason, now)
         return self._settled(now)
 
     def granted(self, peer_id: bytes, blocks: int, now: float) -> list[Effect]:
@@ -306,9 +308,13 @@ class Engine:
                 if yielding is not None:
                     self._hang_up(*yielding, now)
                 if neighbour.greeted:
+                    if not neighbour.extended:
+                        self._meet(neighbour, now)
                     self.uploads.greeted(neighbour, now)
             case m.Extended(0, body):
                 self._greeting.introduced(neighbour, ExtendedHandshake.decode(body))
+                if not neighbour.introduced:  # hellos may be repeated for ever
+                    self._meet(neighbour, now)
             case m.Extended():
                 self._outbox.send(neighbour.key, *self.extensions.hear(neighbour, message, now))
             case _:
@@ -332,11 +338,16 @@ class Engine:
 
     # --- comings and goings
 
+    def _meet(self, neighbour: Neighbour, now: float) -> None:
+        neighbour.introduced = True
+        self._standing.note(Met, now, neighbour.key)
+
     def _hang_up(self, neighbour: Neighbour, reason: str, now: float) -> None:
         self._outbox.put(HangUp(neighbour.key, reason))
-        self._forget(neighbour, now)
+        self._forget(neighbour, reason, now)
 
-    def _forget(self, neighbour: Neighbour, now: float) -> None:
+    def _forget(self, neighbour: Neighbour, reason: str, now: float) -> None:
+        self._standing.note(Parted, now, neighbour.key, reason)
         del self.neighbours[neighbour.key]
         self.copies.remove(neighbour.blocks)
         self.uploads.forget(neighbour, now)
@@ -349,6 +360,7 @@ class Engine:
         address = None if culprit is None else culprit.address
         if self.addresses.ban(source):  # blocks that it sent before may turn out corrupt after
             self.banned += 1
+            self._standing.note(Banned, now, source, reason)
             self._outbox.put(Ban(source, address, reason))
         if culprit is not None:
             self._hang_up(culprit, reason, now)
@@ -358,6 +370,7 @@ class Engine:
         room = 0 if self.blocks.complete else self.places.room()
         for address in self.addresses.due(room, self._greeting.met(), now):
             self._outbox.put(Dial(address))
+            self._standing.note(Dialled, now, address)
 
     def _sweep(self, now: float) -> None:
         for neighbour in list(self.neighbours.values()):

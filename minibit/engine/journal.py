@@ -1,12 +1,15 @@
-"""What an engine decided and why, for whoever wants to know: a log, a display, a test.
+"""What an engine decided and why, and what befell it, for whoever wants to know: a log, a display, a test.
 
 An engine without a journal builds no entry. A journal is called in the middle of an input: it must not
-call the engine, take long, or raise.
+call the engine, take long, or raise. What it is told has just happened, except that a neighbour which is
+`Parted` from is still among the engine's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from minibit.address import Address
+from minibit.engine.effects import PeerId
 from minibit.strategies.view import Choice, Pick
 
 
@@ -28,4 +31,73 @@ class Chosen:
     choice: Choice
 
 
-Journal = Callable[[Picked | Chosen], None]
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """We try to connect to this address…"""
+
+    at: float
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """…and nobody answered."""
+
+    at: float
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """This neighbour has said all of who it is: its handshake came, and its hello if it speaks BEP 10."""
+
+    at: float
+    neighbour: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The connection to this neighbour is over, ours to end or not."""
+
+    at: float
+    neighbour: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A block is here and its hash is right; `senders` are the chunks that each had a part in it with."""
+
+    at: float
+    block: int
+    senders: Mapping[PeerId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """A block's hash was wrong, and it was thrown away."""
+
+    at: float
+    block: int
+    senders: Mapping[PeerId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Banned:
+    """We deal with this peer no more; it may have left before."""
+
+    at: float
+    source: PeerId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The last block is here."""
+
+    at: float
+
+
+Entry = Picked | Chosen | Dialled | DialFailed | Met | Parted | Verified | Spoilt | Banned | Completed
+
+Journal = Callable[[Entry], None]

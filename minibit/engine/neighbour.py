@@ -141,6 +141,7 @@ class Neighbour:
         self.source: PeerId = b""  # who is to blame for what it sends
         self.fast = False
         self.extended = False
+        self.introduced = False  # whether it has said all that it says of itself
         self.extensions: dict[str, int] = {}  # of those that we speak, its ids by name; 0: not now (BEP 10)
         self.name = ""
         self.client = ""

@@ -1,5 +1,7 @@
 """An engine's picture of itself: the frozen figures that displays and heartbeats read."""
 
+from math import fsum  # the same on every Python, as `sum` of floats is not
+
 from minibit import snapshot
 from minibit.engine.engine import Engine
 from minibit.engine.neighbour import Neighbour
@@ -16,8 +18,8 @@ def figures(engine: Engine, now: float) -> snapshot.Figures:
     downloads = engine.downloads
     return snapshot.Figures(
         state=State.COMPLETE if engine.blocks.complete else State.DOWNLOADING,
-        down_rate=sum(n.supply.flow.rate(now) for n in engine.neighbours.values()),
-        up_rate=sum(n.demand.flow.rate(now) for n in engine.neighbours.values()),
+        down_rate=fsum(n.supply.flow.rate(now) for n in engine.neighbours.values()),
+        up_rate=fsum(n.demand.flow.rate(now) for n in engine.neighbours.values()),
         downloaded=downloads.total,
         uploaded=engine.uploads.total,
         from_origin=downloads.from_origin,

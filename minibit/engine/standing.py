@@ -3,11 +3,12 @@
 Downloading and uploading both work on this one record; it decides nothing.
 """
 
+from collections.abc import Callable
 from random import Random
 
 from minibit.copies import Copies
 from minibit.engine.blocks import Blocks
-from minibit.engine.journal import Journal
+from minibit.engine.journal import Entry, Journal
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.outbox import Outbox
 from minibit.strategies.view import Slots, SwarmView
@@ -31,6 +32,11 @@ class Standing:
         self.rng = rng
         self.journal = journal
         self.learn(layout, have)
+
+    def note(self, kind: Callable[..., Entry], *fields: object) -> None:
+        """Tell the journal of this, if there is one: without one, no entry is built."""
+        if self.journal is not None:
+            self.journal(kind(*fields))
 
     def learn(self, layout: Layout, have: int) -> None:
         """The share is cut like this, and `have` is here already; nothing is known of any other block."""

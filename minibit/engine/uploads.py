@@ -48,6 +48,7 @@ class Uploads:
         self._outbox = standing.outbox
         self._choking = choking
         self._contenders = Contenders(standing)
+        self.limit = limit
         self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now)
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
@@ -73,8 +74,7 @@ class Uploads:
         self._moved = False
         self._contenders.review(now)
         choice = asking.choke(self._choking, standing.view(round_due=round_due), now, standing.rng)
-        if standing.journal is not None:
-            standing.journal(Chosen(now, round_due, choice))
+        standing.note(Chosen, now, round_due, choice)
         standing.slots = choice.slots
         for key, neighbour in standing.neighbours.items():
             if not neighbour.greeted:

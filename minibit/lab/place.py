@@ -6,10 +6,14 @@ It knows the folder of each peer and the share, and no process.
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from random import Random
+from typing import Final
 
 from minibit.disk.share import survey
 from minibit.errors import UsageError
 from minibit.units import size
+
+PART: Final = 1 << 20  # bytes written at a time
 
 
 def prepare(folder: Path, share: Path, names: Iterable[str]) -> tuple[int, tuple[Path, ...]]:
@@ -34,6 +38,23 @@ def prepare(folder: Path, share: Path, names: Iterable[str]) -> tuple[int, tuple
             "choose a folder with more room with --dir, or fewer --peers"
         )
     return writes, skipped
+
+
+def write_share(folder: Path, name: str, length: int) -> Path:
+    """A file of `length` bytes to share in `folder`, the same each time.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    path, rng = folder / name, Random(length)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for begin in range(0, length, PART):
+                file.write(rng.randbytes(min(PART, length - begin)))
+    except OSError as error:
+        raise refused(folder, error) from error
+    return path
 
 
 def refused(folder: Path, error: OSError) -> UsageError:

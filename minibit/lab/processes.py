@@ -7,69 +7,48 @@ shown of the swarm comes from the tracker's `/status`, as `minibit status` would
 
 import asyncio
 import json
-import os
 import re
 import shlex
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
 from minibit.errors import MinibitError, StalledError, StrategyError, TrackerUnreachableError, UsageError
+from minibit.lab.child import Child, end, spawn
 from minibit.lab.place import refused
+from minibit.lab.process_logs import ProcessLogs
+from minibit.lab.scenario import Departure, Newcomer, OriginLine
 from minibit.lab.standstill import STANDSTILL_SECONDS, Standstill, explain
 from minibit.peer.tracker_client import TrackerClient
-from minibit.snapshot import Summary, SummaryRow, SwarmRow, SwarmStatus
+from minibit.snapshot import Figures, Summary, SummaryRow, SwarmRow, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
 
-NAMES: Final = ("ana", "bia", "caio", "duda", "eva", "fabio", "gabi", "hugo", "iris", "joana", "lia", "nina")
 POLL_SECONDS: Final = 0.25
 LAST_REPORTS: Final = 8  # how many times to look for the origin's last report
 GIVE_UP_SECONDS: Final = 90.0  # without an answer from the tracker, before the swarm is given up…
 RESTART_SECONDS: Final = 60.0  # …and when its process has ended
 HASHING: Final = re.compile(r"hashing: (\d+)%")  # what a tracker says while it is not ready
-TRACEBACK: Final = "Traceback (most recent call last):"
-LOG_READ: Final = 64 * 1024  # bytes from its end; strategies may print
-STALLED: Final = "stalled: "  # how a peer begins to say why nothing comes
-ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
-INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
 class SwarmSettings:
-    """What the user chose; `folder` holds a folder per peer, and the logs."""
+    """What the user chose; `folder` holds a folder per peer, and the logs. `peers` come in this order."""
 
-    peers: int
+    peers: Sequence[Newcomer]
     share: Path
     folder: Path
     block_size: int | None = None
-    upload_limit: float = 0.0
-    picking: str = "rarest-first"
-    choking: str = "tit-for-tat"
+    origin: OriginLine = field(default_factory=OriginLine)
     grant: str = "30-50"
     stall_timeout: float | None = None  # s to go on while nothing moves; None for ever
     seed: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """What was chosen, but for the place of the copies, as JSON-ready values; no limit is 0."""
-        chosen = asdict(self) | {"share": str(self.share)}
-        del chosen["folder"]
-        return chosen
-
-
-@dataclass(slots=True)
-class Child:
-    """One process; `log` is where everything it says goes, unless we read it."""
-
-    name: str
-    process: "subprocess.Popen[str]"
-    log: Path
+    log: Path | None = None  # where the event logs of all processes are put together in the end…
+    described: Mapping[str, Any] = field(default_factory=dict)  # …and the scenario, as that log tells it
 
 
 class SwarmProcesses:
@@ -86,11 +65,15 @@ class SwarmProcesses:
         self._restart = ""  # the command that brings the tracker back to where it was
         self._peers: list[Child] = []
         self._noted: set[str] = set()
+        self._logs = ProcessLogs(settings.folder, settings.log)
         self._client: TrackerClient | None = None
         self._metainfo: Metainfo | None = None
         self._finished: dict[str, SwarmRow] = {}
+        self._seen: dict[str, SwarmRow] = {}  # each peer as it was last
         self._started = time.monotonic()
-        self.names = [NAMES[i] if i < len(NAMES) else f"peer{i + 1}" for i in range(settings.peers)]
+        self._kinds = {newcomer.name: newcomer.kind for newcomer in settings.peers}
+        self._arrives = {newcomer.name: newcomer.arrives for newcomer in settings.peers}
+        self.names = list(self._kinds)
 
     @property
     def elapsed(self) -> float:
@@ -111,27 +94,27 @@ class SwarmProcesses:
         first = asyncio.create_task(asyncio.to_thread(pipe.readline))
         while not first.done():
             await asyncio.wait([first], timeout=POLL_SECONDS)
-            if hashing := HASHING.fullmatch(_last_words(self._tracker)):
+            if hashing := HASHING.fullmatch(self._tracker.last_words):
                 progress(int(hashing[1]), 100)
         try:
             ready = json.loads(first.result())
         except ValueError:
             code = await asyncio.to_thread(self._tracker.process.wait)
-            words = _last_words(self._tracker)
+            words = self._tracker.last_words
             if code == UsageError.exit_code:  # what it was asked for is what we were asked for
                 raise self._refusal(self._tracker, words) from None
             raise MinibitError(f"the tracker did not start: {words}") from None
         progress(100, 100)
         ports = ["--port", ready["url"].rpartition(":")[2], "--origin-port", str(ready["origin_port"])]
-        self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments()])
+        again = self._logs.arguments("tracker-again")
+        self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments(), *again])
         self._client = TrackerClient(ready["url"])
         self._metainfo = await self._client.torrent()
         self._started = time.monotonic()
-        for number, name in enumerate(self.names, start=1):
-            self._peers.append(self._spawn(name, self._peer_arguments(name, number)))
+        self._come_and_go()
 
     async def watch(self, show: Callable[[SwarmStatus], None]) -> None:
-        """Show the swarm until every peer is complete.
+        """Show the swarm, let peers come and go, until every peer that was to stay is complete.
 
         Raises:
             MinibitError: a peer ended for good before it was complete, or the tracker is gone.
@@ -149,11 +132,13 @@ class SwarmProcesses:
                 heard = time.monotonic()
                 self._noted -= {"tracker", "tracker's end"}
                 show(view)
+                self._seen.update((row.name, row) for row in view.peers)
                 self._finished.update(
                     (row.name, row) for row in view.peers if row.figures.completed_after is not None
                 )
-                if all(name in self._finished for name in self.names):
+                if all(name in self._finished for name, kind in self._kinds.items() if kind.stays):
                     return
+                self._come_and_go()
                 self._look_after({row.name for row in view.peers})
                 self._miss_progress(view, standstill.seconds(view, heard))
             await asyncio.sleep(POLL_SECONDS)
@@ -163,7 +148,9 @@ class SwarmProcesses:
         assert self._client is not None
         assert self._metainfo is not None
         metainfo = self._metainfo
-        elapsed = max((row.figures.completed_after or 0.0 for row in self._finished.values()), default=0.0)
+        done = self._finished.items()
+        ends = (self._arrives[name] + (row.figures.completed_after or 0.0) for name, row in done)
+        elapsed = max(ends, default=0.0)
         count = metainfo.layout.block_count
         rows: list[SummaryRow] = []
         for name in self.names:
@@ -172,20 +159,24 @@ class SwarmProcesses:
             def checked(done: int, _: int, before: int = before) -> None:
                 progress(before + done, count * len(self.names))
 
-            storage = Storage(metainfo, self._settings.folder / name, writable=False)
-            try:
-                good = await asyncio.to_thread(check, storage, metainfo, checked, stop)
-            finally:
-                storage.close()
-            row = self._finished[name]
+            good, stays = 0, self._kinds[name].stays
+            if stays or (self._settings.folder / name).exists():
+                storage = Storage(metainfo, self._settings.folder / name, writable=False)
+                try:
+                    good = await asyncio.to_thread(check, storage, metainfo, checked, stop)
+                finally:
+                    storage.close()
+            row = self._finished.get(name) or self._seen.get(name)
+            figures = Figures() if row is None else row.figures
             rows.append(
                 SummaryRow(
                     name=name,
-                    completed_after=row.figures.completed_after,
-                    downloaded=row.figures.downloaded,
-                    from_origin=row.figures.from_origin,
-                    given=row.given,
+                    completed_after=figures.completed_after,
+                    downloaded=figures.downloaded,
+                    from_origin=figures.from_origin,
+                    given=0 if row is None else row.given,
                     verified=good.bit_count(),
+                    stays=stays,
                 )
             )
         return Summary(
@@ -203,7 +194,7 @@ class SwarmProcesses:
         """What the origin has sent. It reports twice a second, so its last report is waited for: one that
         accounts for what the peers received."""
         assert self._client is not None
-        received = sum(row.figures.from_origin for row in self._finished.values())
+        received = sum(row.figures.from_origin for row in (self._seen | self._finished).values())
         for _ in range(LAST_REPORTS):
             try:
                 view = await self._client.status()
@@ -217,47 +208,56 @@ class SwarmProcesses:
     def stop(self) -> None:
         """End every process: ask, insist, kill. Peers first, so that their goodbyes are heard."""
         for children in (self._peers, [self._tracker] if self._tracker else []):
-            _end(children)
+            end(children)
         if self._client is not None:
             self._client.close()
+        settings = self._settings
+        self._logs.put_together(seed=settings.seed, settings=settings.described, tell=self._tell)
 
     def _spawn(self, name: str, arguments: Sequence[str], stdout: int | None = None) -> Child:
         log = self._settings.folder / f"{name}.log"
         try:
-            file = log.open("w")
+            return spawn(name, log, [*arguments, *self._logs.arguments(name)], stdout)
         except OSError as error:
             raise refused(self._settings.folder, error) from error
-        with file:
-            process = subprocess.Popen(
-                # Unbuffered, so that what a strategy prints is in the log whatever ends the process.
-                [sys.executable, "-u", "-m", "minibit", *arguments, "--until-eof"],
-                stdin=subprocess.PIPE,
-                stdout=file if stdout is None else stdout,
-                stderr=file,
-                text=True,
-                start_new_session=True,  # Ctrl-C is for us; we pass it on in our own order
-            )
-        return Child(name, process, log)
 
     def _tracker_arguments(self) -> list[str]:
         settings = self._settings
-        arguments = ["--share", str(settings.share), "--grant", settings.grant, *self._common(0)]
+        arguments = ["--share", str(settings.share), "--grant", settings.grant]
+        arguments += self._common(settings.origin.choking, settings.origin.upload, 0)
         if settings.block_size is not None:
             arguments += ["--block-size", str(settings.block_size)]
         return arguments
 
     def _peer_arguments(self, name: str, number: int) -> list[str]:
         assert self._client is not None
-        settings = self._settings
-        arguments = ["peer", name, "0", "--tracker", self._client.url, "--dir", str(settings.folder / name)]
-        return [*arguments, "--picking", settings.picking, *self._common(number)]
+        kind, folder = self._kinds[name], self._settings.folder / name
+        arguments = ["peer", name, "0", "--tracker", self._client.url, "--dir", str(folder)]
+        if kind.leave is Departure.WHEN_COMPLETE:
+            arguments.append("--leave-when-done")
+        return [*arguments, "--picking", kind.picking, *self._common(kind.manners, kind.upload, number)]
 
-    def _common(self, number: int) -> list[str]:
-        settings = self._settings
-        arguments = ["--choking", settings.choking, "--upload-limit", f"{settings.upload_limit:.0f}"]
-        if settings.seed is not None:
-            arguments += ["--seed", str(settings.seed + number)]
+    def _common(self, choking: str, upload: float, number: int) -> list[str]:
+        arguments = ["--choking", choking, "--upload-limit", f"{upload:.0f}"]
+        if self._settings.seed is not None:
+            arguments += ["--seed", str(self._settings.seed + number)]
         return arguments
+
+    def _come_and_go(self) -> None:
+        """Start the peers whose time has come, and end those whose time is over."""
+        for newcomer in self._settings.peers[len(self._peers) :]:
+            if newcomer.arrives > self.elapsed:
+                break
+            child = self._spawn(newcomer.name, self._peer_arguments(newcomer.name, len(self._peers) + 1))
+            if not newcomer.kind.stays:
+                child.ends = self.elapsed + newcomer.kind.leave_seconds
+            self._peers.append(child)
+        for child in self._peers:
+            if child.ends <= self.elapsed:
+                child.ends = float("inf")
+                if self._kinds[child.name].leave is Departure.KILLED:
+                    child.process.kill()
+                child.hush()
 
     def _miss_tracker(self, error: TrackerUnreachableError, silent: float) -> None:
         """Say that the tracker does not answer, and how to bring it back; give up in the end."""
@@ -267,7 +267,7 @@ class SwarmProcesses:
                 raise error
             self._note("tracker", f"{error} Peers go on; waiting for it to come back")
             return
-        words = _last_words(self._tracker)
+        words = self._tracker.last_words
         if self._tracker.process.poll() == UsageError.exit_code:  # it would end like this again
             raise self._refusal(self._tracker, f"the tracker has ended: {words}")
         self._note(
@@ -289,7 +289,7 @@ class SwarmProcesses:
             if not over:
                 return
         lacking = {row.name for row in view.peers if row.blocks.bit_count() < view.block_count}
-        why = (f"{c.name} says: {said}" for c in self._peers if c.name in lacking and (said := _stalled(c)))
+        why = (f"{c.name} says: {said}" for c in self._peers if c.name in lacking and (said := c.stalled))
         reason = f"nothing has moved for {still:.0f} s: {explain(view)}"
         if said_by_one := next(why, ""):
             reason += f"; {said_by_one}"
@@ -301,74 +301,40 @@ class SwarmProcesses:
         """Say which peers have ended; give up when one has and nobody has started it again in time."""
         for child in self._peers:
             code = child.process.poll()
-            if code is None or child.name in self._finished:
+            if code is None or child.name in self._finished or not self._kinds[child.name].stays:
+                continue
+            if code == 0 and self._kinds[child.name].leave is Departure.WHEN_COMPLETE:
+                self._finished[child.name] = self._left_complete(child.name)
                 continue
             if code == UsageError.exit_code:
-                raise self._refusal(child, f"{child.name}: {_last_words(child)}")
+                raise self._refusal(child, f"{child.name}: {child.last_words}")
             if child.name not in active:
                 raise MinibitError(
-                    f"{child.name} ended before it was complete ({_last_words(child)}): see {child.log}"
+                    f"{child.name} ended before it was complete ({child.last_words}): see {child.log}"
                 )
-            again = shlex.join(self._peer_arguments(child.name, 0))
+            log = self._logs.arguments(f"{child.name}-again")
+            again = shlex.join([*self._peer_arguments(child.name, 0), *log])
             self._note(
                 child.name, f"{child.name} has ended; within a minute, this resumes it: minibit {again}"
             )
 
     def _refusal(self, child: Child, words: str) -> UsageError:
         """Why a process ended with exit code 2; with its traceback, if a strategy of the user's raised."""
-        if ":" not in self._settings.picking + self._settings.choking:
+        if child.name not in self._kinds:
+            named = self._settings.origin.choking
+        else:
+            named = self._kinds[child.name].picking + self._kinds[child.name].choking
+        if ":" not in named:
             return UsageError(words)
-        lines = _written(child)
-        starts = [number for number, line in enumerate(lines) if line == TRACEBACK]
-        return StrategyError(f"{words}; see {child.log}", "\n".join(lines[starts[-1] : -1] if starts else ()))
+        return StrategyError(f"{words}; see {child.log}", child.traceback)
+
+    def _left_complete(self, name: str) -> SwarmRow:
+        """A peer that ended because it was complete, sooner than the tracker could be asked about it."""
+        after = max(0.0, self.elapsed - self._arrives[name])
+        row = self._seen.get(name) or SwarmRow(name, "", 0, 0.0, 0, 0, False, Figures())
+        return replace(row, figures=replace(row.figures, completed_after=after))
 
     def _note(self, about: str, line: str) -> None:
         if about not in self._noted:
             self._noted.add(about)
             self._tell(line)
-
-
-def _end(children: Sequence[Child]) -> None:
-    running = [child.process for child in children]
-    for process in running:
-        _close(process.stdin)
-    for number, patience in ((0, ASK_SECONDS), (signal.SIGTERM, INSIST_SECONDS), (signal.SIGKILL, None)):
-        for process in running:
-            process.send_signal(number)  # 0 only asks whether it is there
-        deadline = None if patience is None else time.monotonic() + patience
-        left = []
-        for process in running:
-            try:
-                process.wait(None if deadline is None else max(0.01, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                left.append(process)
-        running = left
-    for child in children:
-        _close(child.process.stdout)  # not before it has ended: a thread may still be reading it
-
-
-def _close(pipe: IO[str] | None) -> None:
-    if pipe is not None:
-        pipe.close()
-
-
-def _stalled(child: Child) -> str:
-    """Why nothing comes, as the process itself last said; nothing if it did not."""
-    said = (line.removeprefix(STALLED) for line in reversed(_written(child)) if line.startswith(STALLED))
-    return next(said, "")
-
-
-def _last_words(child: Child) -> str:
-    """The last line a process wrote, or how it ended."""
-    lines = _written(child)
-    return lines[-1].removeprefix("minibit: ") if lines else f"exit code {child.process.poll()}"
-
-
-def _written(child: Child) -> list[str]:
-    """The last lines in its log, which may be long."""
-    try:
-        with child.log.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_READ))
-            return log.read().decode(errors="replace").strip().splitlines()
-    except OSError:
-        return []

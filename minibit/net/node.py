@@ -161,9 +161,9 @@ class Node:
         """Somebody could not be let in."""
         self._on_event(f"cannot accept a connection: {reason}")
 
-    def _drop(self, link: Link) -> None:
+    def _drop(self, link: Link, reason: str) -> None:
         self._hang_up(link)
-        self._run(lambda now: self.engine.disconnected(link.key, now))
+        self._run(lambda now: self.engine.disconnected(link.key, now, reason))
 
     def _hang_up(self, link: Link) -> None:
         del self._links[link.key]
@@ -185,12 +185,13 @@ class Node:
         ring[:kept] = link.pending
         try:
             count = link.transport.receive(ring[kept : kept + link.reading])
-        except OSError:
-            count = 0
+        except OSError as error:
+            self._drop(link, f"the connection broke ({error.strerror})")
+            return
         if count is None:
             return
         if not count:
-            self._drop(link)
+            self._drop(link, "the other side hung up")
             return
         if count == link.reading:
             link.reading = min(2 * link.reading, RING)
@@ -203,7 +204,7 @@ class Node:
             messages, used = link.connection.receive(data, MESSAGES_PER_TURN)
         except RemoteProtocolError as error:
             self._blame(link, str(error))
-            self._drop(link)
+            self._drop(link, str(error))
             return
         link.pending = bytes(data[used:])
         more = len(messages) == MESSAGES_PER_TURN
@@ -326,8 +327,8 @@ class Node:
                 return
             try:
                 left, payload = link.send()
-            except OSError:
-                self._drop(link)
+            except OSError as error:
+                self._drop(link, f"the connection broke ({error.strerror})")
                 return
             if payload:
                 self._perform(self.engine.flushed(link.key, payload, self._loop.time()))
@@ -336,8 +337,9 @@ class Node:
         if link.key not in self._links:
             return
         if link.waiting > MAX_WAITING + WAITING_PER_BLOCK * self.engine.layout.block_count:
-            self._blame(link, "does not read what it makes us say")
-            self._drop(link)
+            reason = "does not read what it makes us say"
+            self._blame(link, reason)
+            self._drop(link, reason)
         else:
             link.transport.ask_room(link.ready)
 

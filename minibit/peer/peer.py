@@ -31,6 +31,8 @@ from minibit.errors import (
     TrackerUnreachableError,
     UsageError,
 )
+from minibit.eventlog.recording import Recording
+from minibit.eventlog.writing import claim
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.ending import Interrupt
@@ -71,6 +73,7 @@ class PeerSettings:
     seed: int | None = None
     host: str | None = None
     overwrite: bool = False
+    log: Path | None = None
 
 
 class Peer:
@@ -131,6 +134,8 @@ class Peer:
         if fault := name_fault(settings.name):
             raise UsageError(fault)
         picking, choking = registry.picking(settings.picking), registry.choking(settings.choking)
+        if settings.log is not None:
+            claim(settings.log)
         listener = listen(settings.host or default_host(settings.tracker), settings.port)
         port = listener.getsockname()[1]
         peer_id = new_peer_id()
@@ -159,6 +164,14 @@ class Peer:
             dealt = f"granted {bitfield.listed(welcome.granted)} of {units.count(count, 'block')}"
             self._tell(f"{dealt}; {have.bit_count()} on disk")
             loop = asyncio.get_running_loop()
+            recording = Recording(
+                settings.log,
+                settings.name,
+                metainfo,
+                seed=settings.seed,
+                settings={"picking": settings.picking, "choking": settings.choking},
+                tell=self._tell,
+            )
             engine = Engine(
                 Identity(settings.name, peer_id, port),
                 metainfo.info_hash,
@@ -169,7 +182,9 @@ class Peer:
                 rng=Random(settings.seed),
                 now=loop.time(),
                 upload_limit=settings.upload_limit,
+                journal=recording.journal,
             )
+            recording.begin(engine, f"{listener.getsockname()[0]}:{port}", welcome.granted)
             self._node = Node(
                 engine,
                 listener,
@@ -179,7 +194,8 @@ class Peer:
                 on_event=self._tell,
             )
             self._node.peers_found(entry.address for entry in welcome.entries)
-            await self._trade(self._node, membership, welcome.interval)
+            async with recording:
+                await self._trade(self._node, membership, welcome.interval)
         except asyncio.CancelledError:
             self._tell(self._stopped())
             raise

@@ -36,18 +36,22 @@ def plain_peer(view: PeerStatus) -> str:
 
 def plain_summary(summary: Summary) -> list[str]:
     """A line per peer, then one for the whole swarm."""
-    total = len(summary.rows)
+    total = summary.awaited
     wrong = total - summary.complete
     verdict = (
         "all copies identical"
         if summary.identical
         else f"{wrong} of {units.count(total, 'copy', 'copies')} not right"
     )
+    if summary.simulated:
+        verdict = "simulated" if summary.identical else f"{wrong} of {total} not complete, simulated"
+    if total < len(summary.rows):
+        verdict += f", {len(summary.rows) - total} were not to stay"
     return [
         *(_outcome(row, summary) for row in summary.rows),
         f"swarm complete {summary.complete}/{total} in {units.duration(summary.elapsed, tenths=True)}, "
         f"origin carried {units.size(summary.origin_uploaded)} = {summary.origin_carried:.1f} x the share "
-        f"(without trading: {total} x), {verdict}",
+        f"(without trading: {len(summary.rows)} x), {verdict}",
     ]
 
 

@@ -143,9 +143,12 @@ def summary_table(summary: Summary) -> Sheet:
 
 def summary_facts(summary: Summary) -> list[Text]:
     """The swarm's result, as facts."""
-    total = len(summary.rows)
+    total = summary.awaited
     wrong = total - summary.complete
-    if summary.identical:
+    if summary.identical and summary.simulated:
+        subject = "the peer holds" if total == 1 else f"all {total} hold"
+        verdict = Text(f"{subject} every block, in a simulation", "bold green")
+    elif summary.identical:
         subject = "the copy is" if total == 1 else f"all {total} copies are"
         verdict = Text(f"{subject} identical to the share", "bold green")
     else:
@@ -153,15 +156,17 @@ def summary_facts(summary: Summary) -> list[Text]:
             f"{wrong} of {units.count(total, 'copy', 'copies')} {'is' if wrong == 1 else 'are'} not right",
             "bold red",
         )
+    passers = len(summary.rows) - total
     return [
         fact("complete", f"{summary.complete}/{total}"),
         fact("elapsed", units.duration(summary.elapsed, tenths=True)),
         fact(
             "origin carried",
             f"{units.size(summary.origin_uploaded)}, {summary.origin_carried:.1f} × the share "
-            f"(without trading: {total} ×)",
+            f"(without trading: {len(summary.rows)} ×)",
             "bold yellow",
         ),
+        *([fact("were not to stay", str(passers))] if passers else []),
         verdict,
     ]
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -18,6 +19,7 @@ from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.errors import StorageError
+from minibit.eventlog.recording import Recording
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.peer_id import new_peer_id
@@ -45,13 +47,17 @@ class TrackerSettings:
     choking: str = "tit-for-tat"
     seed: int | None = None
     allow_hosts: tuple[str, ...] = ()
+    log: Path | None = None
 
 
 class TrackerService:
     """Serves one share until cancelled."""
 
-    def __init__(self, share: Share, settings: TrackerSettings) -> None:
+    def __init__(
+        self, share: Share, settings: TrackerSettings, *, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._share = share
+        self._tell = tell
         self._settings = settings
         self._origin: Node | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -80,6 +86,14 @@ class TrackerService:
         # The tracker tells everyone where "here" is for them; everywhere is nowhere to dial.
         ip = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)
         try:
+            recording = Recording(
+                settings.log,
+                ORIGIN,
+                metainfo,
+                seed=settings.seed,
+                settings={"choking": settings.choking, "grant": list(settings.grant)},
+                tell=self._tell,
+            )
             engine = Engine(
                 Identity(ORIGIN, new_peer_id(), port),
                 metainfo.info_hash,
@@ -91,7 +105,9 @@ class TrackerService:
                 now=self._loop.time(),
                 upload_limit=settings.upload_limit,
                 offering=True,
+                journal=recording.journal,
             )
+            recording.begin(engine, f"{ip}:{port}", 0, origin=True)
             self._origin = Node(engine, listener, metainfo=metainfo, storage=storage)
             stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)
@@ -103,9 +119,10 @@ class TrackerService:
                 asyncio.create_task(_watch(storage, stamps)),
             ]
             try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                async with recording:
+                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()
             finally:
                 for task in tasks:
                     task.cancel()

@@ -1,12 +1,12 @@
 """Strategies to compare the defaults with: other pickings (`random`, `sequential`), other chokings
-(`reciprocity`, `unchoke-all`). Each is short enough to be the model for your own.
+(`reciprocity`, `unchoke-all`, `unchoke-none`). Each is short enough to be the model for your own.
 """
 
 from random import Random
 from typing import Final
 
 from minibit import bitfield
-from minibit.strategies.choking_manager import FIXED_SLOTS
+from minibit.strategies.choking_manager import FIXED_SLOTS, withdrawals
 from minibit.strategies.view import Choice, NeighbourView, Pick, Slots, SwarmView
 
 OPTIMISTIC_SECONDS: Final = 30.0  # BEP 3: the optimistic unchoke rotates every 30 s
@@ -71,7 +71,7 @@ class Reciprocity:
             pool = [key for key in competing if key not in fixed]
             optimistic = rng.choice(pool) if pool else None
         after = Slots(tuple(fixed), optimistic)
-        return Choice(after, scores, _moves(view.slots, after))
+        return Choice(after, scores, _moves(view, after))
 
 
 class UnchokeAll:
@@ -79,15 +79,27 @@ class UnchokeAll:
 
     def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:  # noqa: ARG002
         after = Slots(tuple(key for key, n in view.neighbours.items() if n.interested))
-        return Choice(after, {}, _moves(view.slots, after))
+        return Choice(after, {}, _moves(view, after))
 
 
-def _moves(before: Slots, after: Slots) -> tuple[tuple[int, str], ...]:
-    moves = [(key, "fixed") for key in after.fixed if key not in before.fixed]
+class UnchokeNone:
+    """Nobody gets a slot: a free rider, which takes and never gives."""
+
+    def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:  # noqa: ARG002
+        return Choice(Slots(), {}, _moves(view, Slots()))
+
+
+def _moves(view: SwarmView, after: Slots) -> tuple[tuple[int, str], ...]:
+    before = view.slots
+    moves = list(withdrawals(view, after))
+    withdrawn = {key for key, _ in moves}
+    moves += [(key, "fixed") for key in after.fixed if key not in before.fixed]
     if after.optimistic is not None and after.optimistic != before.optimistic:
         moves.append((after.optimistic, "optimistic"))
     moves += [
-        (key, "choked") for key in (*before.fixed, before.optimistic) if key is not None and key not in after
+        (key, "choked")
+        for key in (*before.fixed, before.optimistic)
+        if key is not None and key not in after and key not in withdrawn
     ]
     return tuple(moves)
 

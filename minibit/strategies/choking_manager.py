@@ -11,9 +11,12 @@ It owns the *slots*; how good a neighbour is, a strategy tells it by a score. Th
 
 A fixed peer that falls out of a round is choked: it takes part in that round's second draw only if
 nobody else waits.
+
+Moves name everybody who got a place ("drawn", "promoted", "filled") and everybody who lost one: "demoted"
+by a round, "replaced" as the optimistic one, or gone from the contest by itself ("lost interest", "left").
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final
 
@@ -60,4 +63,20 @@ def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
         chosen = rng.choice([key for key in pool if scores[key] == best])
         fixed.append(chosen)
         moves.append((chosen, "filled"))
-    return Choice(Slots(tuple(fixed), optimistic), scores, tuple(moves))
+    slots = Slots(tuple(fixed), optimistic)
+    before = view.slots.optimistic
+    if before in competing and before not in slots:  # known only now: it may have been drawn again
+        moves.append((before, "replaced"))
+    return Choice(slots, scores, (*withdrawals(view, slots), *moves))
+
+
+def withdrawals(view: SwarmView, after: Slots) -> Iterator[tuple[int, str]]:
+    """Who held a slot, holds none after this moment, and would not have it: the neighbour and why."""
+    for key in (*view.slots.fixed, view.slots.optimistic):
+        if key is None or key in after:
+            continue
+        neighbour = view.neighbours.get(key)
+        if neighbour is None:
+            yield key, "left"
+        elif not (neighbour.interested and neighbour.known):
+            yield key, "lost interest"

@@ -105,7 +105,7 @@ class Choice:
 
     slots: Slots
     scores: Mapping[int, float] = field(default_factory=dict)
-    moves: tuple[tuple[int, str], ...] = ()  # (neighbour, "filled" | "drawn" | "promoted" | "demoted" …)
+    moves: tuple[tuple[int, str], ...] = ()  # (neighbour, what): who got a place, and who lost one and why
 
     def explain(self) -> str:
         """The moves as one sentence."""

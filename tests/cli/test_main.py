@@ -17,7 +17,7 @@ import minibit
 from minibit.cli import examples
 from minibit.cli.main import app, main
 
-COMMANDS = ("tracker", "peer", "status", "swarm")
+COMMANDS = ("tracker", "peer", "status", "swarm", "replay")
 HEAVY = (
     "flask",
     "requests",
@@ -59,6 +59,7 @@ def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
             "swarm",
             ("--peers", "--share", "--seed", "--upload-limit", "--picking", "--stall-timeout", "--json"),
         ),
+        ("replay", ("FILE", "--speed", "--at", "--json")),
     ],
 )
 def test_each_command_explains_itself(
@@ -107,6 +108,7 @@ def words_of(example: str) -> list[str]:
 def test_every_example_is_understood(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     ran: list[str] = []
     monkeypatch.setattr(f"minibit.cli.{command}.run_{command}", lambda *_, **__: ran.append(command))
+    monkeypatch.setattr("minibit.cli.swarm.list_scenarios", lambda **_: ran.append(command))
     lines = [line for line in getattr(examples, command.upper()).splitlines() if "minibit" in line]
     for line in lines:
         assert main(words_of(line)) == 0, line
@@ -212,9 +214,9 @@ def test_help_imports_nothing_heavy() -> None:
     [
         (["fly"], "No such command 'fly'"),
         (["swarm", "--fast"], "No such option"),
-        (["swarm", "--peers", "0"], "--peers: 0 is out of range; choose a whole number from 1 to 100"),
-        (["swarm", "--peers", "101"], "--peers: 101 is out of range"),
-        (["swarm", "--peers", "five"], "--peers: 'five' is not a whole number; choose one from 1 to 100"),
+        (["swarm", "--peers", "0"], "--peers: 0 is out of range; choose a whole number from 1 to 5000"),
+        (["swarm", "--peers", "101"], "at most 100, or up to 5,000 with --simulate"),
+        (["swarm", "--peers", "five"], "--peers: 'five' is not a whole number; choose one from 1 to 5000"),
         (["swarm", "--seed", "one"], "--seed: 'one' is not a whole number; choose one, like 7"),
         (["swarm", "5"], "Got unexpected extra argument(s) (5) (minibit swarm --help explains)"),
         (["swarm", "--picking", "best"], "unknown picking strategy 'best': choose rarest-first"),

@@ -192,7 +192,7 @@ class Ledger(RuleBasedStateMachine):
         block = data.draw(st.sampled_from(list(bitfield.indices(self.blocks.verifying))))
         senders = self.blocks.verified(block, ok)
         assert senders
-        assert senders <= {bytes([key]) for key in NEIGHBOURS}
+        assert senders.keys() <= {bytes([key]) for key in NEIGHBOURS}
         assert self.blocks.have >> block & 1 == ok
         if not ok and len(senders) > 1:
             assert self.blocks.exclusive >> block & 1

@@ -237,7 +237,7 @@ def test_a_suspect_poisons_no_block_that_it_shares_already() -> None:
     blocks = stage.engine.blocks
     blocks.verifying |= 0b1  # another block, of both, is being checked
     sources = {stage.neighbour(key).source: key for key in (1, 2)}
-    blocks._senders[0] = set(sources)
+    blocks._senders[0] = dict.fromkeys(sources, 1)
     opened = blocks._open[1]
     opened.asked[2] = opened.asked.pop(1)  # 2 owes what is left of 1's block
     blocks.debts[2].add(1, 0b10, stage.now)

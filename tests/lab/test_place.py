@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from minibit.errors import UsageError
-from minibit.lab.place import prepare
+from minibit.lab import place
+from minibit.lab.place import prepare, write_share
 
 SIZE = 100_000
 Usage = namedtuple("Usage", "total used free")
@@ -71,3 +72,13 @@ def test_too_little_room_for_the_copies_is_said_before_they_are_made(
     assert prepare(tmp_path / "kept", share, ["ana", "bia", "caio"]) == (3 * SIZE, ())
     with pytest.raises(UsageError, match=r"would take .* has .* free: .* with --dir, or fewer --peers"):
         prepare(tmp_path / "kept", share, ["ana", "bia", "caio", "duda"])
+
+
+def test_a_share_is_written_the_same_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "PART", 1000)
+    one, other = (write_share(tmp_path / each, "a.bin", 4100) for each in ("one", "other"))
+    assert one.stat().st_size == 4100
+    assert one.read_bytes() == other.read_bytes()
+    (tmp_path / "taken").touch()
+    with pytest.raises(UsageError, match="--dir: cannot write to"):
+        write_share(tmp_path / "taken", "a.bin", 10)

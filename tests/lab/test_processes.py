@@ -3,19 +3,21 @@
 import asyncio
 import json
 import shlex
+import signal
 import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from fakes.pictures import swarm_view
 
 from minibit.errors import MinibitError, StalledError, UsageError
-from minibit.lab import processes
+from minibit.lab import child, processes
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
+from minibit.lab.scenario import Departure, Newcomer, OriginLine, PeerClass, plain
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import SwarmStatus
 
@@ -49,19 +51,14 @@ def unheard(_percent: int, _whole: int) -> None:
     """Progress that nobody looks at."""
 
 
+def people(count: int) -> list[Newcomer]:
+    return plain(count, 1 << 20, None).newcomers()
+
+
 def swarm(tmp_path: Path, peers: int = 2) -> SwarmProcesses:
     (tmp_path / "kept").mkdir()
-    return SwarmProcesses(
-        SwarmSettings(peers, tmp_path / "film.bin", tmp_path / "kept"), tell=lambda line: pytest.fail(line)
-    )
-
-
-@pytest.mark.parametrize("peers", [1, 12, 13, 100])
-def test_every_peer_has_its_own_name(tmp_path: Path, peers: int) -> None:
-    names = swarm(tmp_path, peers).names
-    assert len(set(names)) == peers
-    assert "origin" not in names
-    assert "tracker" not in names, "its log would be the tracker's"
+    settings = SwarmSettings(people(peers), tmp_path / "film.bin", tmp_path / "kept")
+    return SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +98,13 @@ def test_processes_get_the_options_that_the_swarm_got(
     impostor('echo "$@" >&2; exit 1')
     (tmp_path / "kept").mkdir()
     settings = SwarmSettings(
-        1, tmp_path / "film.bin", tmp_path / "kept", block_size=16384, upload_limit=1e6, grant="20-20", seed=4
+        people(1),
+        tmp_path / "film.bin",
+        tmp_path / "kept",
+        block_size=16384,
+        origin=OriginLine(upload=1e6),
+        grant="20-20",
+        seed=4,
     )
     started = SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
     with pytest.raises(MinibitError) as caught:
@@ -131,8 +134,8 @@ def test_processes_get_the_options_that_the_swarm_got(
 def test_no_process_survives_however_stubborn_it_is(
     tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, stubborn: str
 ) -> None:
-    monkeypatch.setattr(processes, "ASK_SECONDS", 0.2)
-    monkeypatch.setattr(processes, "INSIST_SECONDS", 0.2)
+    monkeypatch.setattr(child, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(child, "INSIST_SECONDS", 0.2)
     alive = tmp_path / "alive"
     impostor(f"touch {alive}; {stubborn}")
     started = swarm(tmp_path)
@@ -194,7 +197,7 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
     (tmp_path / "kept").mkdir()
     told: list[str] = []
     started = SwarmProcesses(
-        SwarmSettings(0, tmp_path / "a film.bin", tmp_path / "kept", seed=3), tell=told.append
+        SwarmSettings((), tmp_path / "a film.bin", tmp_path / "kept", seed=3), tell=told.append
     )
 
     async def watch() -> None:
@@ -229,7 +232,7 @@ def test_a_swarm_in_which_nothing_moves_says_so_and_ends_when_asked_to(
     monkeypatch.setattr(TrackerClient, "status", unchanged)
     (tmp_path / "kept").mkdir()
     told: list[str] = []
-    settings = SwarmSettings(2, tmp_path / "film.bin", tmp_path / "kept", stall_timeout=0.3)
+    settings = SwarmSettings(people(2), tmp_path / "film.bin", tmp_path / "kept", stall_timeout=0.3)
     started = SwarmProcesses(settings, tell=told.append)
     started._client = TrackerClient("http://127.0.0.1:9")
     started._peers = [started._spawn(name, []) for name in started.names]
@@ -246,3 +249,66 @@ def test_a_swarm_in_which_nothing_moves_says_so_and_ends_when_asked_to(
     (line,) = told
     assert line.startswith("nothing has moved for 0 s: ana lacks 152 (40–191) of 192 blocks; bia lacks ")
     assert line.endswith("held by bia, origin; ana says: the dog ate it")
+
+
+def at(name: str, arrives: float, **kind: Any) -> Newcomer:
+    return Newcomer(name, arrives, PeerClass(name, **kind))
+
+
+def test_peers_come_and_go_as_their_class_says(
+    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = json.dumps({"url": "http://127.0.0.1:9", "origin_port": 7})
+    impostor(f"case $4 in tracker) echo '{ready}';; esac; echo \"$@\" >&2; cat > /dev/null; exit 0")
+
+    async def no_torrent(_: TrackerClient) -> None:
+        return None
+
+    monkeypatch.setattr(TrackerClient, "torrent", no_torrent)
+    (tmp_path / "kept").mkdir()
+    coming = [
+        at("first", 0.0, leave=Departure.KILLED, leave_seconds=5.0),
+        at("visitor", 0.0, leave=Departure.AFTER, leave_seconds=5.0, upload=5e5),
+        at("stays", 0.0, leave=Departure.WHEN_COMPLETE, picking="random"),
+        at("rider", 8.0, free_rider=True),
+    ]
+    started = SwarmProcesses(
+        SwarmSettings(coming, tmp_path / "film.bin", tmp_path / "kept"), tell=lambda line: pytest.fail(line)
+    )
+    bounded(lambda: started.start(unheard))
+    try:
+        assert [child.name for child in started._peers] == ["first", "visitor", "stays"]
+        started._started -= 6.0
+        started._come_and_go()
+        first, visitor, stays = started._peers
+        assert first.process.wait(PATIENCE) == -signal.SIGKILL
+        assert visitor.process.wait(PATIENCE) == 0
+        assert stays.process.poll() is None
+        started._started -= 3.0
+        started._come_and_go()
+        assert [child.name for child in started._peers][3:] == ["rider"]
+        started._look_after(set())  # who was not to stay is not missed
+    finally:
+        started.stop()
+    said = {child.name: child.log.read_text() for child in started._peers}
+    assert "--choking unchoke-none" in said["rider"]
+    assert "--leave-when-done --picking random --choking tit-for-tat" in said["stays"]
+    assert "--upload-limit 500000" in said["visitor"]
+
+
+def test_who_left_complete_unseen_is_complete(tmp_path: Path, impostor: Callable[[str], None]) -> None:
+    impostor("exit 0")
+    (tmp_path / "kept").mkdir()
+    coming = [at("quick", 2.0, leave=Departure.WHEN_COMPLETE)]
+    started = SwarmProcesses(
+        SwarmSettings(coming, tmp_path / "film.bin", tmp_path / "kept"), tell=lambda line: pytest.fail(line)
+    )
+    child = started._spawn("quick", [])
+    child.process.wait(PATIENCE)
+    started._peers.append(child)
+    started._started -= 10.0
+    started._look_after(set())
+    after = started._finished["quick"].figures.completed_after
+    assert after is not None
+    assert 8.0 <= after < 9.0
+    started.stop()

@@ -17,6 +17,8 @@ from minibit.dialects.json_replies import Listing
 from minibit.disk.share import from_path
 from minibit.disk.storage import Storage
 from minibit.errors import OtherShareError, StalledError, StorageError, TrackerUnreachableError, UsageError
+from minibit.eventlog.reading import Reader
+from minibit.events import kinds
 from minibit.net.listener import listen
 from minibit.peer import peer as peer_module
 from minibit.peer import tracker_client
@@ -489,3 +491,61 @@ def test_the_loop_does_no_disk_call(source: Path, tmp_path: Path, monkeypatch: p
 
     bounded(join)
     assert on_the_loop == []
+
+
+# --- its event log
+
+
+def test_its_log_goes_from_joining_to_goodbye(source: Path, tmp_path: Path) -> None:
+    async def join() -> int:
+        async with tracking(source, log=tmp_path / "origin.jsonl") as (_, url):
+            ana = Asked(url, tmp_path / "ana", log=tmp_path / "ana.jsonl")
+            await ana.peer.run()
+            return ana.peer.view().granted
+
+    granted = bounded(join)
+    with Reader(tmp_path / "ana.jsonl") as reader:
+        (joined, *told, left) = [entry.event for entry, _ in reader.entries()]
+        assert reader.header.share == "film.bin"
+    assert isinstance(joined, kinds.Joined)
+    assert (joined.granted, joined.resumed, joined.origin) == (granted, 0, False)
+    verified = [event for event in told if isinstance(event, kinds.Verified)]
+    assert sorted(event.block for event in verified) == list(range(7))
+    assert {who for event in verified for who, _ in event.senders} == {"origin"}
+    assert left == kinds.Left("goodbye", "")
+    with Reader(tmp_path / "origin.jsonl") as reader:
+        told = [entry.event for entry, _ in reader.entries()]
+    assert isinstance(told[0], kinds.Joined)
+    assert told[0].origin
+    assert "ana" in [event.who for event in told if isinstance(event, kinds.Connected)]
+    assert told[-1] == kinds.Left("goodbye", "")
+
+
+def test_a_full_disk_ends_its_log_and_not_the_peer(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_module, "claim", lambda _: None)
+
+    async def join() -> Asked:
+        async with tracking(source) as (_, url):
+            ana = Asked(url, tmp_path / "ana", log=Path("/dev/full"))
+            await ana.peer.run()
+            return ana
+
+    ana = bounded(join)
+    assert ana.peer.complete
+    assert [line for line in ana.told if "event log" in line] == [
+        "cannot write the event log /dev/full any more (No space left on device): going on without it"
+    ]
+
+
+def test_nothing_begins_if_its_log_would_overwrite_something(source: Path, tmp_path: Path) -> None:
+    async def join() -> None:
+        async with tracking(source) as (service, url):
+            ana = Asked(url, tmp_path / "ana", log=source)
+            with pytest.raises(UsageError, match="no event log"):
+                await ana.peer.run()
+            assert service.view().peers == ()
+
+    bounded(join)
+    assert len(source.read_bytes()) == SIZE

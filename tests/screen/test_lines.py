@@ -3,6 +3,7 @@ from dataclasses import replace
 from fakes.pictures import FULL, neighbour_view, peer_view, summary, summary_row, swarm_view
 
 from minibit.screen.lines import plain_peer, plain_summary, plain_swarm
+from minibit.screen.swarm_table import summary_facts
 from minibit.snapshot import Figures, State
 
 
@@ -51,3 +52,19 @@ def test_lines_are_ascii_whatever_the_figures() -> None:
     empty = peer_view(block_count=0, blocks=0, in_flight=0, granted=0, eta=None)
     lines = [*plain_swarm(nothing), *plain_swarm(swarm_view()), plain_peer(empty), *plain_summary(summary())]
     assert all(line.isascii() and line.isprintable() for line in lines)
+
+
+def test_who_was_not_to_stay_need_not_complete_and_is_counted_apart() -> None:
+    came_out = summary(summary_row("ana"), summary_row("bia", completed_after=None, stays=False))
+    assert came_out.identical
+    last = plain_summary(came_out)[-1]
+    assert last.startswith("swarm complete 1/1 in ")
+    assert last.endswith("(without trading: 2 x), all copies identical, 1 were not to stay")
+
+
+def test_a_simulation_claims_no_copies() -> None:
+    came_out = replace(summary(summary_row("ana")), simulated=True)
+    assert plain_summary(came_out)[-1].endswith("(without trading: 1 x), simulated")
+    assert summary_facts(came_out)[-1].plain == "the peer holds every block, in a simulation"
+    unfinished = replace(summary(summary_row("ana", completed_after=None)), simulated=True)
+    assert plain_summary(unfinished)[-1].endswith("1 of 1 not complete, simulated")

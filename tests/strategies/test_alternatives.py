@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibit import bitfield
-from minibit.strategies.alternatives import RandomPicking, Reciprocity, Sequential, UnchokeAll
+from minibit.strategies.alternatives import RandomPicking, Reciprocity, Sequential, UnchokeAll, UnchokeNone
 from minibit.strategies.view import ChokingStrategy, PickingStrategy, Slots, SwarmView
 
 EVERYTHING = bitfield.full(BLOCKS)
@@ -138,6 +138,13 @@ def test_its_moves_are_told() -> None:
     assert promoted.moves == ((5, "fixed"), (4, "optimistic"))
 
 
+def test_who_left_or_lost_interest_is_told_apart_from_who_is_choked() -> None:
+    view = seen([*givers({1: 9, 2: 8}), Onlooker(3, interested=False)], fixed=(1, 3), optimistic=4)
+    for strategy in (Reciprocity(), UnchokeAll()):
+        moves = strategy.choke(view, 100.0, Random(1)).moves
+        assert moves[:2] == ((3, "lost interest"), (4, "left"))
+
+
 # --- unchoke-all
 
 
@@ -146,6 +153,15 @@ def test_everybody_interested_is_served() -> None:
     choice = UnchokeAll().choke(view, 0.0, Random(1))
     assert choice.slots == Slots((1, 3))
     assert choice.moves == ((1, "fixed"), (3, "fixed"))
+
+
+# --- unchoke-none
+
+
+def test_a_free_rider_serves_nobody_and_takes_back_what_it_gave() -> None:
+    choice = UnchokeNone().choke(seen([Onlooker(1), Onlooker(2)], fixed=(1,), optimistic=2), 0.0, Random(1))
+    assert choice.slots == Slots()
+    assert choice.moves == ((1, "choked"), (2, "choked"))
 
 
 @pytest.mark.parametrize("strategy", [Reciprocity(), UnchokeAll()])

@@ -77,6 +77,7 @@ def test_who_left_or_lost_interest_makes_room_at_once() -> None:
     uninterested = Onlooker(3, interested=False)  # and neighbour 2 has left
     view = seen([*scoring({1: 1, 4: 1, 5: 1, 6: 1}), uninterested], fixed=(1, 2, 3, 4), optimistic=5)
     assert choke(view).slots == Slots((1, 4, 6), 5)
+    assert choke(view).moves == ((2, "left"), (3, "lost interest"), (6, "filled"))
 
 
 def test_between_rounds_nobody_is_moved() -> None:
@@ -147,7 +148,18 @@ def test_one_that_is_not_promoted_stays_optimistic() -> None:
     )
     choice = choke(view)
     assert choice.slots == Slots((1, 2, 3, 4), 6)
-    assert choice.moves == ((6, "drawn"),)
+    assert choice.moves == ((6, "drawn"), (5, "replaced"))
+
+
+def test_an_optimistic_that_left_or_lost_interest_is_named() -> None:
+    for gone, why in (([], "left"), ([Onlooker(5, interested=False)], "lost interest")):
+        view = seen([*scoring({1: 1, 6: 0}), *gone], fixed=(1,), optimistic=5)
+        assert choke(view).moves == ((5, why), (6, "drawn"))
+
+
+def test_an_optimistic_that_is_replaced_and_filled_again_has_lost_nothing() -> None:
+    view = seen(scoring({1: 1, 2: 0, 3: 0}), fixed=(1,), optimistic=2, round_due=True)
+    assert choke(view).moves == ((3, "drawn"), (3, "promoted"), (2, "drawn"))
 
 
 def test_a_round_with_room_promotes_whoever_is_there() -> None:
@@ -191,6 +203,18 @@ def test_between_rounds_nobody_who_competes_loses_a_slot(view: SwarmView, seed: 
             key for key in view.slots.fixed if (n := view.neighbours.get(key)) and n.interested and n.known
         ]
         assert list(slots.fixed[: len(kept)]) == kept
+
+
+@given(swarms(), st.integers())
+def test_everybody_who_loses_or_gets_a_place_is_named(view: SwarmView, seed: int) -> None:
+    def holders(slots: Slots) -> set[int | None]:
+        return {*slots.fixed, slots.optimistic} - {None}
+
+    choice = choke(view, seed)
+    named = {key for key, _ in choice.moves}
+    assert holders(view.slots) ^ holders(choice.slots) <= named
+    lost = {"left", "lost interest", "replaced"}
+    assert not {key for key, what in choice.moves if what in lost} & holders(choice.slots)
 
 
 @given(swarms(), st.integers())

@@ -1,0 +1,200 @@
+"""The kinds of events, schema 1. In a log, each is an object with `t`, `peer`, `event`, and these fields.
+
+`who` is always another peer, by its name, or by its address if it told none. Blocks are numbers from 0;
+rates are bytes per second, totals payload bytes since the peer joined.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from minibit.events.shapes import (
+    Blocks,
+    Count,
+    Counts,
+    Flag,
+    MaybeCount,
+    MaybeName,
+    Moves,
+    Name,
+    Names,
+    Number,
+    Reason,
+    Scores,
+)
+
+# --- a peer comes and goes
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """It begins to trade, at this address, holding the blocks `resumed`; the tracker dealt it `granted`."""
+
+    address: Name
+    origin: Flag
+    upload_limit: Number  # 0 is none
+    granted: Blocks
+    resumed: Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """It trades no more. `how` is "goodbye", "ended" (by an error, `why` says which) or "killed"."""
+
+    how: Name
+    why: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Its last block was verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """It lacks `lacking` blocks, and nothing has come for a while; `reason` says who could mend that."""
+
+    reason: Reason
+    lacking: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """How it stands, once a second. `downloaded` counts wasted bytes too, `from_origin` is a part of it."""
+
+    down_rate: Number
+    up_rate: Number
+    downloaded: Count
+    uploaded: Count
+    from_origin: Count
+    in_flight: Count  # blocks of which some chunks are asked for or here, or that are being verified
+    unavailable: Count  # blocks that it lacks and that no neighbour has told it of
+    owed: Counts  # chunks that it has asked for and that have not come, by neighbour
+    queued: Counts  # chunks that it was asked for and that have not left, by neighbour
+    choked_by: Names  # who holds what it lacks and chokes it
+
+
+# --- its neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """It tries to connect to this peer."""
+
+    who: Name
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """Nobody answered there."""
+
+    who: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """This peer has said who it is, and is a neighbour."""
+
+    who: Name
+    address: Name
+    outgoing: Flag  # whether it was dialled
+    client: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """This neighbour, or who might have become one, is one no more."""
+
+    who: Name
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Banned:
+    """It deals with this peer no more."""
+
+    who: Name
+    reason: Reason
+
+
+# --- what it decides
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """It asks this neighbour for this block: by `rule`, one of `tied` equals among `candidates`."""
+
+    block: Count
+    who: Name
+    rule: Reason
+    candidates: Count
+    tied: Count
+    copies: MaybeCount  # among its neighbours; null if the rule does not count them
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """It dealt its upload slots anew: in a round, or between two and then only told if somebody moved.
+
+    `scores` has everybody who competed and was ranked, `moves` everybody who got a place ("drawn",
+    "promoted", "filled" …) or lost one ("demoted", "replaced", "lost interest", "left" …).
+    """
+
+    round_due: Flag
+    fixed: Names
+    optimistic: MaybeName
+    scores: Scores
+    moves: Moves
+
+
+# --- its blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """This block is here and right; `senders` are the chunks of it that came from each neighbour."""
+
+    block: Count
+    senders: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """This block was wrong, and was thrown away."""
+
+    block: Count
+    senders: Counts
+
+
+Event = (
+    Joined
+    | Left
+    | Completed
+    | Stalled
+    | Sampled
+    | Dialled
+    | DialFailed
+    | Connected
+    | Disconnected
+    | Banned
+    | Picked
+    | Chosen
+    | Verified
+    | Corrupt
+)
+
+KINDS: Final[dict[str, type[Event]]] = {
+    "joined": Joined,
+    "left": Left,
+    "completed": Completed,
+    "stalled": Stalled,
+    "sampled": Sampled,
+    "dialled": Dialled,
+    "dial failed": DialFailed,
+    "connected": Connected,
+    "disconnected": Disconnected,
+    "banned": Banned,
+    "picked": Picked,
+    "chosen": Chosen,
+    "verified": Verified,
+    "corrupt": Corrupt,
+}

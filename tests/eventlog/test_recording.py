@@ -1,0 +1,59 @@
+"""The log of one engine: nothing when it is not asked for, everything to the last word when it is."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from fakes.nodes import bounded, shared
+from fakes.puppets import FULL, Stage
+
+from minibit.errors import StorageError
+from minibit.eventlog.reading import Reader
+from minibit.eventlog.recording import Recording
+from minibit.events import kinds
+
+
+def record(path: Path | None, tmp_path: Path) -> Recording:
+    return Recording(path, "me", shared(tmp_path).metainfo, seed=4, settings={"a": 1}, tell=pytest.fail)
+
+
+def test_without_a_file_there_is_no_journal_and_no_thread(tmp_path: Path) -> None:
+    async def trade() -> None:
+        recording = record(None, tmp_path)
+        assert recording.journal is None
+        recording.begin(Stage().engine, "127.0.0.1:1", 0)
+        async with recording:
+            pass
+
+    bounded(trade)
+
+
+@pytest.mark.parametrize(
+    ("end", "how", "why"),
+    [
+        (None, "goodbye", ""),
+        (asyncio.CancelledError(), "goodbye", ""),
+        (StorageError("the disk is full"), "ended", "the disk is full"),
+    ],
+)
+def test_from_the_first_word_to_the_last(
+    tmp_path: Path, end: BaseException | None, how: str, why: str
+) -> None:
+    async def trade() -> None:
+        recording = record(tmp_path / "log", tmp_path)
+        stage = Stage(have=FULL, journal=recording.journal)
+        recording.begin(stage.engine, "127.0.0.1:1", 0b1)
+        async with recording:
+            if end is not None:
+                raise end
+
+    try:
+        bounded(trade)
+    except (StorageError, asyncio.CancelledError):
+        assert end is not None
+    with Reader(tmp_path / "log") as reader:
+        assert (reader.header.kind, reader.header.seed, reader.header.settings) == ("live", 4, {"a": 1})
+        first, *_, sample, last = [entry.event for entry, _ in reader.entries()]
+        assert isinstance(first, kinds.Joined)
+        assert isinstance(sample, kinds.Sampled)
+        assert last == kinds.Left(how, why)
