@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from random import SystemRandom
-from typing import Final
+from typing import Any, Final
 
 from minibit import __version__, registry
 from minibit.cli.running import finish, to_the_end
@@ -138,7 +138,7 @@ def _run_processes(
             stall_timeout=stall_timeout,
             seed=seed,
             log=log,
-            described=to_document(scenario) | {"seed": seed},
+            described=_described(scenario, seed),
         )
         processes = SwarmProcesses(settings, tell=display.tell)
         writes, skipped = prepare(folder, source, processes.names)
@@ -166,7 +166,8 @@ def _run_processes(
                 | {
                     "minibit": __version__,
                     "python": platform.python_version(),
-                    "scenario": dict(settings.described),
+                    "path": str(source),
+                    "scenario": settings.described,
                 }
             )
         except MinibitError as error:
@@ -195,6 +196,14 @@ def _run_processes(
             _remove_copies(folder, keep_logs=failed)
     if not complete:
         raise SystemExit(1)
+
+
+def _described(scenario: Scenario, seed: int | None) -> dict[str, Any]:
+    """What was played, without what a live run does not decide."""
+    document = to_document(scenario) | {"seed": seed}
+    for key in ("latency", "neighbours"):
+        del document[key]
+    return document
 
 
 def _remove_copies(folder: Path, *, keep_logs: bool) -> None:

@@ -116,7 +116,7 @@ def test_output_that_was_closed_from_the_start_goes_nowhere(run: Run, closed: tu
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_output_of_few_letters(run: Run, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
-    for command, last in (("swarm", b"--dir DIR keeps them"), ("command's help", b"--seed 1 --json")):
+    for command, last in (("swarm", b"--dir DIR keeps them"), ("command's help", b"--log swarm.jsonl")):
         out, err = run(COMMANDS[command], stdout=subprocess.PIPE).communicate(timeout=SOON)
         assert err == b""
         assert out.rstrip().endswith(last)
