@@ -1,6 +1,6 @@
 """An event log, line by line: JSON objects, the first one a header, every other one an event.
 
-    {"log":"minibit events","schema":1,"kind":"live","version":"0.2.0","start":1795471200.0, …}
+    {"log":"minibit events","schema":1,"kind":"live","version":"0.3.0","start":1795471200.0, …}
     {"t":0.512004,"peer":"ana","event":"picked","block":17,"who":"bia","rule":"rarest", …}
 
 `t` is in seconds since the header's `start`, to the microsecond, and never falls. `peer` is whose view it
