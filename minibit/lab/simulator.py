@@ -17,11 +17,13 @@ from minibit.lab.scenario import Departure, Newcomer, PeerClass, Scenario
 from minibit.lab.simulated_peer import PORT, SimulatedPeer
 from minibit.snapshot import Figures, Summary, SummaryRow, SwarmStatus
 from minibit.text import ORIGIN
+from minibit.torrent.layout import CHUNK_SIZE
 from minibit.tracker.swarm import Granted, Left, Swarm
 
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands, as live
 LOOK_SECONDS: Final = 10.0  # how often to see whether anything moves at all
 STILL_SECONDS: Final = 200.0  # without a byte for anybody, before it is said that nobody will finish…
+STILL_CHUNKS: Final = 20  # …and the time of so many chunks on the slowest line, up to a day
 PATIENCE: Final = 100  # …and how many times the bound a run may take, besides an hour
 
 
@@ -52,6 +54,8 @@ class Simulation:
         self.peers: dict[str, SimulatedPeer] = {}
         self._awaited: dict[str, None] = {}  # the peers that are to stay and are not complete
         self.stuck = False
+        slow = min(STILL_CHUNKS * CHUNK_SIZE / scenario.slowest, 86400.0)
+        self._still = STILL_SECONDS + slow  # a chunk on its way is no standstill
         self._moved = (0, 0.0)  # bytes that all have received, and when that was last more than before
         self._by_address: dict[Address, SimulatedPeer] = {}
         self._parted: set[frozenset[str]] = set()
@@ -234,7 +238,7 @@ class Simulation:
         if received > self._moved[0] or self.now < self._last_arrival:
             self._moved = (received, self.now)
         too_long = self._last_arrival + PATIENCE * self.scenario.bound + 3600
-        self.stuck = self.now - self._moved[1] > STILL_SECONDS or self.now > too_long
+        self.stuck = self.now - self._moved[1] > self._still or self.now > too_long
         self.clock.after(LOOK_SECONDS, self._look)
 
     def _join(self, newcomer: Newcomer, number: int) -> None:
