@@ -10,7 +10,7 @@ both may be added without another schema.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from json import dumps, loads
+from json import JSONEncoder, loads
 from typing import Any, Final
 
 from minibit.events.kinds import KINDS, Event
@@ -23,6 +23,7 @@ MAGIC: Final = "minibit events"
 MAX_LINE: Final = 2 << 20  # bytes; two sets of 2**21 blocks take half of it
 MICROSECONDS: Final = 6  # decimals
 
+_ENCODER: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 _SHAPES: Final = {kind: shapes_of(kind) for kind in _NAMES}
 _WRITERS: Final = {
@@ -150,7 +151,7 @@ class Entry:
 
 
 def _line(document: dict[str, Any]) -> str:
-    return dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return _ENCODER.encode(document) + "\n"
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def test_at_the_end_the_stage_is_as_it_was_before_the_last_ones_left_it(story: P
         assert names(replay.at(30.2)) == ["origin"]
         view = replay.at(float("inf"))
         assert replay.ended
-        assert names(view) == ["ana", "origin"], "and not bia, who was killed long before"
+        assert names(view) == ["origin", "ana"], (
+            "as a tracker tells them, and not bia, who was killed long before"
+        )
         assert view.rarest_copies == 1
         assert view.uptime == replay.end() == 30.5
 
