@@ -1,7 +1,10 @@
 """A whole swarm in virtual time: the engines, the strategies and the tracker that run live, on a heap clock.
 
 Same scenario, same events, on every Python: chance comes from the scenario's seed and names, and nothing
-depends on the order of a set of strings. The tracker answers at once and is always there.
+depends on the order of a set of strings.
+
+What is not as it is live: the tracker answers at once and is always there, a connection loses nothing and
+takes what is said without a limit of its own, disks are never busy, and a machine has all the time it needs.
 """
 
 from random import Random
@@ -262,9 +265,9 @@ class Simulation:
         if copies and self._copies_out() >= copies:
             self._end_origin()
             return
-        self.swarm.report_origin(
-            origin.address, engine.blocks.have, figures(engine, self.now), engine.identity.peer_id, self.now
-        )
+        met = [each.peer_id for each in engine.neighbours.values() if each.peer_id is not None]
+        own, identity = figures(engine, self.now), engine.identity
+        self.swarm.report_origin(origin.address, engine.blocks.have, own, identity.peer_id, self.now, met=met)
         self.told()
         self.clock.after(REPORT_SECONDS, self._report_origin)
 
