@@ -44,8 +44,8 @@ FLOORS: list[dict[str, str]] = [
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
     {
-        "lab": "place scenario scenario_file standstill process_logs child processes replay clock wires"
-        " intake observer simulated_peer simulator simulated_log"
+        "lab": "place scenario casting scenario_file standstill process_logs child processes replay clock"
+        " wires intake observer simulated_peer simulator simulated_log"
     },
     {
         "screen": "outlet bars sheet swarm_table peer_table lines display keys playback",

@@ -19,7 +19,9 @@ from minibit.screen.lines import plain_summary, plain_swarm
 from minibit.screen.swarm_table import summary_table, swarm_table
 from minibit.units import count
 
-EVENTS_PER_TURN: Final = 2000  # between two looks at the clock and at Ctrl-C
+EVENTS_PER_TURN: Final = 200  # between two looks at the clock: in a large swarm an event is long
+BEHIND: Final = 1.0  # s by which a pace may lag unsaid
+BREATH: Final = 0.001  # s for the loop to hear of Ctrl-C
 
 
 def run_simulation(scenario: Scenario, *, speed: float | None, log: Path | None, as_json: bool) -> None:
@@ -79,12 +81,11 @@ async def _hurry(simulation: Simulation, display: Display) -> None:
         if time.monotonic() - shown > FRAME_SECONDS:
             shown = time.monotonic()
             progress(*simulation.progress)
-            await asyncio.sleep(0)
+            await asyncio.sleep(BREATH)
     progress(1, 1)
 
 
 async def _keep_pace(simulation: Simulation, display: Display, speed: float) -> None:
-    note = f"simulated, {speed:g} × real time"
     began = time.monotonic()
     next_frame = 0.0
     while not simulation.over:
@@ -92,10 +93,18 @@ async def _keep_pace(simulation: Simulation, display: Display, speed: float) -> 
         in_time = simulation.run(speed * passed, EVENTS_PER_TURN)
         if passed >= next_frame or simulation.over:
             next_frame = passed + FRAME_SECONDS
+            note = pace_kept(speed, simulation.now, passed)
             display.show(
-                lambda lines: swarm_table(
+                lambda lines, note=note: swarm_table(  # type: ignore[misc]
                     simulation.status(), elapsed=simulation.now, note=note, max_lines=lines
                 ),
                 lambda: plain_swarm(simulation.status(), elapsed=simulation.now),
             )
-        await asyncio.sleep(FRAME_SECONDS / 10 if in_time else 0)
+        await asyncio.sleep(FRAME_SECONDS / 10 if in_time else BREATH)
+
+
+def pace_kept(speed: float, now: float, passed: float) -> str:
+    """At which pace virtual time passes, and whether that is the one that was asked for."""
+    if speed * (passed - BEHIND) <= now:
+        return f"simulated, {speed:g} × real time"
+    return f"simulated, {now / passed:.1f} × real time: {speed:g} × is more than this machine can do"

@@ -15,9 +15,10 @@ from minibit.disk import sample
 from minibit.disk.share import left_out, survey
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.eventlog.writing import claim
+from minibit.lab.casting import refined, refuse_live
 from minibit.lab.place import prepare, write_share
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
-from minibit.lab.scenario import Scenario, plain, refined, refuse_live
+from minibit.lab.scenario import Scenario, plain
 from minibit.lab.scenario_file import listed, load, to_document
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
@@ -100,8 +101,10 @@ def run_swarm(
         return
     refuse_live(played)
     kept = block_size if share is not None and scenario is None else played.block_size
+    # A scenario has a seed, given or not; a swarm without one draws as each process pleases.
+    kept_seed = seed if scenario is None else played.seed
     _run_processes(
-        played, share, directory, kept, seed, stall_timeout=stall_timeout, log=log, as_json=as_json
+        played, share, directory, kept, kept_seed, stall_timeout=stall_timeout, log=log, as_json=as_json
     )
 
 

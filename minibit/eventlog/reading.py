@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from minibit.errors import UsageError
 from minibit.events.entries import MAX_LINE, SCHEMA, Entry, Header
+from minibit.units import count
 
 TIMED: Final = re.compile(rb'\{"t":([0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)(?=,"peer":")')  # as we write it
 TAIL: Final = 1 << 16  # bytes at the end in which the last event is looked for first
@@ -111,9 +112,13 @@ class Reader:
                 f"this one reads version {SCHEMA}: shown as far as that goes"
             )
         if self._unknown:
-            said.append(f"passed over {self._unknown} events of kinds that this MiniBit does not know")
+            said.append(
+                f"passed over {count(self._unknown, 'event')} of kinds that this MiniBit does not know"
+            )
         if self._malformed:
-            said.append(f"passed over {self._malformed} lines that are no events")
+            said.append(
+                f"passed over {count(self._malformed, 'line that is no event', 'lines that are no events')}"
+            )
         if self._cut:
             said.append(f"{self._path.name} ends in the middle of a line: shown as far as it goes")
         return said

@@ -1,6 +1,6 @@
 """An event log, line by line: JSON objects, the first one a header, every other one an event.
 
-    {"log":"minibit events","schema":1,"kind":"live","version":"0.2.0","start":1795471200.0, …}
+    {"log":"minibit events","schema":1,"kind":"live","version":"0.3.0","start":1795471200.0, …}
     {"t":0.512004,"peer":"ana","event":"picked","block":17,"who":"bia","rule":"rarest", …}
 
 `t` is in seconds since the header's `start`, to the microsecond, and never falls. `peer` is whose view it
@@ -10,7 +10,7 @@ both may be added without another schema.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from json import dumps, loads
+from json import JSONEncoder, loads
 from typing import Any, Final
 
 from minibit.events.kinds import KINDS, Event
@@ -23,6 +23,7 @@ MAGIC: Final = "minibit events"
 MAX_LINE: Final = 2 << 20  # bytes; two sets of 2**21 blocks take half of it
 MICROSECONDS: Final = 6  # decimals
 
+_ENCODER: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 _SHAPES: Final = {kind: shapes_of(kind) for kind in _NAMES}
 _WRITERS: Final = {
@@ -150,7 +151,7 @@ class Entry:
 
 
 def _line(document: dict[str, Any]) -> str:
-    return dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return _ENCODER.encode(document) + "\n"
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class Picture:
             for past in left:
                 if not past.row.origin:
                     copies.add(past.row.blocks)
+        present.sort(key=lambda past: (not past.row.origin, past.row.name))  # as a tracker tells them
         return SwarmStatus(
             share=header.share,
             total_size=header.total_size,

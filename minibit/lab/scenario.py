@@ -8,7 +8,7 @@ seconds since the start.
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -21,12 +21,12 @@ from minibit.units import rate, size
 NAMES: Final = ("ana", "bia", "caio", "duda", "eva", "fabio", "gabi", "hugo", "iris", "joana", "lia", "nina")
 FREE_RIDING: Final = "unchoke-none"
 PEOPLE: Final = "peer"  # the class whose peers are called like people
-MAX_LIVE: Final = 100  # peers that are processes of this machine…
-MAX_SIMULATED: Final = 5000  # …and that are simulated: as many as one tracker lists
+MAX_SIMULATED: Final = 5000  # peers: as many as one tracker lists
 LATENCY: Final = 0.002  # seconds, one way
 MAX_LATENCY: Final = 5.0
 NEIGHBOURS: Final = 50  # as many as an engine has at most
-MAX_SECONDS: Final = 1e7  # of virtual time, four months
+MAX_SECONDS: Final = 1e5  # a day and more in which peers may come and go…
+MAX_BOUND: Final = 1e7  # …and four months that a run may take at best
 MAX_RATE: Final = 1e12
 
 
@@ -156,6 +156,14 @@ class Scenario:
         return sum(kind.count for kind in self.classes)
 
     @property
+    def slowest(self) -> float:
+        """The least bytes per second of any line or limit; infinity if there are none."""
+        rates = [self.origin.upload, self.origin.uplink]
+        for kind in self.classes:
+            rates += [kind.upload, kind.uplink, kind.download]
+        return min(filter(None, rates), default=math.inf)
+
+    @property
     def bound(self) -> float:
         """The least seconds in which everybody can have everything, had all come at the start: D = max(F/u of
         the origin, N·F/Σu), Kumar & Ross 2006. Nobody is quicker than that or than its own line."""
@@ -207,95 +215,6 @@ def plain(
     )
 
 
-def refined(
-    scenario: Scenario,
-    *,
-    peers: int | None = None,
-    upload: float | None = None,
-    picking: str | None = None,
-    choking: str | None = None,
-    grant: tuple[float, float] | None = None,
-    size: int | None = None,
-    block_size: int | None = None,
-    seed: int | None = None,
-) -> Scenario:
-    """The scenario with what is not None in place of its own; `peers` keeps the classes' proportions.
-
-    Raises:
-        UsageError: fewer peers than classes, or such a swarm cannot be.
-    """
-    classes, origin = scenario.classes, scenario.origin
-    if peers is not None:
-        classes = _scaled(scenario, peers)
-    if upload is not None:
-        classes = tuple(replace(kind, upload=upload) for kind in classes)
-        origin = replace(origin, upload=upload)
-    if picking is not None:
-        classes = tuple(replace(kind, picking=picking) for kind in classes)
-    if choking is not None:
-        classes = tuple(replace(kind, choking=choking) for kind in classes)
-        origin = replace(origin, choking=choking)
-    if size is not None and block_size is None:
-        block_size = block_size_for(size)
-    return replace(
-        scenario,
-        classes=classes,
-        origin=origin,
-        grant=scenario.grant if grant is None else grant,
-        size=size or scenario.size,
-        block_size=block_size or scenario.block_size,
-        seed=scenario.seed if seed is None else seed,
-    )
-
-
-def refuse_live(scenario: Scenario) -> None:
-    """Nothing, if real processes can play it.
-
-    Raises:
-        UsageError: they cannot; the message names the key.
-    """
-    kinds = scenario.classes
-    simulated_only = {
-        "peers.download": any(kind.download for kind in kinds),
-        "peers.uplink": any(kind.uplink for kind in kinds),
-        "peers.liar": any(kind.liar for kind in kinds),
-        "peers.leave = 'silent after …'": any(kind.leave is Departure.SILENT for kind in kinds),
-        "origin.uplink": scenario.origin.uplink,
-        "origin.leave": scenario.origin.leaves,
-        "latency": scenario.latency != LATENCY,
-        "neighbours": scenario.neighbours != NEIGHBOURS,
-    }
-    for key, asked in simulated_only.items():
-        if asked:
-            raise UsageError(
-                f"scenario {scenario.name!r}: {key} is not for real processes: "
-                "add --simulate, or leave it out"
-            )
-    if scenario.peers > MAX_LIVE:
-        raise UsageError(
-            f"scenario {scenario.name!r}: {scenario.peers} processes are too many for one machine: "
-            f"at most {MAX_LIVE} with --peers, or add --simulate"
-        )
-
-
-def _scaled(scenario: Scenario, peers: int) -> tuple[PeerClass, ...]:
-    kinds, before = scenario.classes, scenario.peers
-    if peers < len(kinds):
-        raise UsageError(
-            f"--peers: scenario {scenario.name!r} has {len(kinds)} classes of peers: "
-            "ask for at least that many"
-        )
-    counts = [max(1, peers * kind.count // before) for kind in kinds]
-    while sum(counts) != peers:  # the class that is furthest from its part gives, or takes
-        step = 1 if sum(counts) < peers else -1
-        gaps = [
-            step * (peers * kind.count / before - count) if count + step > 0 else -math.inf
-            for kind, count in zip(kinds, counts, strict=True)
-        ]
-        counts[gaps.index(max(gaps))] += step
-    return tuple(replace(kind, count=count) for kind, count in zip(kinds, counts, strict=True))
-
-
 def _people() -> Iterator[str]:
     number = 0
     while True:
@@ -315,7 +234,7 @@ def _fault(scenario: Scenario) -> str | None:
     for where, each in [*(("peers", kind) for kind in kinds), ("origin", origin)]:
         for key in ("upload", "uplink", "download"):
             value = getattr(each, key, 0.0)
-            if not 0 <= value <= MAX_RATE:
+            if not (value == 0 or 1 <= value <= MAX_RATE):
                 return f"{where}.{key}: {value:g} is no rate: write 0 for no limit, or like 500K/s"
     for kind in kinds:
         for key, seconds in (("start", kind.start), ("leave", kind.leave_seconds)):
@@ -323,13 +242,16 @@ def _fault(scenario: Scenario) -> str | None:
                 return f"peers.{key}: {seconds:g} s is no time: choose 0 or more"
         if kind.arrive is not Arrival.AT_ONCE and not 0 < kind.arrive_seconds <= MAX_SECONDS:
             return f"peers.arrive: {kind.arrive_seconds:g} s apart is no time: choose more than 0"
+    if not scenario.bound <= MAX_BOUND:
+        days = scenario.bound / 86400
+        return f"upload: this would take {days:,.0f} days at best: raise the rates, or share less"
     if not 0 <= scenario.latency <= MAX_LATENCY:
         return f"latency: {scenario.latency:g} s is not one: choose 0–{MAX_LATENCY:g} seconds"
     if not 1 <= scenario.neighbours <= NEIGHBOURS:
         return f"neighbours: {scenario.neighbours} cannot be: choose 1–{NEIGHBOURS}"
     if origin.copies < 0 or not 0 <= origin.leave_seconds <= MAX_SECONDS:
         return "origin.leave: choose never, after 1 copy, or after 30s"
-    return _names_fault(scenario) or _cannot_finish(scenario)
+    return _newcomers_fault(scenario) or _cannot_finish(scenario)
 
 
 def _share_fault(scenario: Scenario) -> str | None:
@@ -346,9 +268,13 @@ def _share_fault(scenario: Scenario) -> str | None:
     return None
 
 
-def _names_fault(scenario: Scenario) -> str | None:
+def _newcomers_fault(scenario: Scenario) -> str | None:
     names: dict[str, None] = {}
-    for newcomer in scenario.newcomers():
+    newcomers = scenario.newcomers()
+    if newcomers[-1].arrives > MAX_SECONDS:
+        last = newcomers[-1].arrives
+        return f"peers.arrive: the last would come after {last:,.0f} s: at most {MAX_SECONDS:,.0f} s"
+    for newcomer in newcomers:
         if fault := name_fault(newcomer.name):
             return f"peers.name: {newcomer.name!r}: {fault}"
         if "/" in newcomer.name or newcomer.name in (".", "..", "tracker") or newcomer.name in names:
@@ -368,4 +294,15 @@ def _cannot_finish(scenario: Scenario) -> str | None:
         )
     if origin.leaves and not any(kind.fastest for kind in scenario.classes):
         return "origin.leave: nobody uploads once the origin is gone: let it stay, or somebody give"
+    if origin.choking == FREE_RIDING and _left_out(scenario) >= 1:
+        return (
+            f"origin.choking: with {FREE_RIDING} nothing leaves the origin but grants, and these do "
+            "not cover every block: choose another one, or a larger grant"
+        )
     return None
+
+
+def _left_out(scenario: Scenario) -> float:
+    """How many blocks, on average, nobody is granted."""
+    low, high = scenario.grant
+    return scenario.layout.block_count * float(1 - (low + high) / 2) ** scenario.peers

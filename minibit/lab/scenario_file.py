@@ -51,6 +51,7 @@ from minibit.units import parse_size
 
 MAX_FILE: Final = 1 << 20
 MAX_ABOUT: Final = 120
+MAX_INTEGER: Final = (1 << 63) - 1  # as TOML has them
 _SECONDS: Final = r"(?P<seconds>\d{1,9}(?:\.\d{1,9})?)\s*s?"
 _ARRIVE: Final = re.compile(rf"(?P<how>at once)|(?P<kind>every|poisson) {_SECONDS}")
 _LEAVE: Final = re.compile(
@@ -158,22 +159,30 @@ class _Table:
     def __init__(self, table: Mapping[str, Any], where: str) -> None:
         self._left = dict(table)
         self._where = where
+        self._known: list[str] = []
+
+    def _pop(self, key: str, default: Any) -> Any:
+        self._known.append(key)
+        value = self._left.pop(key, default)
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:  # Python can hold it, and not print it
+            raise UsageError(f"{self._where}: {key}: so large a number cannot be: choose a smaller one")
+        return value
 
     def take(self, key: str, kind: type, default: Any) -> Any:
-        value = self._left.pop(key, default)
+        value = self._pop(key, default)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.wrong(key, value, f"give it a {_KINDS[kind]}")
         return value
 
     def number(self, key: str, default: float) -> float:
-        value = self._left.pop(key, default)
+        value = self._pop(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.wrong(key, value, "give it a number")
         return float(value)
 
     def size(self, key: str, default: int) -> int:
         """Bytes, as a number or like "64M"."""
-        value = self._left.pop(key, default)
+        value = self._pop(key, default)
         if isinstance(value, str):
             return parse_size(value, f"{self._where}: {key}")
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -182,7 +191,7 @@ class _Table:
 
     def rate(self, key: str) -> float:
         """Bytes per second, as a number or like "1M/s"."""
-        value = self._left.pop(key, 0)
+        value = self._pop(key, 0)
         if isinstance(value, str):
             return float(parse_size(value.removesuffix("/s"), f"{self._where}: {key}"))
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
@@ -190,14 +199,14 @@ class _Table:
         return float(value)
 
     def grant(self, key: str) -> tuple[float, float]:
-        value = self._left.pop(key, "30-50")
+        value = self._pop(key, "30-50")
         match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,12})?)-(\d{1,3}(?:\.\d{1,12})?)", str(value))
         if match is None or not float(match[1]) <= float(match[2]) <= 100:
             raise self.wrong(key, value, "write it like 30-50, in percent")
         return float(match[1]) / 100, float(match[2]) / 100
 
     def match(self, key: str, pattern: re.Pattern[str], default: str, remedy: str) -> re.Match[str]:
-        value = self._left.pop(key, default)
+        value = self._pop(key, default)
         match = pattern.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             raise self.wrong(key, value, remedy)
@@ -207,7 +216,7 @@ class _Table:
         """Every key was taken; else the first that was not is named."""
         for key in self._left:
             raise UsageError(
-                f"{self._where}: unknown key {plain_text(key)!r}: see the README for those there are"
+                f"{self._where}: unknown key {plain_text(key)!r}: there are {', '.join(self._known)}"
             )
 
     def wrong(self, key: str, value: object, remedy: str) -> UsageError:
@@ -287,6 +296,6 @@ def _read(path: Traversable, name: str) -> Scenario:
         raise UsageError(f"--scenario: {str(path)!r} is no scenario: it is larger than 1 MiB")
     try:
         document = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, UTF-8, or of a number's length
         raise UsageError(f"--scenario: {str(path)!r} is not TOML: {plain_text(str(error), 120)}") from None
     return parse(document, name)

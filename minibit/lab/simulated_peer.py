@@ -33,14 +33,15 @@ from minibit.engine.portrait import figures
 from minibit.lab.clock import Clock
 from minibit.lab.intake import GRAIN, Came, Intake
 from minibit.lab.observer import Observer
-from minibit.lab.scenario import PeerClass
+from minibit.lab.scenario import NEIGHBOURS, PeerClass
 from minibit.lab.wires import End, Item, Uplink
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.tracker.swarm import Granted, Swarm
 from minibit.wire import messages as m
 
 PORT: Final = 6881
-HASH_SECONDS: Final = 0.001  # how long a disk takes to check a block
+HASH_SECONDS: Final = 0.0005  # for a block to be handed to a disk's thread and back…
+HASH_RATE: Final = 400 << 20  # …and bytes per second that it hashes and writes
 DIAL_SECONDS: Final = 5.0  # how long a dial that nobody answers waits, as live
 REFUSED_SECONDS: Final = 8.0  # between two calls of a tracker that says no
 TRUTH: Final = memoryview(bytes(CHUNK_SIZE))
@@ -184,8 +185,9 @@ class SimulatedPeer:
         return [entry.address for entry in listing.entries], listing.interval
 
     def _meet(self, told: Sequence[PeerAddress]) -> None:
-        room = max(0, self.world.neighbours - len(self.engine.neighbours))
-        self.run(lambda now: self.engine.peers_found(told[:room], now))
+        if self.world.neighbours < NEIGHBOURS:  # else the engine's own rules say who finds a place
+            told = told[: max(0, self.world.neighbours - len(self.engine.neighbours))]
+        self.run(lambda now: self.engine.peers_found(told, now))
 
     def leave(self) -> None:
         """Say goodbye, and be gone."""
@@ -267,7 +269,8 @@ class SimulatedPeer:
                     if self.world.lies:
                         self._store(block, pieces)
                 case Verify(block):
-                    self.clock.after(HASH_SECONDS, self._verified, block)
+                    length = self.world.layout.block_length(block)
+                    self.clock.after(HASH_SECONDS + length / HASH_RATE, self._verified, block)
                 case Discard(block):
                     self._wrong.pop(block, None)
                 case Dial(address):

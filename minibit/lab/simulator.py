@@ -1,7 +1,10 @@
 """A whole swarm in virtual time: the engines, the strategies and the tracker that run live, on a heap clock.
 
 Same scenario, same events, on every Python: chance comes from the scenario's seed and names, and nothing
-depends on the order of a set of strings. The tracker answers at once and is always there.
+depends on the order of a set of strings.
+
+What is not as it is live: the tracker answers at once and is always there, a connection loses nothing and
+takes what is said without a limit of its own, disks are never busy, and a machine has all the time it needs.
 """
 
 from random import Random
@@ -17,11 +20,13 @@ from minibit.lab.scenario import Departure, Newcomer, PeerClass, Scenario
 from minibit.lab.simulated_peer import PORT, SimulatedPeer
 from minibit.snapshot import Figures, Summary, SummaryRow, SwarmStatus
 from minibit.text import ORIGIN
+from minibit.torrent.layout import CHUNK_SIZE
 from minibit.tracker.swarm import Granted, Left, Swarm
 
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands, as live
 LOOK_SECONDS: Final = 10.0  # how often to see whether anything moves at all
 STILL_SECONDS: Final = 200.0  # without a byte for anybody, before it is said that nobody will finish…
+STILL_CHUNKS: Final = 20  # …and the time of so many chunks on the slowest line, up to a day
 PATIENCE: Final = 100  # …and how many times the bound a run may take, besides an hour
 
 
@@ -52,6 +57,8 @@ class Simulation:
         self.peers: dict[str, SimulatedPeer] = {}
         self._awaited: dict[str, None] = {}  # the peers that are to stay and are not complete
         self.stuck = False
+        slow = min(STILL_CHUNKS * CHUNK_SIZE / scenario.slowest, 86400.0)
+        self._still = STILL_SECONDS + slow  # a chunk on its way is no standstill
         self._moved = (0, 0.0)  # bytes that all have received, and when that was last more than before
         self._by_address: dict[Address, SimulatedPeer] = {}
         self._parted: set[frozenset[str]] = set()
@@ -234,7 +241,7 @@ class Simulation:
         if received > self._moved[0] or self.now < self._last_arrival:
             self._moved = (received, self.now)
         too_long = self._last_arrival + PATIENCE * self.scenario.bound + 3600
-        self.stuck = self.now - self._moved[1] > STILL_SECONDS or self.now > too_long
+        self.stuck = self.now - self._moved[1] > self._still or self.now > too_long
         self.clock.after(LOOK_SECONDS, self._look)
 
     def _join(self, newcomer: Newcomer, number: int) -> None:
@@ -258,9 +265,9 @@ class Simulation:
         if copies and self._copies_out() >= copies:
             self._end_origin()
             return
-        self.swarm.report_origin(
-            origin.address, engine.blocks.have, figures(engine, self.now), engine.identity.peer_id, self.now
-        )
+        met = [each.peer_id for each in engine.neighbours.values() if each.peer_id is not None]
+        own, identity = figures(engine, self.now), engine.identity
+        self.swarm.report_origin(origin.address, engine.blocks.have, own, identity.peer_id, self.now, met=met)
         self.told()
         self.clock.after(REPORT_SECONDS, self._report_origin)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from minibit.cli import simulate
 from minibit.cli.main import main
 
 QUICK = ["swarm", "--simulate", "--block-size", "1M", "--upload-limit", "4M", "--seed", "1"]
@@ -62,6 +63,12 @@ def test_a_pace_to_watch_shows_the_table(capsys: pytest.CaptureFixture[str]) -> 
     assert main([*QUICK, "--peers", "2", "--speed", "100x"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("swarm 0:00 complete 0/2") for line in lines)
+
+
+def test_a_pace_that_the_machine_cannot_keep_is_not_claimed() -> None:
+    assert simulate.pace_kept(10.0, now=15.0, passed=2.0) == "simulated, 10 × real time"
+    said = simulate.pace_kept(10.0, now=6.0, passed=2.0)
+    assert said == "simulated, 3.0 × real time: 10 × is more than this machine can do"
 
 
 def test_a_run_that_cannot_finish_says_who_lacks_what(

@@ -81,7 +81,7 @@ def test_what_is_passed_over_is_counted_once_however_often_it_is_read(tmp_path: 
         for _ in range(3):
             assert times(reader) == [1.0, 2.0, 3.0, 5.0]
         assert reader.remarks() == [
-            "passed over 1 events of kinds that this MiniBit does not know",
+            "passed over 1 event of kinds that this MiniBit does not know",
             "passed over 2 lines that are no events",
         ]
 
@@ -94,7 +94,7 @@ def test_an_absurd_line_is_passed_over_and_never_held(tmp_path: Path) -> None:
         file.write(b"\n" + Entry(5.0, "ana", Completed()).encode().encode())
     with Reader(path) as reader:
         assert times(reader) == [1.0, 2.0, 3.0, 5.0]
-        assert reader.remarks() == ["passed over 1 lines that are no events"]
+        assert reader.remarks() == ["passed over 1 line that is no event"]
 
 
 def test_the_end_is_found_behind_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

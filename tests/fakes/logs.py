@@ -14,7 +14,7 @@ from minibit.text import plain_text
 BLOCKS = 8
 HEADER = Header(
     kind=Kind.LIVE,
-    version="0.2.0",
+    version="0.3.0",
     start=1_000_000.0,
     share="film.bin",
     total_size=BLOCKS * 32768,

@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 
 from minibit.errors import UsageError
-from minibit.lab.scenario import (
-    Arrival,
-    Departure,
-    OriginLine,
-    PeerClass,
-    Scenario,
-    plain,
-    refined,
-    refuse_live,
-)
+from minibit.lab.casting import refined, refuse_live
+from minibit.lab.scenario import Arrival, Departure, OriginLine, PeerClass, Scenario, plain
 
 MIB = 1 << 20
 
@@ -73,6 +65,13 @@ def test_the_bound_of_kumar_and_ross() -> None:
         (lambda: scenario(block_size=1 << 25), "block-size"),
         (lambda: scenario(size=1 << 40, block_size=1 << 14), "is too small for 1.0 TiB: choose a larger one"),
         (lambda: scenario(grant=(0.5, 0.3)), "grant: it is LOW-HIGH"),
+        (lambda: scenario(PeerClass(upload=0.5)), "peers.upload: 0.5 is no rate"),
+        (lambda: scenario(origin=OriginLine(upload=1), size=1 << 40, block_size=1 << 20), "at best: raise"),
+        (
+            lambda: scenario(PeerClass(count=9, arrive=Arrival.EVERY, arrive_seconds=2e4)),
+            "the last would come after 160,000 s",
+        ),
+        (lambda: scenario(origin=OriginLine(choking="unchoke-none")), "origin.choking: with unchoke-none"),
         (lambda: scenario(PeerClass(upload=-1.0)), "peers.upload: -1 is no rate"),
         (lambda: scenario(PeerClass(download=math.nan)), "peers.download: nan is no rate"),
         (lambda: scenario(origin=OriginLine(upload=-5.0)), "origin.upload: -5 is no rate"),
@@ -157,3 +156,8 @@ def test_what_real_processes_cannot_do_is_refused(played: Scenario, key: str) ->
 
 def test_what_real_processes_can_do() -> None:
     refuse_live(scenario(PeerClass("a", leave=Departure.KILLED, leave_seconds=2.0), PeerClass("b", 2)))
+
+
+def test_an_origin_that_gives_only_grants_may_be_if_they_cover_everything() -> None:
+    scenario(PeerClass(count=20), origin=OriginLine(choking="unchoke-none"))
+    scenario(PeerClass(count=1), origin=OriginLine(choking="unchoke-none"), grant=(1.0, 1.0))

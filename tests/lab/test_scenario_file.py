@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from minibit.errors import UsageError
 from minibit.lab import scenario_file
-from minibit.lab.scenario import Arrival, Departure, OriginLine, PeerClass, Scenario, refuse_live
+from minibit.lab.casting import refuse_live
+from minibit.lab.scenario import Arrival, Departure, OriginLine, PeerClass, Scenario
 from minibit.lab.scenario_file import load, parse, to_document
 
 MIB = 1 << 20
@@ -84,7 +85,7 @@ def test_as_people_write_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"peers": [{}], "sise": "64M"}, "unknown key 'sise'"),
+        ({"peers": [{}], "sise": "64M"}, "unknown key 'sise': there are peers, size, block-size, "),
         ({"peers": [{"uplaod": 1}]}, "peers: unknown key 'uplaod'"),
         ({"peers": [{}], "origin": {"count": 2}}, "origin: unknown key 'count'"),
         ({}, "nobody takes part"),
@@ -108,6 +109,10 @@ def test_as_people_write_it(tmp_path: Path) -> None:
         ({"peers": [{}], "grant": "50-30"}, "grant:"),
         ({"peers": [{}], "grant": 30}, "grant:"),
         ({"peers": [{}], "latency": "quick"}, "latency:"),
+        ({"peers": [{}], "latency": 10**400}, "latency: so large a number cannot be"),
+        ({"peers": [{"upload": 10**400}]}, "upload: so large a number cannot be"),
+        ({"peers": [{"count": 1 << 20000}]}, "count: so large a number cannot be"),
+        ({"peers": [{}], "seed": -(1 << 20000)}, "seed: so large a number cannot be"),
     ],
 )
 def test_a_mistake_is_named_with_its_key(document: dict[str, Any], words: str) -> None:
@@ -123,7 +128,7 @@ def test_a_file_that_is_no_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = tmp_path / "a.toml"
     with pytest.raises(UsageError, match=r"--scenario: cannot read '.*a\.toml' \(No such file"):
         load(str(path))
-    for content in (b"= 3", b"\xff", b"a = [" * 5000):
+    for content in (b"= 3", b"\xff", b"a = [" * 5000, b"seed = " + b"1" * 5000):
         path.write_bytes(content)
         with pytest.raises(UsageError, match="is not TOML"):
             load(str(path))

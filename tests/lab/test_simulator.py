@@ -15,7 +15,8 @@ import minibit
 from minibit import bitfield
 from minibit.engine.effects import Ban, Finished
 from minibit.engine.journal import Chosen, Picked
-from minibit.lab.scenario import Arrival, Departure, OriginLine, PeerClass, Scenario, plain, refined
+from minibit.lab.casting import refined
+from minibit.lab.scenario import Arrival, Departure, OriginLine, PeerClass, Scenario, plain
 from minibit.lab.scenario_file import load
 from minibit.lab.simulator import Simulation
 from minibit.lab.wires import WINDOW
@@ -199,6 +200,12 @@ def test_a_swarm_whose_last_copy_dies_ends_and_says_who_lacks_what() -> None:
     assert not simulation.summary().identical
     assert "of 32 blocks and 1 more lack some; nobody there holds" in simulation.lacking
     assert simulation.now < 600
+
+
+def test_a_line_on_which_a_chunk_takes_minutes_is_no_standstill() -> None:
+    slow = OriginLine(upload=50.0)  # a chunk in 328 s
+    simulation = finished(Simulation(played(PeerClass(upload=50.0), origin=slow, size=32 * KIB)))
+    assert simulation.summary().identical
 
 
 def test_a_killed_peer_goes_on_from_its_disk_under_its_name() -> None:
