@@ -69,6 +69,7 @@ class Channel(asyncio.Protocol):
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._header_count = 0
+        self._header_bytes = 0
         self._head_only = False
         self._body = bytearray()
         self._taken = 0  # bytes of the budget, for the body
@@ -137,7 +138,8 @@ class Channel(asyncio.Protocol):
         if self.stage is not Stage.HEADER:
             return  # a trailer, or another request
         self._header_count += 1
-        if self._header_count > MAX_HEADERS:
+        self._header_bytes += len(name) + len(value)
+        if self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER:
             self._refuse_header()
             return
         name = name.lower()
