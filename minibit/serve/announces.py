@@ -13,7 +13,7 @@ from minibit.serve.exchange import Reply, Request
 from minibit.serve.tracker import Tracker
 
 PATHS: Final = ("/announce", "/scrape")
-_BROWSERS: Final = (b"referer", b"sec-fetch-mode")  # say that a page, or a link in one, is behind a request
+_BROWSERS: Final = (b"referer", b"sec-fetch-dest")  # only a page, or a link in one, makes these said
 
 _log = logging.getLogger(__name__)
 

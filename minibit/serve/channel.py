@@ -22,8 +22,9 @@ from minibit.serve.budget import FREE, Budget
 from minibit.serve.exchange import MAX_BODY, REMEDIES, Reply, Request, refusal
 from minibit.serve.places import Places
 
-MAX_HEADER: Final = 64 << 10  # bytes
+MAX_HEADER: Final = 64 << 10  # bytes of a request that are not its body: chunks' sizes and trailers too
 MAX_HEADERS: Final = 100
+BITE: Final = 16 << 10  # bytes that are parsed at once, between looks at what has come so far
 HEADER_DEADLINE: Final = 5.0  # seconds to send a request's header in
 REQUEST_DEADLINE: Final = 30.0  # seconds to send a whole request in…
 REQUEST_RATE: Final = 64 << 10  # …and bytes per second of it, once the header's time is over
@@ -67,7 +68,9 @@ class Channel(asyncio.Protocol):
         self._handed = 0  # bytes of the answer that the transport was given
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
+        self._header_count = 0
         self._header_bytes = 0
+        self._head_only = False
         self._body = bytearray()
         self._taken = 0  # bytes of the budget, for the body
         self._rest = memoryview(b"")  # of the answer
@@ -96,17 +99,21 @@ class Channel(asyncio.Protocol):
             self.throw_out()
 
     def data_received(self, data: bytes) -> None:
-        if self.stage not in (Stage.HEADER, Stage.BODY):
-            return
-        self._received += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # to what, nobody here speaks: the request is answered as it is
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"this is no HTTP request ({error}): send one HTTP/1.1 request")
-        if self.stage is Stage.HEADER and self._received > MAX_HEADER:
-            self._refuse_header()
+        for start in range(0, len(data), BITE):
+            if self.stage not in (Stage.HEADER, Stage.BODY):
+                return
+            bite = data[start : start + BITE]
+            self._received += len(bite)
+            try:
+                self._parser.feed_data(bite)
+            except httptools.HttpParserUpgrade:
+                pass  # to what, nobody here speaks: the request is answered as it is
+            except httptools.HttpParserCallbackError:
+                raise  # a fault of ours: asyncio logs it and ends the connection
+            except httptools.HttpParserError as error:
+                self._refuse(400, f"this is no HTTP request ({error}): send one HTTP/1.1 request")
+            if self._received - len(self._body) > MAX_HEADER:
+                self._refuse_header()
 
     def eof_received(self) -> None:
         """Who says no more before the request is whole gets no answer: asyncio closes the connection."""
@@ -126,13 +133,16 @@ class Channel(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         if self.stage is Stage.HEADER:
             self._target += url
-            self._header_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.stage is not Stage.HEADER:
             return  # a trailer, or another request
-        name = name.lower()
+        self._header_count += 1
         self._header_bytes += len(name) + len(value)
+        if self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER:
+            self._refuse_header()
+            return
+        name = name.lower()
         before = self._headers.get(name)
         self._headers[name] = value if before is None else before + b", " + value
 
@@ -140,9 +150,8 @@ class Channel(asyncio.Protocol):
         if self.stage is not Stage.HEADER:
             return
         length = self._headers.get(b"content-length", b"0")
-        if self._header_bytes > MAX_HEADER or len(self._headers) > MAX_HEADERS:
-            self._refuse_header()
-        elif self._headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        self._head_only = self._parser.get_method() == b"HEAD"
+        if self._headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             self._refuse(501, "only the transfer encoding `chunked` is understood: send a Content-Length")
         elif int(length) > MAX_BODY:
             self._refuse_body()
@@ -188,7 +197,10 @@ class Channel(asyncio.Protocol):
             self._answer(refusal(status, message))
 
     def _refuse_header(self) -> None:
-        self._refuse(431, f"the header is larger than {MAX_HEADER >> 10} KiB: send a shorter one")
+        self._refuse(
+            431,
+            f"the header is longer than {MAX_HEADER >> 10} KiB or {MAX_HEADERS} lines: send a shorter one",
+        )
 
     def _refuse_body(self) -> None:
         self._refuse(413, REMEDIES[413])
@@ -200,7 +212,7 @@ class Channel(asyncio.Protocol):
             return
         self.stage, self._since, self._reply = Stage.ANSWERING, self._clock(), reply
         head = _head(reply)
-        if self._parser.get_method() != b"HEAD":
+        if not self._head_only:
             self._rest = memoryview(reply.body)
         if len(self._rest) <= SLICE:
             head += self._rest

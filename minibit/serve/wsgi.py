@@ -45,7 +45,8 @@ def environ(request: Request) -> dict[str, Any]:
         if name not in _FRAMING and b"_" not in name  # which would pass for a hyphen
     }
     return said | {
-        "REQUEST_METHOD": request.method,
+        # A HEAD's answer has the length of a GET's, whose body is left out when it is sent.
+        "REQUEST_METHOD": "GET" if request.method == "HEAD" else request.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": request.path.encode("utf-8", "surrogateescape").decode("latin-1"),
         "QUERY_STRING": request.query.decode("latin-1"),

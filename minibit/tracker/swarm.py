@@ -321,8 +321,8 @@ class Swarm:
             record.figures = Figures(state, downloaded=announce.downloaded, uploaded=announce.uploaded)
             everything = bitfield.full(self._layout.block_count)
             self._hold(record, everything if complete else 0, newcomer=newcomer)
-            if not complete:
-                self._grant(record)
+            if not complete and (newcomer or not self._blocks.granted(record.key)):
+                self._grant(record)  # the origin hears of it once: clients announce often
         return record
 
     def _leave(self, record: PeerRecord) -> None:

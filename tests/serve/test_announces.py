@@ -78,7 +78,7 @@ def test_a_scrape_counts_what_is_shared_here(tracker: Tracker) -> None:
     assert bencode.decode(other.body) == {b"files": {}}
 
 
-@pytest.mark.parametrize("headers", [{"referer": b"http://evil.example/"}, {"sec_fetch_mode": b"no-cors"}])
+@pytest.mark.parametrize("headers", [{"referer": b"http://evil.example/"}, {"sec_fetch_dest": b"image"}])
 def test_an_image_in_a_web_page_ends_no_client(tracker: Tracker, headers: dict[str, bytes]) -> None:
     announce(tracker, remote=HOME)
     query = f"info_hash={quote(SHARE.info_hash)}&peer_id={quote(b'-qB5000-' + bytes([255]) * 12)}&port=6881"
@@ -88,6 +88,12 @@ def test_an_image_in_a_web_page_ends_no_client(tracker: Tracker, headers: dict[s
     assert len(tracker.status().rows) == 1
     assert get(tracker, "/announce", query + "&event=stopped").status == 200
     assert tracker.status().rows == ()
+
+
+def test_a_client_written_for_node_is_no_browser(tracker: Tracker) -> None:
+    query = f"info_hash={quote(SHARE.info_hash)}&peer_id={quote(ID)}&port=6881"
+    said = {"sec_fetch_mode": b"cors", "accept_language": b"*", "user_agent": b"node"}  # WebTorrent's fetch()
+    assert b"interval" in get(tracker, "/announce", query, **said).body
 
 
 def test_a_bug_is_an_answer_and_a_log_entry(

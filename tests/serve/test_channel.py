@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httptools
 import pytest
 
 from minibit.serve.budget import FREE, Budget
@@ -12,6 +13,7 @@ from minibit.serve.channel import (
     GRACE,
     HEADER_DEADLINE,
     LINGER,
+    MAX_HEADER,
     MAX_HEADERS,
     REQUEST_DEADLINE,
     REQUEST_RATE,
@@ -199,6 +201,37 @@ def test_too_many_headers_are_refused(room: Room) -> None:
     )
     channel.data_received(b"\r\n")
     assert (status(wire), room.asked) == (431, [])
+
+
+def test_one_header_said_again_and_again_is_not_joined_for_ever(room: Room) -> None:
+    channel, wire = room.connect()
+    channel.data_received(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * (MAX_HEADERS + 2))
+    assert status(wire) == 431
+
+
+def test_a_trailer_without_end_is_not_gathered(room: Room) -> None:
+    channel, wire = room.connect()
+    channel.data_received(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")
+    for _ in range(5):
+        channel.data_received(b"y" * (MAX_HEADER // 4))
+    assert (status(wire), room.asked) == (431, [])
+
+
+def test_what_is_asked_behind_a_request_changes_nothing_of_its_answer(room: Room) -> None:
+    channel, wire = room.connect()
+    channel.data_received(b"GET / HTTP/1.1\r\n\r\nHEAD / HTTP/1.1\r\n\r\n")
+    room.answers[0](Reply(200, b"yes"))
+    assert wire.written.endswith(b"\r\n\r\nyes")
+
+
+def test_a_fault_of_ours_reaches_the_loop_which_ends_the_connection() -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    channel = Channel(fail, Places(), Budget(), lambda: 0.0)
+    channel.connection_made(Wire())
+    with pytest.raises(httptools.HttpParserCallbackError):
+        ask(channel)
 
 
 def test_who_waits_to_be_told_to_go_on_is_told(room: Room) -> None:

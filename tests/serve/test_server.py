@@ -53,6 +53,16 @@ def test_only_the_first_of_pipelined_requests_is_answered(server: TrackerServer)
         assert read_all(connection).count(b"HTTP/1.1 200") == 1
 
 
+@pytest.mark.parametrize("path", ["/", "/status", "/announce", "/nowhere"])
+def test_a_head_is_a_get_without_its_body(server: TrackerServer, path: str) -> None:
+    url = f"http://{LOOP}:{server.port}{path}"
+    head, whole = requests.head(url, timeout=20), requests.get(url, timeout=20)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    # The figures of a status have a length of their own.
+    assert path == "/status" or head.headers["Content-Length"] == whole.headers["Content-Length"]
+    assert head.headers["Content-Length"] != "0"
+
+
 def is_closed(connection: socket.socket) -> bool:
     """Whether the other side ended it, politely or not, without saying anything."""
     try:

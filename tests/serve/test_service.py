@@ -3,15 +3,16 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from minibit import bitfield
+from minibit.address import Address
 from minibit.disk.share import Share, from_path
 from minibit.errors import StorageError, UsageError
 from minibit.net.listener import listen
@@ -19,7 +20,9 @@ from minibit.peer.membership import Membership
 from minibit.peer.tracker_client import TrackerClient
 from minibit.serve import service
 from minibit.serve.service import TrackerService, TrackerSettings
-from minibit.snapshot import State
+from minibit.serve.tracker import Tracker
+from minibit.snapshot import Figures, State
+from minibit.torrent.metainfo import Metainfo
 from minibit.wire import messages as m
 from minibit.wire.connection import Connection
 
@@ -210,3 +213,47 @@ def test_a_grant_is_delivered_to_a_choked_peer(share: Share) -> None:
     assert 0.3 * BLOCKS <= granted.bit_count() <= 0.5 * BLOCKS
     whole = (share.folder / "film.bin").read_bytes()
     assert came == {block: whole[block * 16384 :][:16384] for block in bitfield.indices(granted)}
+
+
+class Noting(Tracker):
+    """A tracker that notes whom its origin says it has met."""
+
+    met: frozenset[bytes] = frozenset()
+
+    def report_origin(
+        self, address: Address, blocks: int, figures: Figures, bt_id: bytes, *, met: Iterable[bytes] = ()
+    ) -> None:
+        self.met = frozenset(met)
+        super().report_origin(address, blocks, figures, bt_id, met=self.met)
+
+
+def test_whom_the_origin_met_is_told_to_the_tracker(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    trackers: list[Noting] = []
+
+    def noting(metainfo: Metainfo, **options: Any) -> Noting:
+        trackers.append(Noting(metainfo, **options))
+        return trackers[-1]
+
+    monkeypatch.setattr(service, "Tracker", noting)
+    monkeypatch.setattr(service, "REPORT_SECONDS", 0.01)
+    peer_id = b"-XX0000-who came here"[:20]
+
+    async def serve() -> None:
+        serving = Serving(share, TrackerSettings(port=0))
+        try:
+            _, port = await serving.ports()
+            (tracker,) = trackers
+            assert tracker.met == frozenset()
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(
+                Connection(share.metainfo.layout).send(m.Handshake(share.metainfo.info_hash, peer_id))
+            )
+            while tracker.met != {peer_id}:
+                await asyncio.sleep(0.01)
+            writer.close()
+            while tracker.met:
+                await asyncio.sleep(0.01)
+        finally:
+            await serving.stop()
+
+    bounded(serve)

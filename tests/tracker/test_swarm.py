@@ -468,14 +468,16 @@ def test_the_same_seed_deals_the_same_blocks_to_the_same_names_whoever_comes_fir
     assert len(set(dealt.values())) == len(names)
 
 
-def test_a_foreign_client_is_granted_blocks_under_its_id(crowd: Crowd) -> None:
+def test_a_foreign_client_is_granted_blocks_under_its_id_and_the_origin_told_once(crowd: Crowd) -> None:
     crowd.announce()
     crowd.announce()
-    first, *again = crowd.listen()
+    (first,) = crowd.listen()
     assert isinstance(first, Granted)
     assert first.peer_id == b"-LT2110-" + b"x" * 12
     assert 6 <= first.blocks.bit_count() <= 10
-    assert again == [first]
+    crowd.announce(event=Event.STOPPED)
+    crowd.announce()
+    assert crowd.listen() == [first, Left(first.peer_id), first]
 
 
 def test_a_foreign_seed_holds_everything_and_is_granted_nothing(crowd: Crowd) -> None:
