@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from minibit.peer import ending
+from minibit.peer import ending
 from minibit.peer.ending import Interrupt
 
 
@@ -136,6 +137,28 @@ def test_a_second_ctrl_c_ends_the_process_but_not_an_echo_of_the_first(
         interrupt._signalled(number, lambda now=now: now)
     assert (exits, interrupt.code) == ([], 143)
     interrupt._signalled(signal.SIGINT, lambda: 6.0)
+    assert exits == [130]
+
+
+def test_a_second_ctrl_c_tidies_what_it_can_and_waits_for_no_disk_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exits: list[int] = []
+    begun, never = Event(), Event()
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(ending, "TIDYING_SECONDS", 0.01)
+
+    def hang() -> None:
+        begun.set()
+        never.wait(60)
+
+    interrupt = Interrupt()
+    interrupt.on_abandon = hang
+    interrupt._signalled(signal.SIGINT, lambda: 5.0)
+    assert not begun.is_set()
+    interrupt._signalled(signal.SIGINT, lambda: 6.0)
+    assert begun.wait(5)
+    never.set()
     assert exits == [130]
 
 
