@@ -297,6 +297,10 @@ class SimulatedPeer:
             self.run(lambda now: self.engine.block_verified(block, ok, now))
             self.world.verified(self)
 
+    def rot(self, blocks: int) -> None:
+        """The disk has lost these blocks."""
+        self.run(lambda now: self.engine.lost(blocks & self.engine.blocks.have, now))
+
     # --- connections
 
     def _dial(self, address: Address) -> None:
@@ -358,11 +362,11 @@ class SimulatedPeer:
                 self.lost(end)
 
     def clog(self, rate: float) -> None:
-        """Our line carries `rate` bytes per second each way; 0 is no limit."""
-        self.intake.rate = rate
+        """Our line carries `rate` bytes per second each way; 0 is as at first."""
+        self.intake.rate = rate or self.kind.download
         if self.uplink is None:
             self.uplink = Uplink(self.clock, rate)
-        self.uplink.rate = rate or float("inf")
+        self.uplink.rate = rate or self.kind.uplink or float("inf")
         for end in self._ends.values():
             end.uplink = self.uplink
 

@@ -183,12 +183,16 @@ class Simulation:
         b.reunite(a)
 
     def clog(self, name: str, rate: float) -> None:
-        """From now on its line carries `rate` bytes per second each way; 0 is no limit."""
+        """From now on its line carries `rate` bytes per second each way; 0 is as at first."""
         self._peer(name).clog(rate)
 
     def spoil(self, name: str, blocks: int) -> None:
         """Its disk keeps none of these blocks right: their hashes fail, whoever sent them; 0 mends it."""
         self._peer(name).spoilt = blocks
+
+    def rot(self, name: str, blocks: int) -> None:
+        """Its disk has lost these blocks, and it finds out."""
+        self._peer(name).rot(blocks)
 
     def lie(self, name: str) -> None:
         """From now on what it sends is wrong."""

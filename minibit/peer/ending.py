@@ -14,19 +14,22 @@ from threading import Event, Thread
 from typing import Any, Final
 
 IMPATIENCE: Final = 0.5  # s: a wrapper may pass on a Ctrl-C that the terminal sent to us as well
+TIDYING_SECONDS: Final = 1.0  # for what is tidied even when nothing more is waited for
 GRACE_SECONDS: Final = 8.0  # how long goodbyes may take once standard input has ended
 
 
 class Interrupt:
     """Asks the work of this process to end. `event` tells threads, which cannot be cancelled.
 
-    `on_end` is called on the loop as soon as the work is asked to end, before it tidies up.
+    `on_end` is called on the loop as soon as the work is asked to end, before it tidies up; `on_abandon` in a
+    thread, for a second at most, when tidying up is not waited for.
     """
 
     def __init__(self) -> None:
         self.event = Event()
         self.code = 0
         self.on_end: Callable[[], None] = lambda: None
+        self.on_abandon: Callable[[], None] | None = None
         self._interrupted = float("inf")  # when Ctrl-C was pressed first
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,6 +79,10 @@ class Interrupt:
         """A second Ctrl-C ends the process at once: whoever presses it has seen that goodbyes hang."""
         if number is signal.SIGINT:
             if clock() - self._interrupted >= IMPATIENCE:
+                if self.on_abandon is not None:  # what hangs may be the disk, so not here
+                    thread = Thread(target=self.on_abandon, name="minibit-abandon", daemon=True)
+                    thread.start()
+                    thread.join(TIDYING_SECONDS)
                 os._exit(128 + number)
             self._interrupted = min(self._interrupted, clock())
         self.end(128 + number)

@@ -139,6 +139,28 @@ def test_a_second_ctrl_c_ends_the_process_but_not_an_echo_of_the_first(
     assert exits == [130]
 
 
+def test_a_second_ctrl_c_tidies_what_it_can_and_waits_for_no_disk_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exits: list[int] = []
+    begun, never = Event(), Event()
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(ending, "TIDYING_SECONDS", 0.01)
+
+    def hang() -> None:
+        begun.set()
+        never.wait(60)
+
+    interrupt = Interrupt()
+    interrupt.on_abandon = hang
+    interrupt._signalled(signal.SIGINT, lambda: 5.0)
+    assert not begun.is_set()
+    interrupt._signalled(signal.SIGINT, lambda: 6.0)
+    assert begun.wait(5)
+    never.set()
+    assert exits == [130]
+
+
 def test_work_that_ends_by_itself_is_a_success() -> None:
     async def done() -> None:
         await asyncio.sleep(0)
