@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 
 from minibit.peer import ending
-from minibit.peer import ending
 from minibit.peer.ending import Interrupt
 
 
