@@ -40,7 +40,7 @@ FLOORS: list[dict[str, str]] = [
         "eventlog": "writing reading merging recording",
         "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
         "net": "listener transport gateway link node",
-        "peer": "peer_id tracker_client membership ending peer",
+        "peer": "peer_id tracker_client membership attendance ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
     {

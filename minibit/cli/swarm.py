@@ -121,9 +121,9 @@ def _run_processes(
 ) -> None:
     interrupt = Interrupt()
     folder = directory or Path(tempfile.mkdtemp(prefix="minibit-swarm-"))
+    complete = failed = False
     if directory is None:
         interrupt.on_abandon = lambda: _remove_copies(folder, keep_logs=failed)
-    complete = failed = False
 
     async def watch(display: Display) -> None:
         nonlocal complete, failed

@@ -1,57 +1,43 @@
 """One peer as a user runs it: find the tracker, see what is on disk, register, trade, say goodbye.
 
-It ties a `Node` to a `Membership`. A slow tracker never stops the trade; one that is gone is asked again
-and again, and one that has forgotten us, because it restarted say, is told anew what we hold.
+It ties a `Node` and the files on the disk to an `Attendance` at the tracker, and watches over them.
 """
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
 from minibit import bitfield, registry, units
-from minibit.address import PeerAddress, is_loopback
-from minibit.dialects.json_replies import Welcome
+from minibit.address import is_loopback
 from minibit.disk.resume import Found, inspect
 from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures, portrait
 from minibit.engine.stalls import STALL_SECONDS, Stall, StallWatch, stall
-from minibit.errors import (
-    MinibitError,
-    StalledError,
-    StorageError,
-    TrackerRefusedError,
-    TrackerUnreachableError,
-    UsageError,
-)
+from minibit.errors import MinibitError, StalledError, StorageError, UsageError
 from minibit.eventlog.recording import Recording
 from minibit.eventlog.writing import claim
 from minibit.net.listener import listen
 from minibit.net.node import Node
+from minibit.peer.attendance import Attendance
 from minibit.peer.ending import Interrupt
 from minibit.peer.membership import Membership
 from minibit.peer.peer_id import new_peer_id
-from minibit.peer.tracker_client import NameTakenError, TrackerClient, normalised, retrying
-from minibit.snapshot import Figures, PeerStatus
+from minibit.peer.tracker_client import TrackerClient, normalised
+from minibit.snapshot import PeerStatus
 from minibit.text import name_fault
 from minibit.torrent.metainfo import Metainfo
 
-T = TypeVar("T")
-
 LOOPBACK: Final = "127.0.0.1"
-PROBE_SECONDS: Final = 2.0
-GOODBYE_SECONDS: Final = 3.0
 WATCH_SECONDS: Final = 5.0  # how often to see whether our files are still as we left them…
 WATCHED_PER_SECOND: Final = 1000  # …and of how many files in a second
 STALL_LOOK_SECONDS: Final = 1.0
-MAX_PAUSE: Final = 8.0  # s between heartbeats while the tracker does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +86,7 @@ class Peer:
         self._metainfo: Metainfo | None = None
         self._node: Node | None = None
         self._place: Path | None = None  # of the share, once it is whole
-        self._granted = 0
-        self._tracker_silent = False
-        self._hurry = asyncio.Event()
+        self._attendance = Attendance(settings.tracker, settings.timeout, tell)
 
     @property
     def complete(self) -> bool:
@@ -118,7 +102,7 @@ class Peer:
         """The picture of this peer now, once it is trading."""
         assert self._node is not None
         assert self._metainfo is not None
-        return portrait(self._node.engine, self._metainfo.name, self._granted, self._node.now)
+        return portrait(self._node.engine, self._metainfo.name, self._attendance.granted, self._node.now)
 
     async def run(self) -> None:
         """Trade until interrupted, or until complete if the settings say so.
@@ -142,13 +126,13 @@ class Peer:
         client = TrackerClient(settings.tracker)
         storage: Storage | None = None
         try:
-            metainfo = await self._patiently(client.torrent)
+            metainfo = await self._attendance.patiently(client.torrent)
             count = metainfo.layout.block_count
             membership = Membership(client, metainfo, settings.name, peer_id, port)
             storage = await asyncio.to_thread(Storage, metainfo, settings.folder, writable=True)
             # A name that is taken leaves nothing behind, so nothing is created before.
             found = await self._inspect(storage, metainfo)
-            have, welcome = found.have, await self._register(membership, found.have)
+            have, welcome = found.have, await self._attendance.come(membership, found.have)
             try:
                 await asyncio.to_thread(
                     storage.prepare, found.whole, found.ours, overwrite=settings.overwrite
@@ -158,7 +142,7 @@ class Peer:
                     await membership.leave()
                 raise
             self._place = storage.path
-            self._metainfo, self._granted = metainfo, welcome.granted
+            self._metainfo = metainfo
             self._tell(f"registered as {settings.name} with the tracker at {client.url}")
             self._tell(f"listening on port {port}")
             dealt = f"granted {bitfield.listed(welcome.granted)} of {units.count(count, 'block')}"
@@ -190,7 +174,7 @@ class Peer:
                 listener,
                 metainfo=metainfo,
                 storage=storage,
-                on_announce=lambda _: self._hurry.set(),
+                on_announce=lambda _: self._attendance.hurry(),
                 on_event=self._tell,
             )
             self._node.peers_found(entry.address for entry in welcome.entries)
@@ -227,27 +211,27 @@ class Peer:
 
     async def _trade(self, node: Node, membership: Membership, interval: float) -> None:
         trade = asyncio.create_task(node.run())
-        heartbeats = asyncio.create_task(self._heartbeats(node, membership, interval))
-        watch = asyncio.create_task(self._watch(node))
         completion = asyncio.create_task(self._await_completion(node))
-        stalls = asyncio.create_task(self._watch_stalls(node))
-        ends = {trade, heartbeats, watch, stalls} | (
-            {completion} if self._settings.leave_when_done else set()
-        )
+        beside = [
+            asyncio.create_task(self._attendance.stay(membership, node, interval)),
+            asyncio.create_task(self._watch_files(node)),
+            asyncio.create_task(self._watch_stalls(node)),
+        ]
+        ends = [trade, *beside, *([completion] if self._settings.leave_when_done else [])]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (trade, heartbeats, watch, stalls, completion):
+            for task in (trade, completion, *beside):
                 task.cancel()
-            await asyncio.gather(heartbeats, watch, stalls, completion, return_exceptions=True)
+            await asyncio.gather(completion, *beside, return_exceptions=True)
             # Goodbye is said while the disk finishes what it is at.
-            await asyncio.gather(trade, self._say_goodbye(node, membership), return_exceptions=True)
+            await asyncio.gather(trade, self._attendance.leave(membership, node), return_exceptions=True)
 
     async def _await_completion(self, node: Node) -> None:
         await node.finished.wait()
-        own, count = self._figures(node), node.engine.layout.block_count
+        own, count = figures(node.engine, node.now), node.engine.layout.block_count
         if own.verified:
             self._tell(
                 f"complete: {'all ' * (count > 1)}{units.count(count, 'block')} verified "
@@ -257,7 +241,8 @@ class Peer:
             self._tell("complete: every block was on disk already")
         self._tell(f"it is in {self._place}")
 
-    async def _watch(self, node: Node) -> None:
+    async def _watch_files(self, node: Node) -> None:
+        """See again and again whether our files are as we left them; what is not is the node's matter."""
         assert self._metainfo is not None
         pause = WATCH_SECONDS + len(self._metainfo.files) / WATCHED_PER_SECOND
         while True:
@@ -277,63 +262,7 @@ class Peer:
             await asyncio.sleep(STALL_LOOK_SECONDS)
 
     def _explained(self, stall: Stall) -> str:
-        return stall.explain() + ("; the tracker does not answer" if self._tracker_silent else "")
-
-    # --- the tracker
-
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """`call`, repeated while no tracker answers."""
-
-        def waiting(error: TrackerUnreachableError, pause: float) -> None:
-            self._tell(f"{error} Trying again in {pause:.1f} s")
-
-        url, timeout = normalised(self._settings.tracker), self._settings.timeout
-        return await retrying(call, url=url, timeout=timeout, on_retry=waiting)
-
-    async def _register(self, membership: Membership, have: int) -> Welcome:
-        try:
-            return await self._patiently(lambda: membership.register(have))
-        except NameTakenError as error:
-            if await asyncio.to_thread(_answers, error.peer):
-                raise
-        # Its holder is gone without a goodbye: we are that peer come back, or its heir.
-        return await self._patiently(lambda: membership.register(have, replace=True))
-
-    async def _heartbeats(self, node: Node, membership: Membership, interval: float) -> None:
-        pause = interval
-        while True:
-            with suppress(TimeoutError):
-                # Not `wait_for`: on Python 3.11 it forgets to be cancelled if it is done at the same time.
-                async with asyncio.timeout(pause):
-                    await self._hurry.wait()
-            self._hurry.clear()
-            have, own = node.engine.blocks.have, self._figures(node)
-            try:
-                listing = await membership.heartbeat(have, own)
-                entries = listing.entries
-                if not listing.registered:
-                    welcome = await membership.come_back(have)
-                    entries, self._granted = welcome.entries, welcome.granted
-                    self._tell("the tracker had forgotten us: registered again")
-            except (TrackerUnreachableError, TrackerRefusedError) as error:
-                if not self._tracker_silent:
-                    self._tell(f"{error} Trading goes on without it")
-                self._tracker_silent, pause = True, min(max(2 * pause, 1.0), MAX_PAUSE)
-                continue
-            if self._tracker_silent:
-                self._tell("the tracker answers again")
-            self._tracker_silent, pause = False, listing.interval
-            node.peers_found(entry.address for entry in entries)
-
-    async def _say_goodbye(self, node: Node, membership: Membership) -> None:
-        with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                # The heartbeat before this one may be older than the last block.
-                await membership.heartbeat(node.engine.blocks.have, self._figures(node))
-                await membership.leave()
-
-    def _figures(self, node: Node) -> Figures:
-        return figures(node.engine, node.now)
+        return stall.explain() + ("; the tracker does not answer" if self._attendance.unanswered else "")
 
 
 def default_host(tracker: str) -> str:
@@ -342,12 +271,3 @@ def default_host(tracker: str) -> str:
     if is_loopback(host):
         return "::1" if ":" in host else LOOPBACK
     return LOOPBACK if host == "localhost" else "0.0.0.0"
-
-
-def _answers(peer: PeerAddress) -> bool:
-    """Whether somebody accepts connections there."""
-    try:
-        socket.create_connection((peer.ip, peer.port), timeout=PROBE_SECONDS).close()
-    except OSError:
-        return False
-    return True

@@ -286,7 +286,7 @@ def test_a_peer_that_the_tracker_has_forgotten_registers_again(source: Path, tmp
             ana = Asked(url, tmp_path / "ana", leave_when_done=False)
             async with ana.running():
                 await until(lambda: ana.peer.complete)
-                ana.peer._granted = 0
+                ana.peer._attendance.granted = 0
                 await asyncio.to_thread(forget, url)
                 await until(lambda: ana.said("the tracker had forgotten us: registered again"))
                 (row,) = service.view().peers

@@ -1,0 +1,125 @@
+"""How a peer keeps up with its tracker for as long as it lives: comes, beats its heart, says goodbye.
+
+A slow tracker never stops the trade; one that is gone is asked again and again, and one that has forgotten
+us, because it restarted say, is told anew what we hold. What is said, and how, is `membership`'s matter.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from minibit.address import PeerAddress
+from minibit.dialects.json_replies import Welcome
+from minibit.engine.portrait import figures
+from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError
+from minibit.net.node import Node
+from minibit.peer.membership import Membership
+from minibit.peer.tracker_client import NameTakenError, normalised, retrying
+
+T = TypeVar("T")
+
+PROBE_SECONDS: Final = 2.0
+GOODBYE_SECONDS: Final = 3.0
+MAX_PAUSE: Final = 8.0  # s between heartbeats while the tracker does not answer
+
+
+class Attendance:
+    """One peer's, in the swarm of one tracker.
+
+    `granted` is what the tracker dealt us, as a bitfield; `unanswered` whether it did not answer last time.
+
+    Args:
+        timeout: how many seconds to look for the tracker at first, None for ever.
+        tell: called with a line about each thing that a user wants to know.
+    """
+
+    def __init__(self, tracker: str, timeout: float | None, tell: Callable[[str], None]) -> None:
+        self.granted = 0
+        self.unanswered = False
+        self._tracker = tracker
+        self._timeout = timeout
+        self._tell = tell
+        self._hurry = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Let the next heartbeat be now."""
+        self._hurry.set()
+
+    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """`call`, repeated while no tracker answers.
+
+        Raises:
+            TrackerUnreachableError: none within the time allowed.
+        """
+
+        def waiting(error: TrackerUnreachableError, pause: float) -> None:
+            self._tell(f"{error} Trying again in {pause:.1f} s")
+
+        url = normalised(self._tracker)
+        return await retrying(call, url=url, timeout=self._timeout, on_retry=waiting)
+
+    async def come(self, membership: Membership, have: int) -> Welcome:
+        """Register, holding these blocks.
+
+        Raises:
+            NameTakenError: somebody who lives has our name.
+        """
+        try:
+            welcome = await self.patiently(lambda: membership.register(have))
+        except NameTakenError as error:
+            if await asyncio.to_thread(_answers, error.peer):
+                raise
+            # Its holder is gone without a goodbye: we are that peer come back, or its heir.
+            welcome = await self.patiently(lambda: membership.register(have, replace=True))
+        self.granted = welcome.granted
+        return welcome
+
+    async def stay(self, membership: Membership, node: Node, interval: float) -> None:
+        """Say how we stand after so many seconds, and again and again; the node hears who else is there.
+
+        Raises:
+            OtherShareError: the tracker shares something else now.
+        """
+        pause = interval
+        while True:
+            with suppress(TimeoutError):
+                # Not `wait_for`: on Python 3.11 it forgets to be cancelled if it is done at the same time.
+                async with asyncio.timeout(pause):
+                    await self._hurry.wait()
+            self._hurry.clear()
+            have, own = node.engine.blocks.have, figures(node.engine, node.now)
+            try:
+                listing = await membership.heartbeat(have, own)
+                entries = listing.entries
+                if not listing.registered:
+                    welcome = await membership.come_back(have)
+                    entries, self.granted = welcome.entries, welcome.granted
+                    self._tell("the tracker had forgotten us: registered again")
+            except (TrackerUnreachableError, TrackerRefusedError) as error:
+                if not self.unanswered:
+                    self._tell(f"{error} Trading goes on without it")
+                self.unanswered, pause = True, min(max(2 * pause, 1.0), MAX_PAUSE)
+                continue
+            if self.unanswered:
+                self._tell("the tracker answers again")
+            self.unanswered, pause = False, listing.interval
+            node.peers_found(entry.address for entry in entries)
+
+    async def leave(self, membership: Membership, node: Node) -> None:
+        """Say goodbye, if that can be done soon."""
+        with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                # The heartbeat before this one may be older than the last block.
+                await membership.heartbeat(node.engine.blocks.have, figures(node.engine, node.now))
+                await membership.leave()
+
+
+def _answers(peer: PeerAddress) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection((peer.ip, peer.port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
