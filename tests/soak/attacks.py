@@ -208,6 +208,7 @@ def measure(attack: Attack | None, folder: Path, python: str, limit: float) -> O
     try:
         where = ("--json", "--port", 0, "--share", share)
         commands.append(Command(("tracker", *where, *OPTIONS), folder, python=python))
+        commands[0].says(r"^\{", limit)
         tracker = Tracker(commands[0])
         public = bytes.fromhex(tracker.document["info_hash"]), origin_id(tracker.url), over
         if attack is not None:
