@@ -26,6 +26,7 @@ from minibit.engine.greeting import Greeting, Identity
 from minibit.engine.journal import Banned, Completed, DialFailed, Dialled, Journal, Met, Parted
 from minibit.engine.neighbour import Early, Neighbour
 from minibit.engine.offers import Offers
+from minibit.engine.patience import Accounts
 from minibit.engine.places import Places
 from minibit.engine.standing import Standing
 from minibit.engine.uploads import Uploads
@@ -82,6 +83,7 @@ class Engine:
         self.addresses = AddressBook(identity.peer_id)
         self.places = Places(self.neighbours, offering=offering)
         self.extensions = Extensions(extensions or {})
+        self._accounts = Accounts()
         self.started = now
         self.resumed = have.bit_count()
         self.completed_at = now if self.blocks.complete else None
@@ -276,7 +278,7 @@ class Engine:
 
     def _hear(self, neighbour: Neighbour, message: m.Handshake | m.Message, now: float) -> None:
         if not isinstance(message, m.AllowedFast) or neighbour.supply.allowed >> message.index & 1:
-            neighbour.patience.lose(1, now)
+            self._accounts.lose(neighbour.patience, neighbour.account, 1, now)
         match message:
             case m.Interested() | m.NotInterested():
                 self._know(neighbour, 0, now)
@@ -329,7 +331,8 @@ class Engine:
     def _haves(self, neighbour: Neighbour, indices: list[int], now: float) -> None:
         if self.layout.block_count:
             told = bitfield.union(indices)
-            neighbour.patience.lose(len(indices) - (told & ~neighbour.blocks).bit_count(), now)
+            needless = len(indices) - (told & ~neighbour.blocks).bit_count()
+            self._accounts.lose(neighbour.patience, neighbour.account, needless, now)
             self._know(neighbour, told, now)
             return
         neighbour.known = True

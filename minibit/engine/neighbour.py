@@ -169,6 +169,16 @@ class Neighbour:
         return bool(self.supply.flow.total or self.demand.flow.total)
 
     @property
+    def stranger(self) -> bool:
+        """Whether nobody knows it, and nothing came of it so far."""
+        return not (self.expected or self.traded)
+
+    @property
+    def account(self) -> bytes:
+        """In whose name it says what changes nothing."""
+        return self.source if self.greeted and self.expected else self.address[0].encode()
+
+    @property
     def label(self) -> str:
         """What people call it: its name, or its address."""
         return self.name or f"{self.address[0]}:{self.address[1]}"

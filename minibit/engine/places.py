@@ -43,7 +43,7 @@ class Places:
 
         def stranger(n: Neighbour) -> bool:
             patience = 0.0 if newcomer.expected else STRANGER_SECONDS
-            return not (n.expected or n.traded) and now - n.connected_at >= patience
+            return n.stranger and now - n.connected_at >= patience
 
         def served(n: Neighbour) -> bool:
             owed = n.demand.granted & ~n.blocks
@@ -59,7 +59,7 @@ class Places:
 
     def room(self) -> int:
         """How many more we may dial: strangers that never moved a byte will yield."""
-        return self.limit - sum(n.expected or n.traded for n in self._neighbours.values())
+        return self.limit - sum(not n.stranger for n in self._neighbours.values())
 
     def _first(self, neighbours: list[Neighbour]) -> Neighbour:
         crowd = Counter(n.address[0] for n in self._neighbours.values())

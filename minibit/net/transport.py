@@ -5,13 +5,17 @@ Whatever is behind it, bytes come in the order in which they were sent, and noth
 """
 
 import asyncio
+import fcntl
 import socket
+import struct
+import termios
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 MAX_PARTS: Final = 1024  # buffers in one send: what Linux takes in one system call
 MIN_UNSENT: Final = 32 * 1024  # bytes that the system may hold and not have sent yet, at least…
-MAX_UNSENT: Final = 1024 * 1024  # …and at most; in between, what left in the last second
+MAX_UNSENT: Final = 1024 * 1024  # …and at most; in between, about what leaves in a second
+MEASURED_SECONDS: Final = 0.25  # how long is looked at what leaves
 STUCK_MILLISECONDS: Final = 60_000  # how long the other side may take nothing of what we send
 
 Buffer = bytes | memoryview
@@ -62,9 +66,12 @@ class TcpTransport:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._sent = 0  # bytes, since…
+        self._sent = 0  # bytes that the system took…
+        self._left = 0  # …and those of them that had arrived…
         self._since = self._loop.time()  # …then
-        self._unsent = 0  # the bound that the system was told; none before a second is measured
+        self._unsent = 0  # the bound that the system was told
+        # From the start: before the first second is over, it would take minutes of a slow link's time.
+        self._allow_unsent(MIN_UNSENT)
         self._on_data: Callable[[], None] = lambda: None
         self._on_room: Callable[[], None] = lambda: None
         self._hearing = False
@@ -115,11 +122,20 @@ class TcpTransport:
         for a link of 50 kB/s, and all that we say would wait behind them. What is under way does not count.
         """
         now = self._loop.time()
-        if now - self._since < 1.0 or not hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        if now - self._since < MEASURED_SECONDS:
             return
-        rate = self._sent / (now - self._since)
-        self._sent, self._since = 0, now
-        unsent = min(max(1 << int(rate).bit_length(), MIN_UNSENT), MAX_UNSENT)
-        if unsent != self._unsent:
+        left = self._sent - _queued(self._sock)  # what the system took says nothing of a link
+        rate = (left - self._left) / (now - self._since)
+        self._left, self._since = left, now
+        self._allow_unsent(min(max(1 << int(rate).bit_length(), MIN_UNSENT), MAX_UNSENT))
+
+    def _allow_unsent(self, unsent: int) -> None:
+        if unsent != self._unsent and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             self._unsent = unsent
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)
+
+
+def _queued(sock: socket.socket) -> int:
+    """Bytes that the system took for this socket, and the other side has not acknowledged."""
+    (queued,) = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))
+    return int(queued)

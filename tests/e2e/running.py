@@ -29,14 +29,14 @@ PROC = Path("/proc")
 class Command:
     """One `python -m minibit …`; `out` and `err` are the lines it has said so far."""
 
-    def __init__(self, arguments: Iterable[object], folder: Path) -> None:
+    def __init__(self, arguments: Iterable[object], folder: Path, *, python: str = sys.executable) -> None:
         self.arguments = [str(argument) for argument in arguments]
         self.out: list[str] = []
         self.err: list[str] = []
         self._news = Condition()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MINIBIT_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "minibit", *self.arguments],
+            [python, "-m", "minibit", *self.arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

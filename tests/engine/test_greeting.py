@@ -258,3 +258,31 @@ def test_a_connection_in_use_is_not_given_up_for_one_that_dials_us(peer_id: byte
     stage.connect(2, address=("10.0.0.1", 40000))
     stage.greet(2, peer_id=peer_id)
     assert list(stage.engine.neighbours) == [1]
+
+
+@pytest.mark.parametrize(("listed", "from_"), [("10.0.0.1", "10.0.0.66"), ("10.0.0.1", "10.0.0.1")])
+def test_to_claim_the_id_of_a_listed_neighbour_does_not_evict_it(listed: str, from_: str) -> None:
+    stage = Stage()
+    stage.note(stage.engine.peers_found(told((listed, 6881, HIGH)), stage.now))
+    stage.puppet(1, have=FULL, peer_id=HIGH, address=(listed, 40001))
+    stage.connect(2, address=(from_, 40002))
+    stage.greet(2, peer_id=HIGH)
+    assert list(stage.engine.neighbours) == [1]
+
+
+def test_a_claim_from_where_the_id_is_not_listed_is_no_recommendation() -> None:
+    stage = Stage()
+    stage.note(stage.engine.peers_found(told(("10.0.0.1", 6881, HIGH)), stage.now))
+    stage.puppet(1, peer_id=HIGH, address=("10.0.0.66", 40001))
+    stage.puppet(2, peer_id=LOW, address=("10.0.0.1", 40002))
+    assert not stage.neighbour(1).expected
+    assert not stage.neighbour(2).expected
+
+
+def test_who_dials_us_is_no_origin_whatever_it_claims() -> None:
+    stage = Stage()
+    origin = PeerAddress("origin", "10.0.0.1", 6881, HIGH, True)
+    stage.note(stage.engine.peers_found([origin], stage.now))
+    stage.puppet(1, peer_id=HIGH, address=("10.0.0.1", 40001))
+    impostor = stage.neighbour(1)
+    assert (impostor.origin, impostor.name, impostor.expected) == (False, "", False)

@@ -198,3 +198,22 @@ def test_who_is_turned_away_is_told_nothing() -> None:
     crowd(stage, MAX_NEIGHBOURS)
     stage.connect(1, address=(HERE, 1))
     assert stage.greet(1) == [HangUp(1, "we are full")]
+
+
+def test_a_stranger_does_not_end_what_an_origin_has_served_for_a_while() -> None:
+    stage = Stage(have=FULL, offering=True)
+    for key in range(1, MAX_ORIGIN_NEIGHBOURS + 1):
+        stage.note(stage.engine.granted(an_id(key), 0, stage.now))
+        assert comes(stage, key)
+        stage.says(key, m.Interested())
+    stage.wait(SERVED_SECONDS + 1)
+    assert not comes(stage, 2000)
+
+
+def test_whom_we_dialled_yields_after_who_dialled_us() -> None:
+    stage = Stage()
+    for key in range(1, MAX_NEIGHBOURS + 1):
+        comes(stage, key, outgoing=key == 1)
+    stage.wait(IDLE_SECONDS)
+    assert comes(stage, 2000)
+    assert list(stage.hung_up) == [2]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from minibit.net.transport import TcpTransport
+from minibit.net.transport import MAX_UNSENT, MEASURED_SECONDS, MIN_UNSENT, TcpTransport
 
 PATIENCE = 10.0
 
@@ -147,3 +147,60 @@ def test_who_asks_no_more_and_who_is_closed_hears_nothing() -> None:
             assert not pair.room.is_set()
 
     bounded(silence)
+
+
+@contextmanager
+def to_who_does_not_read() -> Iterator[tuple[TcpTransport, socket.socket]]:
+    """A transport whose system would take megabytes, and the other end, which takes a few KiB at a time."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as far:
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        far.connect(server.getsockname())
+        near, _ = server.accept()
+        transport = TcpTransport(near)
+        try:
+            yield transport, far
+        finally:
+            transport.close()
+
+
+def take(transport: TcpTransport, most: int = 8 << 20) -> int:
+    """Send until there is no more room, or all of that is gone; how many bytes it took."""
+    total = 0
+    while total < most and (sent := transport.send([bytes(65536)] * 4)):
+        total += sent
+    return total
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system cannot be told")
+def test_a_reader_that_crawls_has_little_queued_from_the_first_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def crawl() -> None:
+        clock = asyncio.get_running_loop().time()
+        with to_who_does_not_read() as (transport, far):
+            monkeypatch.setattr(transport._loop, "time", lambda: clock)
+            taken = take(transport)
+            assert MIN_UNSENT <= taken < 4 * MIN_UNSENT
+            read = 0
+            for _ in range(20):
+                clock += MEASURED_SECONDS
+                read += len(far.recv(4096))
+                taken += take(transport)
+                assert taken - read < 4 * MIN_UNSENT, "what the system took at once was not its rate"
+            monkeypatch.undo()
+
+    bounded(crawl)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system cannot be told")
+def test_a_fast_reader_is_allowed_more_as_soon_as_it_is_known() -> None:
+    async def hurry() -> None:
+        with paired() as pair:
+            loop = asyncio.get_running_loop()
+            bound = MIN_UNSENT
+            while bound < MAX_UNSENT:
+                take(pair.transport, 65536)
+                await loop.run_in_executor(None, pair.far.recv, 1 << 20)
+                bound = pair.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+
+    bounded(hurry)
