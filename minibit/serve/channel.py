@@ -133,6 +133,7 @@ class Channel(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         if self.stage is Stage.HEADER:
             self._target += url
+            self._header_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.stage is not Stage.HEADER:

@@ -6,11 +6,12 @@ for how long and with how many bytes is said in `places`, `channel` and `budget`
 """
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Thread
-from typing import Final
+from typing import Any, Final
 
 from minibit.net.listener import BACKLOG, listen
 from minibit.serve import announces, wsgi
@@ -46,6 +47,7 @@ class TrackerServer:
         self._closing: asyncio.Event | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._thread: Thread | None = None
+        self._crowded = False  # said already that no more files may be open
 
     def start(self) -> None:
         """Listens and serves; `port` is from now on the real one.
@@ -57,6 +59,7 @@ class TrackerServer:
         self.port = listener.getsockname()[1]
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tracker-json")
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._went_wrong)
         self._closing = asyncio.Event()
 
         async def serve(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> None:
@@ -101,6 +104,14 @@ class TrackerServer:
         self._thread.join()
         self._pool.shutdown(cancel_futures=True)
         self._thread = None
+
+    def _went_wrong(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif not self._crowded:  # asyncio would say so hundreds of times a second, each time with a traceback
+            self._crowded = True
+            _log.error("too many files are open, so some connections wait: raise the limit (ulimit -n)")
 
     def _handle(self, request: Request, answer: Callable[[Reply], None]) -> None:
         fault = self._visitors.fault(request.headers)

@@ -1,8 +1,11 @@
 """The tracker on a real socket: it serves, says what is wrong with an address, and closes without a trace."""
 
 import json
+import os
+import resource
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from random import Random
 from threading import Thread, active_count
 
@@ -77,6 +80,7 @@ def is_closed(connection: socket.socket) -> bool:
         (b"garbage\r\n\r\n", b" 400 "),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: what\r\n\r\n", b" 501 "),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", b" 431 "),
+        (b"GET /" + b"y" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b" 431 "),
         (b"POST /registrar_peer HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (1 << 40), b" 413 "),
         (
             b"POST /registrar_peer HTTP/1.1\r\nContent-Type: application/json\r\n"
@@ -239,6 +243,37 @@ def test_whoever_goes_on_talking_after_the_answer_is_cut_off(
         assert read_all(connection).startswith(b"HTTP/1.1 200")
         with pytest.raises(OSError, match=r"reset|[Pp]ipe"):
             talk_on(connection)
+
+
+def test_descriptors_that_run_out_are_told_of_once_and_come_back(
+    server: TrackerServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as waiting:
+        asking = waiting.enter_context(connect(server))
+        asking.sendall(b"GET / HTTP/1.1\r\n")
+        assert requests.get(f"http://{LOOP}:{server.port}/", timeout=20).ok, (
+            "so the first one has its place too"
+        )
+        others = [waiting.enter_context(socket.socket()) for _ in range(3)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (asking.fileno() + 64, limits[1]))
+        filling = waiting.enter_context(ExitStack())
+        try:
+            with suppress(OSError):
+                while True:
+                    filling.callback(os.close, os.dup(asking.fileno()))
+            for other in others:
+                other.connect((LOOP, server.port))
+            asking.sendall(b"\r\n")
+            assert read_all(asking).startswith(b"HTTP/1.1 200"), "who has a place is served"
+        finally:
+            filling.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for other in others:
+            other.settimeout(20)
+            other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert read_all(other).startswith(b"HTTP/1.1 200")
+    assert [record.getMessage()[:25] for record in caplog.records] == ["too many files are open, "]
 
 
 def test_a_taken_port_names_the_remedy(server: TrackerServer) -> None:
