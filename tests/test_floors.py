@@ -60,7 +60,7 @@ PURE: dict[str, set[str] | None] = {
     **dict.fromkeys(("collections", "collections.abc", "dataclasses", "enum", "functools", "itertools")),
     **dict.fromkeys(("ipaddress", "math", "operator", "re", "struct", "types", "typing", "unicodedata")),
     "hashlib": {"sha1"},
-    "json": {"dumps", "loads"},
+    "json": {"JSONEncoder", "dumps", "loads"},
     "random": {"Random"},  # the type of `rng`
     "urllib.parse": {"quote_from_bytes", "unquote_to_bytes", "urlsplit"},
     "bencode2": None,  # and of other people's libraries, this
