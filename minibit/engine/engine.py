@@ -42,6 +42,10 @@ KEEP_ALIVE_SECONDS: Final = 100.0  # BEP 3: peers close connections that are sil
 SILENCE_SECONDS: Final = 180.0
 REANNOUNCE_SECONDS: Final = 15.0  # how often we ask for more peers while we have none
 
+_Pieces = list[m.Piece]
+_Haves = Iterable[m.Have]
+_Requests = Iterable[m.Request]
+
 
 class Engine:
     """One peer of one share.
@@ -250,8 +254,10 @@ class Engine:
         self.uploads.settle(now)
         self.downloads.tell(now)
         self.uploads.serve(now)
-        for key in self._outbox.addressed & self.neighbours.keys():
-            self.neighbours[key].last_sent = now
+        for key in self._outbox.addressed:
+            neighbour = self.neighbours.get(key)
+            if neighbour is not None:
+                neighbour.last_sent = now
         return self._outbox.take()
 
     # --- small talk
@@ -263,13 +269,13 @@ class Engine:
             if not neighbour.greeted and kind is not m.Handshake:
                 raise RemoteProtocolError("that is ourselves")  # everybody else was greeted
             if kind is m.Piece:
-                pieces = cast(list[m.Piece], list(run))
+                pieces = cast(_Pieces, list(run))
                 neighbour.patience.regain(len(pieces))
                 self.downloads.pieces(neighbour, pieces, now)
             elif kind is m.Have:
-                self._haves(neighbour, [message.index for message in cast(Iterable[m.Have], run)], now)
+                self._haves(neighbour, [message.index for message in cast(_Haves, run)], now)
             elif kind is m.Request:
-                self.uploads.requests(neighbour, cast(Iterable[m.Request], run), now)
+                self.uploads.requests(neighbour, cast(_Requests, run), now)
             else:
                 for message in run:
                     self._hear(neighbour, message, now)
@@ -329,7 +335,9 @@ class Engine:
     def _haves(self, neighbour: Neighbour, indices: list[int], now: float) -> None:
         if self.layout.block_count:
             told = bitfield.union(indices)
-            neighbour.patience.lose(len(indices) - (told & ~neighbour.blocks).bit_count(), now)
+            needless = len(indices) - (told & ~neighbour.blocks).bit_count()
+            if needless:
+                neighbour.patience.lose(needless, now)
             self._know(neighbour, told, now)
             return
         neighbour.known = True

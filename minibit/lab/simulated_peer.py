@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from minibit import registry
 from minibit.address import Address, PeerAddress
@@ -185,7 +185,7 @@ class SimulatedPeer:
 
     def _meet(self, told: Sequence[PeerAddress]) -> None:
         room = max(0, self.world.neighbours - len(self.engine.neighbours))
-        self.run(lambda now: self.engine.peers_found(told[:room], now))
+        self.run(self.engine.peers_found, told[:room])
 
     def leave(self) -> None:
         """Say goodbye, and be gone."""
@@ -223,16 +223,17 @@ class SimulatedPeer:
 
     def hear(self, notice: Granted) -> None:
         """The tracker granted these blocks to somebody: an origin serves them."""
-        self.run(lambda now: self.engine.granted(notice.peer_id, notice.blocks, now))
+        self.run(self.engine.granted, notice.peer_id, notice.blocks)
 
     # --- the engine
 
-    def run(self, happen: Callable[[float], list[Effect]]) -> None:
-        """Let the engine know, and do what it says."""
+    def run(self, happen: Callable[..., list[Effect]], *told: Any, **more: Any) -> None:
+        """Let the engine know, and do what it says: `happen` is an input of it, called as `happen(*told, now,
+        **more)`."""
         if not self.alive:
             return
         now = self.clock.now
-        self._perform(happen(now))
+        self._perform(happen(*told, now, **more))
         dirty = self._dirty
         while dirty:
             _, end = dirty.popitem()
@@ -254,10 +255,11 @@ class SimulatedPeer:
         for effect in effects:
             if observer is not None:
                 observer.performs(self.name, effect, self.clock.now)
+            if isinstance(effect, Send):  # by far the most frequent one
+                if (end := self._ends.get(effect.key)) is not None:
+                    end.say(effect.messages)
+                continue
             match effect:
-                case Send(key, messages):
-                    if (end := self._ends.get(key)) is not None:
-                        end.say(messages)
                 case Upload(key, chunks):
                     if (end := self._ends.get(key)) is not None:
                         data = LIES if self.lies else TRUTH
@@ -291,7 +293,7 @@ class SimulatedPeer:
     def _verified(self, block: int) -> None:
         if self.alive:
             ok = not self._wrong.pop(block, 0) and not self.spoilt >> block & 1
-            self.run(lambda now: self.engine.block_verified(block, ok, now))
+            self.run(self.engine.block_verified, block, ok)
             self.world.verified(self)
 
     # --- connections
@@ -308,14 +310,14 @@ class SimulatedPeer:
             here, far = self._end_to(there), there._end_to(self)
             here.there, far.there = far, here
             self.clock.after(world.latency, self._dialled, here, address)
-            there.run(lambda now: there.engine.connected(far.key, self.address, now, outgoing=False))
+            there.run(there.engine.connected, far.key, self.address, outgoing=False)
 
     def _dialled(self, end: End, address: Address) -> None:
         if end.open:
-            self.run(lambda now: self.engine.connected(end.key, address, now, outgoing=True))
+            self.run(self.engine.connected, end.key, address, outgoing=True)
 
     def _dial_failed(self, address: Address) -> None:
-        self.run(lambda now: self.engine.dial_failed(address, now))
+        self.run(self.engine.dial_failed, address)
 
     def _end_to(self, there: "SimulatedPeer") -> End:
         key, self._next_key = self._next_key, self._next_key + 1
@@ -337,7 +339,7 @@ class SimulatedPeer:
             return
         if self._ends.pop(end.key, None) is not None:
             end.close()
-            self.run(lambda now: self.engine.disconnected(end.key, now))
+            self.run(self.engine.disconnected, end.key)
 
     def cut_off(self, other: "SimulatedPeer") -> None:
         """Nothing that `other` says arrives here."""
@@ -386,7 +388,7 @@ class SimulatedPeer:
                 end.there.release(payload)
             batch.append((key, said))
         if batch:
-            self.run(lambda now: self.engine.happened(batch, now))
+            self.run(self.engine.happened, batch)
 
 
 def _peer_id(seed: int, name: str, life: int) -> bytes:
