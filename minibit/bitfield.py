@@ -12,6 +12,7 @@ from minibit import units
 from minibit.errors import RemoteProtocolError
 
 RUNS_NAMED = 8  # runs of blocks that one line names
+FEW = 16  # of so few blocks, finding the lowest each time is quicker than a walk over all the bytes
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -37,6 +38,8 @@ def from_indices(indices: Iterable[int], count: int) -> int:
 def union(indices: Iterable[int]) -> int:
     """The set of these blocks, in no order: one pass over them, and one over the set."""
     known = list(indices)
+    if len(known) == 1:
+        return 1 << known[0]
     marks = bytearray((max(known, default=0) >> 3) + 1)
     for index in known:
         marks[index >> 3] |= 1 << (index & 7)
@@ -45,6 +48,12 @@ def union(indices: Iterable[int]) -> int:
 
 def indices(bits: int) -> Iterator[int]:
     """The blocks in `bits`, ascending."""
+    if bits.bit_count() <= FEW:
+        while bits:
+            low = bits & -bits
+            yield low.bit_length() - 1
+            bits ^= low
+        return
     for position, byte in enumerate(bits.to_bytes((bits.bit_length() + 7) // 8, "little")):
         while byte:
             low = byte & -byte
@@ -68,6 +77,13 @@ def nth(bits: int, rank: int) -> int:
             base += half
             width -= half
     return base
+
+
+def lowest(bits: int, count: int) -> int:
+    """The `count` lowest of `bits`, or all if there are no more."""
+    if bits.bit_count() <= count:
+        return bits
+    return bits & ((1 << nth(bits, count)) - 1)
 
 
 def listed(bits: int) -> str:

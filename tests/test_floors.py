@@ -45,7 +45,7 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "lab": "place scenario casting scenario_file standstill process_logs child processes replay clock"
-        " wires intake observer simulated_peer simulator simulated_log faults oracle chaos",
+        " wires intake observer simulated_disk simulated_peer simulator simulated_log faults oracle chaos",
     },
     {
         "screen": "outlet bars sheet swarm_table peer_table lines display keys playback",

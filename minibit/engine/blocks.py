@@ -84,6 +84,11 @@ class Blocks:
         return self.full & ~(self.have | self.verifying | self.in_flight)
 
     @property
+    def missing(self) -> int:
+        """The blocks that are not here, wanted or on their way."""
+        return self.full & ~self.have
+
+    @property
     def complete(self) -> bool:
         return self.have == self.full != 0
 
@@ -108,6 +113,8 @@ class Blocks:
         keeps this neighbour to blocks that nobody else contributes to.
         """
         asked: list[Request] = []
+        if not self._spare and not self.wanted & blocks:
+            return asked
         for block, opened in list(self._spare.items()):
             if len(asked) >= room:
                 return asked
@@ -138,7 +145,7 @@ class Blocks:
         were asked of will be late; noted as asked."""
         asked: list[Request] = []
         debt = self.debts[key]
-        if self.wanted & blocks or not self.in_flight & blocks or now - debt.vain < VAIN_SECONDS:
+        if now - debt.vain < VAIN_SECONDS or self.wanted & blocks or not self.in_flight & blocks:
             return Asked(asked)
         least = relief.STALL_AGE if self._spare or self.wanted else relief.ENDGAME_AGE
         chosen: dict[int, int] = {}
@@ -351,7 +358,7 @@ class Blocks:
     def _take(
         self, key: int, block: int, opened: OpenBlock, room: int, now: float, asked: list[Request]
     ) -> None:
-        chunks = _lowest(opened.todo, room)
+        chunks = bitfield.lowest(opened.todo, room)
         opened.todo ^= chunks
         if not opened.todo:
             self._spare.pop(block, None)
@@ -390,10 +397,3 @@ class Blocks:
         if chunks:
             opened.todo |= chunks
             self._spare[block] = opened
-
-
-def _lowest(chunks: int, count: int) -> int:
-    """The `count` lowest of these chunks, or all if there are no more."""
-    if chunks.bit_count() <= count:
-        return chunks
-    return chunks & ((1 << bitfield.nth(chunks, count)) - 1)

@@ -26,31 +26,43 @@ class Contenders:
     def __init__(self, standing: Standing) -> None:
         self._standing = standing
         self._wary_until = float("-inf")
+        self._calm = True  # whether everybody competes, for nothing has happened of late
 
     def review(self, now: float) -> bool:
         """Look at everybody who wants something of us; returns whether who competes has changed."""
+        if self._calm and not self._anything_unused(now):
+            return False
         wanting = [n for n in self._standing.neighbours.values() if n.demand.interested]
-        before = [n.demand.competes for n in wanting]
         ready = [n for n in wanting if n.demand.rests_until <= now]
-        if any(not n.demand.unchoked for n in ready):
-            for neighbour in ready:
-                if _unused(neighbour, now):
-                    self._rest(neighbour, now)
-            ready = [n for n in ready if n.demand.rests_until <= now]
-        resting = sorted(
-            (n for n in wanting if n.demand.rests_until > now), key=lambda n: n.demand.rests_until
-        )
+        if any(n.demand.unchoked_since is None for n in ready):
+            unused = [n for n in ready if n.demand.unchoked_since is not None and _unused(n, now)]
+            for neighbour in unused:
+                self._rest(neighbour, now)
+            if unused:
+                ready = [n for n in ready if n.demand.rests_until <= now]
+        resting = [n for n in wanting if n.demand.rests_until > now] if len(ready) < len(wanting) else []
+        resting.sort(key=lambda n: n.demand.rests_until)
         # A slot that nobody else wants is theirs all the same.
         spare = max(0, SLOTS - len(ready))
         admitted = {n.key for n in self._admitted(ready, now) + resting[:spare]}
-        for neighbour in wanting:
-            neighbour.demand.competes = neighbour.key in admitted
-        return before != [n.demand.competes for n in wanting]
+        changed = [n for n in wanting if n.demand.competes is not (n.key in admitted)]
+        for neighbour in changed:
+            neighbour.demand.competes = not neighbour.demand.competes
+        self._calm = now >= self._wary_until and all(
+            n.demand.competes and n.demand.rests_until <= now for n in self._standing.neighbours.values()
+        )
+        return bool(changed)
 
     def left(self, neighbour: Neighbour, now: float) -> None:
         """A neighbour is gone; one that takes a slot, leaves it unused and comes back is no newcomer."""
         if neighbour.demand.unchoked and not neighbour.traded:
             self._wary_until = now + WARY_SECONDS
+            self._calm = False
+
+    def _anything_unused(self, now: float) -> bool:
+        slots, neighbours = self._standing.slots, self._standing.neighbours
+        holders = (neighbours.get(key) for key in (*slots.fixed, slots.optimistic) if key is not None)
+        return any(holder is not None and _unused(holder, now) for holder in holders)
 
     def _rest(self, neighbour: Neighbour, now: float) -> None:
         demand = neighbour.demand

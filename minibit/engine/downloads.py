@@ -206,17 +206,19 @@ class Downloads:
         A HAVE alone costs either end a turn of Python, more than a small block does, so on a fast link
         those of `NEWS_SECONDS` go together; a slow one never waits.
         """
-        if now < self.next_deadline():
+        if not self._news or now < self._told_at + NEWS_SECONDS:
             return
         news, self._news, self._told_at = self._news, 0, now
-        have = self._standing.blocks.have
+        missing = self._standing.blocks.missing
+        everything = [m.Have(block) for block in bitfield.indices(news)]  # the same objects for everybody
         for neighbour in self._standing.neighbours.values():
             if not neighbour.greeted:
                 continue
+            told: list[m.Message] = [*everything]
             # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
-            needed = news if neighbour.minibit else news & ~neighbour.blocks
-            told: list[m.Message] = [m.Have(block) for block in bitfield.indices(needed)]
-            if neighbour.supply.interesting and not neighbour.blocks & ~have:
+            if not neighbour.minibit and news & neighbour.blocks:
+                told = [have for have in everything if not neighbour.blocks >> have.index & 1]
+            if neighbour.supply.interesting and not neighbour.blocks & missing:
                 neighbour.supply.interesting = False
                 told.append(m.NotInterested())
             if told:
@@ -231,18 +233,18 @@ class Downloads:
     def fill(self, neighbour: Neighbour, now: float) -> None:
         """Ask this neighbour for as much as its window has room for; small gaps wait for more."""
         supply = neighbour.supply
-        if not supply.interesting:
+        if not supply.serving:
             return
         book = self._standing.blocks
-        blocks = neighbour.blocks & ~supply.refused & ~book.have
-        if supply.choking:
-            blocks &= supply.allowed
-        if not blocks:
-            return
         outstanding = book.debts.outstanding(neighbour.key)
         window = 1 if supply.snubbed else min(supply.window, supply.queue_limit)
         room = window - outstanding
         if room <= 0 or (outstanding and room < window // 8):
+            return
+        blocks = neighbour.blocks & ~supply.refused & book.missing
+        if supply.choking:
+            blocks &= supply.allowed
+        if not blocks:
             return
         given_up = book.make_room(neighbour.key, blocks, now)
         if given_up is not None:
@@ -271,7 +273,8 @@ class Downloads:
         """At the end of an input: ask for what came loose, once however often it did."""
         if self._loose:
             self._loose = False
-            blocks, neighbours = self._standing.blocks, list(self._standing.neighbours.values())
+            blocks = self._standing.blocks
+            neighbours = [n for n in self._standing.neighbours.values() if n.supply.serving]
             if blocks.crowded:  # the quick first: else the slow would only have to make room for them again
                 neighbours.sort(key=lambda neighbour: blocks.debts.promise(neighbour.key, 1, now))
             for neighbour in neighbours:

@@ -43,6 +43,10 @@ KEEP_ALIVE_SECONDS: Final = 100.0  # BEP 3: peers close connections that are sil
 SILENCE_SECONDS: Final = 180.0
 REANNOUNCE_SECONDS: Final = 15.0  # how often we ask for more peers while we have none
 
+_Pieces = list[m.Piece]
+_Haves = Iterable[m.Have]
+_Requests = Iterable[m.Request]
+
 
 class Engine:
     """One peer of one share.
@@ -252,8 +256,10 @@ class Engine:
         self.uploads.settle(now)
         self.downloads.tell(now)
         self.uploads.serve(now)
-        for key in self._outbox.addressed & self.neighbours.keys():
-            self.neighbours[key].last_sent = now
+        for key in self._outbox.addressed:
+            neighbour = self.neighbours.get(key)
+            if neighbour is not None:
+                neighbour.last_sent = now
         return self._outbox.take()
 
     # --- small talk
@@ -265,13 +271,13 @@ class Engine:
             if not neighbour.greeted and kind is not m.Handshake:
                 raise RemoteProtocolError("that is ourselves")  # everybody else was greeted
             if kind is m.Piece:
-                pieces = cast(list[m.Piece], list(run))
+                pieces = cast(_Pieces, list(run))
                 neighbour.patience.regain(len(pieces))
                 self.downloads.pieces(neighbour, pieces, now)
             elif kind is m.Have:
-                self._haves(neighbour, [message.index for message in cast(Iterable[m.Have], run)], now)
+                self._haves(neighbour, [message.index for message in cast(_Haves, run)], now)
             elif kind is m.Request:
-                self.uploads.requests(neighbour, cast(Iterable[m.Request], run), now)
+                self.uploads.requests(neighbour, cast(_Requests, run), now)
             else:
                 for message in run:
                     self._hear(neighbour, message, now)
@@ -332,7 +338,8 @@ class Engine:
         if self.layout.block_count:
             told = bitfield.union(indices)
             needless = len(indices) - (told & ~neighbour.blocks).bit_count()
-            self._accounts.lose(neighbour.patience, neighbour.account, needless, now)
+            if needless:
+                self._accounts.lose(neighbour.patience, neighbour.account, needless, now)
             self._know(neighbour, told, now)
             return
         neighbour.known = True

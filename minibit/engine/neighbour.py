@@ -28,11 +28,13 @@ class Flow:
     """Payload bytes one way: their sum, their rate now, and their average over 20 s."""
 
     def __init__(self, now: float) -> None:
+        self.total = 0
         self._display = RateMeter(DISPLAY_SECONDS, now)
         self._average = RateMeter(RECIPROCITY_SECONDS, now)
 
     def add(self, count: int, now: float) -> None:
         """`count` bytes moved."""
+        self.total += count
         self._display.add(count, now)
         self._average.add(count, now)
 
@@ -43,10 +45,6 @@ class Flow:
     def average(self, now: float) -> float:
         """Bytes per second over 20 s, by which BEP 3's choking repays."""
         return self._average.rate(now)
-
-    @property
-    def total(self) -> int:
-        return self._display.total
 
 
 class Supply:
@@ -64,6 +62,11 @@ class Supply:
         self.snubbed = False
         self.unasked = 0  # chunks that it sent and nobody had asked for
         self.flow = Flow(now)
+
+    @property
+    def serving(self) -> bool:
+        """Whether it would serve us something that we may want."""
+        return self.interesting and (not self.choking or self.allowed != 0)
 
 
 class Demand:

@@ -24,5 +24,8 @@ class Outbox:
 
     def take(self) -> list[Effect]:
         """All effects since the last call."""
-        effects, self._effects, self.addressed = self._effects, [], set()
-        return effects
+        effects = self._effects
+        if effects:
+            self._effects, self.addressed = [], set()
+            return effects
+        return []

@@ -12,7 +12,7 @@ class RateMeter:
     BEP 3's reciprocity looks back 20 s; a display wants about 5 s.
     """
 
-    __slots__ = ("_slot", "_slots", "_start", "_sum", "_width", "total")
+    __slots__ = ("_slot", "_slots", "_start", "_sum", "_width")
 
     def __init__(self, window: float, now: float) -> None:
         self._width = window / SLOTS
@@ -20,7 +20,6 @@ class RateMeter:
         self._slot = int(now / self._width)
         self._start = self._slot
         self._sum = 0
-        self.total = 0
 
     def add(self, count: int, now: float) -> None:
         """`count` bytes moved at `now`."""
@@ -29,7 +28,6 @@ class RateMeter:
             self._advance(slot)
         self._slots[slot % SLOTS] += count
         self._sum += count
-        self.total += count
 
     def rate(self, now: float) -> float:
         """Bytes per second, averaged over the window, or over the meter's age while it is younger."""

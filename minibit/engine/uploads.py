@@ -76,14 +76,18 @@ class Uploads:
         choice = asking.choke(self._choking, standing.view(round_due=round_due), now, standing.rng)
         standing.note(Chosen, now, round_due, choice)
         standing.slots = choice.slots
-        for key, neighbour in standing.neighbours.items():
-            if not neighbour.greeted:
-                continue
-            if neighbour.demand.unchoked and key not in choice.slots:
+        held = {*choice.slots.fixed, choice.slots.optimistic}
+        moved = [
+            n
+            for key, n in standing.neighbours.items()
+            if (key in held) is (n.demand.unchoked_since is None) and n.greeted
+        ]
+        for neighbour in moved:
+            if neighbour.demand.unchoked:
                 self._choke(neighbour)
-            elif not neighbour.demand.unchoked and key in choice.slots:
+            else:
                 neighbour.demand.unchoked_since = now
-                self._outbox.send(key, m.Unchoke())
+                self._outbox.send(neighbour.key, m.Unchoke())
         self.offer(now)
 
     def sweep(self, now: float) -> None:

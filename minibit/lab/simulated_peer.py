@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from minibit import registry
 from minibit.address import Address, PeerAddress
@@ -34,18 +34,15 @@ from minibit.lab.clock import Clock
 from minibit.lab.intake import GRAIN, Came, Intake
 from minibit.lab.observer import Observer
 from minibit.lab.scenario import NEIGHBOURS, PeerClass
+from minibit.lab.simulated_disk import LIES, TRUTH, SimulatedDisk, hash_seconds
 from minibit.lab.wires import End, Item, Uplink
-from minibit.torrent.layout import CHUNK_SIZE, Layout
+from minibit.torrent.layout import Layout
 from minibit.tracker.swarm import Granted, Swarm
 from minibit.wire import messages as m
 
 PORT: Final = 6881
-HASH_SECONDS: Final = 0.0005  # for a block to be handed to a disk's thread and back…
-HASH_RATE: Final = 400 << 20  # …and bytes per second that it hashes and writes
 DIAL_SECONDS: Final = 5.0  # how long a dial that nobody answers waits, as live
 REFUSED_SECONDS: Final = 8.0  # between two calls of a tracker that says no
-TRUTH: Final = memoryview(bytes(CHUNK_SIZE))
-LIES: Final = memoryview(b"\1" * CHUNK_SIZE)
 
 
 class World(Protocol):
@@ -104,7 +101,7 @@ class SimulatedPeer:
         self.completed_at: float | None = None
         self.granted = 0
         self.lies = kind.liar
-        self.spoilt = 0  # blocks that this peer's disk does not keep right
+        self.disk = SimulatedDisk()
         self.uplink = Uplink(clock, kind.uplink) if kind.uplink else None
         self.intake = Intake(clock, kind.download, self._take_in)
         journal = None if world.observer is None else world.observer.journal(name)
@@ -125,7 +122,6 @@ class SimulatedPeer:
         self._dirty: dict[int, End] = {}  # those that have data to send
         self._next_key = 0
         self._tick_at = float("inf")
-        self._wrong: dict[int, int] = {}  # by block: its chunks that are not right
         self._beat = 0  # the number of the heartbeat to come: an earlier one that comes late is none
 
     @property
@@ -187,7 +183,7 @@ class SimulatedPeer:
     def _meet(self, told: Sequence[PeerAddress]) -> None:
         if self.world.neighbours < NEIGHBOURS:  # else the engine's own rules say who finds a place
             told = told[: max(0, self.world.neighbours - len(self.engine.neighbours))]
-        self.run(lambda now: self.engine.peers_found(told, now))
+        self.run(self.engine.peers_found, told)
 
     def leave(self) -> None:
         """Say goodbye, and be gone."""
@@ -225,16 +221,17 @@ class SimulatedPeer:
 
     def hear(self, notice: Granted) -> None:
         """The tracker granted these blocks to somebody: an origin serves them."""
-        self.run(lambda now: self.engine.granted(notice.peer_id, notice.blocks, now))
+        self.run(self.engine.granted, notice.peer_id, notice.blocks)
 
     # --- the engine
 
-    def run(self, happen: Callable[[float], list[Effect]]) -> None:
-        """Let the engine know, and do what it says."""
+    def run(self, happen: Callable[..., list[Effect]], *told: Any, **more: Any) -> None:
+        """Let the engine know, and do what it says: `happen` is an input of it, called as `happen(*told, now,
+        **more)`."""
         if not self.alive:
             return
         now = self.clock.now
-        self._perform(happen(now))
+        self._perform(happen(*told, now, **more))
         dirty = self._dirty
         while dirty:
             _, end = dirty.popitem()
@@ -256,10 +253,11 @@ class SimulatedPeer:
         for effect in effects:
             if observer is not None:
                 observer.performs(self.name, effect, self.clock.now)
+            if isinstance(effect, Send):  # by far the most frequent one
+                if (end := self._ends.get(effect.key)) is not None:
+                    end.say(effect.messages)
+                continue
             match effect:
-                case Send(key, messages):
-                    if (end := self._ends.get(key)) is not None:
-                        end.say(messages)
                 case Upload(key, chunks):
                     if (end := self._ends.get(key)) is not None:
                         data = LIES if self.lies else TRUTH
@@ -267,12 +265,12 @@ class SimulatedPeer:
                         self._dirty[key] = end
                 case Store(block, pieces):
                     if self.world.lies:
-                        self._store(block, pieces)
+                        self.disk.store(block, pieces)
                 case Verify(block):
                     length = self.world.layout.block_length(block)
-                    self.clock.after(HASH_SECONDS + length / HASH_RATE, self._verified, block)
+                    self.clock.after(hash_seconds(length), self._verified, block)
                 case Discard(block):
-                    self._wrong.pop(block, None)
+                    self.disk.discard(block)
                 case Dial(address):
                     self.clock.after(self.world.latency, self._dial, address)
                 case HangUp(key):
@@ -282,24 +280,14 @@ class SimulatedPeer:
                 case Finished():
                     self.completed_at = self.clock.now
 
-    # --- the disk
-
-    def _store(self, block: int, pieces: Sequence[m.Piece]) -> None:
-        wrong = self._wrong.get(block, 0)
-        for piece in pieces:
-            chunk = 1 << piece.begin // CHUNK_SIZE
-            wrong = wrong | chunk if piece.data[0] else wrong & ~chunk
-        self._wrong[block] = wrong
-
     def _verified(self, block: int) -> None:
         if self.alive:
-            ok = not self._wrong.pop(block, 0) and not self.spoilt >> block & 1
-            self.run(lambda now: self.engine.block_verified(block, ok, now))
+            self.run(self.engine.block_verified, block, self.disk.right(block))
             self.world.verified(self)
 
     def rot(self, blocks: int) -> None:
         """The disk has lost these blocks."""
-        self.run(lambda now: self.engine.lost(blocks & self.engine.blocks.have, now))
+        self.run(self.engine.lost, blocks & self.engine.blocks.have)
 
     # --- connections
 
@@ -315,14 +303,14 @@ class SimulatedPeer:
             here, far = self._end_to(there), there._end_to(self)
             here.there, far.there = far, here
             self.clock.after(world.latency, self._dialled, here, address)
-            there.run(lambda now: there.engine.connected(far.key, self.address, now, outgoing=False))
+            there.run(there.engine.connected, far.key, self.address, outgoing=False)
 
     def _dialled(self, end: End, address: Address) -> None:
         if end.open:
-            self.run(lambda now: self.engine.connected(end.key, address, now, outgoing=True))
+            self.run(self.engine.connected, end.key, address, outgoing=True)
 
     def _dial_failed(self, address: Address) -> None:
-        self.run(lambda now: self.engine.dial_failed(address, now))
+        self.run(self.engine.dial_failed, address)
 
     def _end_to(self, there: "SimulatedPeer") -> End:
         key, self._next_key = self._next_key, self._next_key + 1
@@ -344,7 +332,7 @@ class SimulatedPeer:
             return
         if self._ends.pop(end.key, None) is not None:
             end.close()
-            self.run(lambda now: self.engine.disconnected(end.key, now))
+            self.run(self.engine.disconnected, end.key)
 
     def cut_off(self, other: "SimulatedPeer") -> None:
         """Nothing that `other` says arrives here."""
@@ -393,7 +381,7 @@ class SimulatedPeer:
                 end.there.release(payload)
             batch.append((key, said))
         if batch:
-            self.run(lambda now: self.engine.happened(batch, now))
+            self.run(self.engine.happened, batch)
 
 
 def _peer_id(seed: int, name: str, life: int) -> bytes:

@@ -188,7 +188,7 @@ class Simulation:
 
     def spoil(self, name: str, blocks: int) -> None:
         """Its disk keeps none of these blocks right: their hashes fail, whoever sent them; 0 mends it."""
-        self._peer(name).spoilt = blocks
+        self._peer(name).disk.spoilt = blocks
 
     def rot(self, name: str, blocks: int) -> None:
         """Its disk has lost these blocks, and it finds out."""

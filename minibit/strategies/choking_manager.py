@@ -29,7 +29,10 @@ Score = Callable[[NeighbourView], float]
 
 
 def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
-    """The slots after this moment, by the rules above; `score` is asked once per competing neighbour."""
+    """The slots after this moment, by the rules above; `score` is asked once per competing neighbour, if
+    anybody is to be ranked."""
+    if not view.round_due and _full(view):
+        return Choice(view.slots)
     competing = {key: n for key, n in view.neighbours.items() if n.interested and n.known}
     scores = {key: score(neighbour) for key, neighbour in competing.items()}
     fixed = [key for key in view.slots.fixed if key in competing]
@@ -68,6 +71,18 @@ def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
     if before in competing and before not in slots:  # known only now: it may have been drawn again
         moves.append((before, "replaced"))
     return Choice(slots, scores, (*withdrawals(view, slots), *moves))
+
+
+def _full(view: SwarmView) -> bool:
+    """Whether every slot is held by somebody who competes."""
+    slots = view.slots
+    if slots.optimistic is None or len(slots.fixed) < FIXED_SLOTS:
+        return False
+    for key in (*slots.fixed, slots.optimistic):
+        neighbour = view.neighbours.get(key)
+        if neighbour is None or not (neighbour.interested and neighbour.known):
+            return False
+    return True
 
 
 def withdrawals(view: SwarmView, after: Slots) -> Iterator[tuple[int, str]]:

@@ -6,6 +6,7 @@ is rare when its copies among the neighbours that have told us their blocks are 
 that it holds. Our own blocks do not count. Slots and rounds are the choking manager's.
 """
 
+from functools import cache
 from random import Random
 
 from minibit.copies import Copies
@@ -22,6 +23,8 @@ class TitForTat:
     """The default choking strategy."""
 
     def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:  # noqa: ARG002
-        known = sum(neighbour.known for neighbour in view.neighbours.values())
-        rare = rare_blocks(view.copies, known)
-        return manage(view, rng, lambda neighbour: (neighbour.blocks & rare).bit_count())
+        @cache
+        def rare() -> int:
+            return rare_blocks(view.copies, sum(neighbour.known for neighbour in view.neighbours.values()))
+
+        return manage(view, rng, lambda neighbour: (neighbour.blocks & rare()).bit_count())
