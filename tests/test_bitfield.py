@@ -98,3 +98,9 @@ def test_choose_is_fair_and_repeats_with_its_seed() -> None:
     assert all(850 < count < 1150 for count in counts.values())
     again = Random(7)
     assert drawn == [bitfield.choose(bits, again) for _ in range(4000)]
+
+
+@given(SETS, st.integers(0, 600))
+def test_the_lowest_are_the_first(case: tuple[set[int], int], count: int) -> None:
+    blocks, _ = case
+    assert list(bitfield.indices(bitfield.lowest(bitfield.union(blocks), count))) == sorted(blocks)[:count]

@@ -8,7 +8,7 @@ from fakes.onlookers import Onlooker, scoring, seen, swarms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minibit.strategies.choking_manager import FIXED_SLOTS
+from minibit.strategies.choking_manager import FIXED_SLOTS, manage
 from minibit.strategies.tit_for_tat import TitForTat
 from minibit.strategies.view import Choice, Slots, SwarmView
 
@@ -51,6 +51,13 @@ def test_up_to_four_fixed_and_one_optimistic() -> None:
 
 
 # --- between rounds
+
+
+def test_nobody_is_ranked_while_no_slot_is_free() -> None:
+    asked: list[int] = []
+    view = seen(scoring(dict.fromkeys(range(1, 9), 1)), fixed=(1, 2, 3, 4), optimistic=5)
+    choice = manage(view, Random(1), lambda neighbour: asked.append(neighbour.key) or 0.0)
+    assert (choice, asked) == (Choice(view.slots), [])
 
 
 def test_an_empty_fixed_slot_goes_to_the_best_score() -> None:
