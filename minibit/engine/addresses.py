@@ -78,13 +78,18 @@ class AddressBook:
         return "" if told is None else told.name
 
     def due(self, room: int, connected: set[bytes], now: float) -> list[Address]:
-        """Up to `room` addresses to dial now, noted as dialling; never a peer in `connected`."""
-        room = min(room, MAX_DIALLING - sum(entry.dialling for entry in self._entries.values()))
+        """Up to `room` addresses to dial now, noted as dialling; never a peer in `connected`.
+
+        An origin comes first, and there is room for one: it dials nobody, and to it everybody turns.
+        """
+        idle = MAX_DIALLING - sum(entry.dialling for entry in self._entries.values())
+        due = [each for each in self._entries.items() if each[1].due <= now]
+        due.sort(key=lambda each: not self._is_origin(each[1]))
         chosen: list[Address] = []
-        for address, entry in self._entries.items():
-            if len(chosen) >= room:
+        for address, entry in due:
+            if len(chosen) >= min(idle, max(room, int(self._is_origin(entry)))):
                 break
-            if entry.due <= now and self._idle(entry, connected):
+            if self._idle(entry, connected):
                 entry.dialling = True
                 chosen.append(address)
         return chosen
@@ -151,6 +156,10 @@ class AddressBook:
         `peer_id`, with who has dialled us from it under that id."""
         culprit = source(address, peer_id or b"", outgoing=peer_id is None)
         return address[0] in self._banned or culprit in self._banned
+
+    def _is_origin(self, entry: Entry) -> bool:
+        told = self.who(entry.peer_id)
+        return told is not None and told.origin
 
     @staticmethod
     def _idle(entry: Entry, connected: set[bytes]) -> bool:

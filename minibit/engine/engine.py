@@ -377,8 +377,9 @@ class Engine:
 
     def _dial(self, now: float) -> None:
         # Who is complete waits to be dialled: it needs nobody, and seeds would only fill each other up.
-        room = 0 if self.blocks.complete else self.places.room()
-        for address in self.addresses.due(room, self._greeting.met(), now):
+        if self.blocks.complete:
+            return
+        for address in self.addresses.due(self.places.room(), self._greeting.met(), now):
             self._outbox.put(Dial(address))
             self._standing.note(Dialled, now, address)
 

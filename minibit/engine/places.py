@@ -38,7 +38,7 @@ class Places:
     def yielding(self, newcomer: Neighbour, now: float) -> Neighbour | None:
         """Who goes because this one has greeted: itself, if nobody yields to it; None if there is room."""
         present = [n for n in self._neighbours.values() if n.greeted and n is not newcomer]
-        if len(present) < self.limit:
+        if len(present) < self.limit + newcomer.origin:  # whom everybody is to meet finds a place
             return None
 
         def stranger(n: Neighbour) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 from fakes.puppets import FULL, Stage, piece, request, told
 
+from minibit.address import PeerAddress
 from minibit.engine.effects import Dial, HangUp
 from minibit.engine.places import (
     IDLE_SECONDS,
@@ -217,3 +218,21 @@ def test_whom_we_dialled_yields_after_who_dialled_us() -> None:
     stage.wait(IDLE_SECONDS)
     assert comes(stage, 2000)
     assert list(stage.hung_up) == [2]
+
+
+def test_whose_places_are_taken_by_listed_peers_meets_the_origin_all_the_same() -> None:
+    stage = Stage()
+    lists(stage, *range(1, MAX_NEIGHBOURS + 1))
+    for key in range(1, MAX_NEIGHBOURS + 1):
+        comes(stage, key)
+        stage.says(key, m.Interested())
+    for dial in [effect for effect in stage.effects if isinstance(effect, Dial)]:
+        stage.note(stage.engine.dial_failed(dial.address, stage.now))
+    origin = PeerAddress("origin", HERE, 5555, an_id(999), True)
+    other = PeerAddress("other", HERE, 5556, an_id(998))
+    dials = stage.note(stage.engine.peers_found([other, origin], stage.now))
+    assert dials == [Dial((HERE, 5555))]
+    stage.connect(999, outgoing=True, address=(HERE, 5555))
+    stage.greet(999, peer_id=an_id(999))
+    assert stage.neighbour(999).origin
+    assert len(stage.engine.neighbours) == MAX_NEIGHBOURS + 1
