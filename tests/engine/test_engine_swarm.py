@@ -244,10 +244,11 @@ def test_no_uplink_carries_more_than_its_limit() -> None:
 
 def test_more_peers_than_one_may_have_neighbours_all_finish() -> None:
     layout = Layout(4 * 32768, 32768)
-    net, _, peers = swarm(MAX_NEIGHBOURS + 8, layout=layout)
+    net, origin, peers = swarm(MAX_NEIGHBOURS + 8, layout=layout)
     net.finish(peers, seconds=300.0)
-    for peer in net.peers:
-        assert len(peer.engine.neighbours) <= MAX_NEIGHBOURS
+    for peer in peers:
+        assert len(peer.engine.neighbours) <= MAX_NEIGHBOURS + 1, "the origin finds a place"
+    assert len(origin.engine.neighbours) == len(peers), "nobody misses it"
 
 
 def test_one_slow_link_costs_the_others_little() -> None:

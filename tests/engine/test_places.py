@@ -154,7 +154,7 @@ def test_whoever_fills_our_places_does_not_keep_us_from_dialling() -> None:
 
 def test_an_origin_meets_everybody() -> None:
     stage = Stage(have=FULL, offering=True)
-    met = set()
+    met: set[int] = set()
     everybody = range(1, MAX_ORIGIN_NEIGHBOURS + 51)
     for key in everybody:
         stage.note(stage.engine.granted(an_id(key), 0b1, stage.now))
