@@ -158,7 +158,7 @@ def test_an_announce_survives_the_wire(announce: Announce, form: Form) -> None:
 
 
 def test_an_announce_as_trackers_read_it() -> None:
-    announce = Announce(b"\x00 " * 10, b"-MB0300-ab+&=%\xff\xfe....", 6881, event=Event.STARTED)
+    announce = Announce(b"\x00 " * 10, b"-MB0200-ab+&=%\xff\xfe....", 6881, event=Event.STARTED)
     assert encode_announce(announce, Form()) == (
         b"info_hash="
         + b"%00%20" * 10
