@@ -44,12 +44,13 @@ FLOORS: list[dict[str, str]] = [
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
     {
-        "lab": "place scenario casting scenario_file standstill process_logs child processes replay clock"
-        " wires intake observer simulated_disk simulated_peer simulator simulated_log faults oracle chaos",
+        "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"
+        " clock wires intake observer simulated_disk simulated_peer simulator simulated_log faults oracle"
+        " chaos",
     },
     {
         "screen": "outlet bars sheet swarm_table peer_table lines display keys playback",
-        "cli": "examples options running tracker peer status simulate swarm replay main",
+        "cli": "examples options running tracker peer status simulate swarm replay main nursery",
         "__main__": "",
     },
 ]

@@ -7,7 +7,7 @@ asked for like that, 130 Ctrl-C.
 
 import shutil
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO, cast
 
@@ -20,7 +20,8 @@ from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
 
 SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
-MAX_PEERS: Final = 100  # processes
+MAX_PEERS: Final = 100  # processes…
+NURSERY: Final = [sys.executable, "-u", "-m", "minibit.cli.nursery"]  # …and what they are forked from
 MAX_SIMULATED: Final = 5000
 MIN_HELP_WIDTH: Final = 30
 MAX_HELP_WIDTH: Final = 78
@@ -196,9 +197,9 @@ def swarm(
     Without --share, a small bundled sample is shared, slowly enough to watch. What --share names goes
     as fast as it can.
     """
-    from minibit.cli.swarm import list_scenarios, run_swarm
-
     if scenario == "":
+        from minibit.cli.swarm import list_scenarios
+
         list_scenarios(as_json=json)
         return
     if not simulate and (peers or 0) > MAX_PEERS:
@@ -210,23 +211,33 @@ def swarm(
         raise UsageError("--speed is for virtual time: add --simulate")
     if directory and simulate:
         raise UsageError("--dir: a simulation writes no files: leave it out, or --simulate")
-    run_swarm(
-        scenario=scenario,
-        peers=peers,
-        share=share,
-        directory=directory,
-        upload_limit=None if upload_limit is None else options.upload_rate(upload_limit),
-        picking=None if picking is None else options.strategy_name(picking),
-        choking=None if choking is None else options.strategy_name(choking),
-        grant=None if grant is None else options.grant_parts(grant),
-        block_size=options.block_bytes(block_size),
-        stall_timeout=stall_timeout,
-        seed=seed,
-        log=log,
-        as_json=json,
-        simulate=simulate,
-        speed=options.pace(speed),
-    )
+    with ExitStack() as ending:
+        nursery = None
+        if not simulate:
+            from minibit.lab.nursery import Nursery
+
+            # Before anything else: it reads its modules while we read ours.
+            nursery = Nursery(NURSERY)
+            ending.callback(nursery.close)
+        from minibit.cli.swarm import run_swarm
+
+        run_swarm(
+            nursery,
+            scenario=scenario,
+            peers=peers,
+            share=share,
+            directory=directory,
+            upload_limit=None if upload_limit is None else options.upload_rate(upload_limit),
+            picking=None if picking is None else options.strategy_name(picking),
+            choking=None if choking is None else options.strategy_name(choking),
+            grant=None if grant is None else options.grant_parts(grant),
+            block_size=options.block_bytes(block_size),
+            stall_timeout=stall_timeout,
+            seed=seed,
+            log=log,
+            as_json=json,
+            speed=options.pace(speed),
+        )
 
 
 @app.command(short_help="Show a swarm again from its event log.", epilog=examples.REPLAY)

@@ -16,6 +16,7 @@ from minibit.disk.share import left_out, survey
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.eventlog.writing import claim
 from minibit.lab.casting import refined, refuse_live
+from minibit.lab.nursery import Nursery
 from minibit.lab.place import prepare, write_share
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
 from minibit.lab.scenario import Scenario, plain
@@ -43,6 +44,7 @@ def list_scenarios(*, as_json: bool) -> None:
 
 
 def run_swarm(
+    nursery: Nursery | None,
     *,
     scenario: str | None,
     peers: int | None,
@@ -57,10 +59,9 @@ def run_swarm(
     seed: int | None,
     log: Path | None,
     as_json: bool,
-    simulate: bool,
     speed: float | None,
 ) -> None:
-    """Run a swarm of processes, verify its copies, and leave nothing running; or simulate it.
+    """Run a swarm of processes from `nursery`, verify its copies, and leave nothing running; or simulate it.
 
     What is None is as the scenario says, or, without one, as it is by default.
     """
@@ -96,7 +97,7 @@ def run_swarm(
         registry.picking(kind.picking)
         registry.choking(kind.choking)
     registry.choking(played.origin.choking)
-    if simulate:
+    if nursery is None:
         run_simulation(played, speed=speed, log=log, as_json=as_json)
         return
     refuse_live(played)
@@ -104,11 +105,20 @@ def run_swarm(
     # A scenario has a seed, given or not; a swarm without one draws as each process pleases.
     kept_seed = seed if scenario is None else played.seed
     _run_processes(
-        played, share, directory, kept, kept_seed, stall_timeout=stall_timeout, log=log, as_json=as_json
+        nursery,
+        played,
+        share,
+        directory,
+        kept,
+        kept_seed,
+        stall_timeout=stall_timeout,
+        log=log,
+        as_json=as_json,
     )
 
 
 def _run_processes(
+    nursery: Nursery,
     scenario: Scenario,
     share: Path | None,
     directory: Path | None,
@@ -145,7 +155,7 @@ def _run_processes(
             log=log,
             described=_described(scenario, seed),
         )
-        processes = SwarmProcesses(settings, tell=display.tell)
+        processes = SwarmProcesses(settings, nursery, tell=display.tell)
         writes, skipped = prepare(folder, source, processes.names)
         if skipped:
             display.tell(left_out(skipped))

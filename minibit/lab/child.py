@@ -3,12 +3,15 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
+
+from minibit.errors import MinibitError
+from minibit.lab.nursery import Nursery, Process
 
 TRACEBACK: Final = "Traceback (most recent call last):"
 LOG_READ: Final = 64 * 1024  # bytes from its end; strategies may print
@@ -23,7 +26,7 @@ class Child:
     seconds since the peers were started."""
 
     name: str
-    process: "subprocess.Popen[str]"
+    process: Process
     log: Path
     ends: float = float("inf")
 
@@ -48,7 +51,7 @@ class Child:
 
     def hush(self) -> None:
         """Close its standard input: it is to end."""
-        _close(self.process.stdin)
+        self.process.stdin.close()
 
     def _written(self) -> list[str]:
         """The last lines in its log, which may be long."""
@@ -60,45 +63,40 @@ class Child:
             return []
 
 
-def spawn(name: str, log: Path, arguments: Sequence[str], stdout: int | None = None) -> Child:
-    """Start `minibit` with these arguments; what it says goes to `log`, or on to `stdout`.
+def spawn(nursery: Nursery, name: str, log: Path, arguments: Sequence[str], *, heard: bool = False) -> Child:
+    """Start `minibit` with these arguments; what it says goes to `log`, or to us if it is `heard`.
 
     Raises:
         OSError: the log cannot be written.
+        MinibitError: the nursery is gone.
     """
     with log.open("w") as file:
-        process = subprocess.Popen(
-            # Unbuffered, so that what a strategy prints is in the log whatever ends the process.
-            [sys.executable, "-u", "-m", "minibit", *arguments, "--until-eof"],
-            stdin=subprocess.PIPE,
-            stdout=file if stdout is None else stdout,
-            stderr=file,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for us; we pass it on in our own order
-        )
-    return Child(name, process, log)
+        return Child(name, nursery.spawn([*arguments, "--until-eof"], file, heard=heard), log)
 
 
 def end(children: Sequence[Child]) -> None:
     """End them all: ask, insist, kill."""
     running = [child.process for child in children]
     for process in running:
-        _close(process.stdin)
-    for number, patience in ((0, ASK_SECONDS), (signal.SIGTERM, INSIST_SECONDS), (signal.SIGKILL, None)):
-        for process in running:
-            process.send_signal(number)  # 0 only asks whether it is there
-        deadline = None if patience is None else time.monotonic() + patience
-        left = []
-        for process in running:
-            try:
-                process.wait(None if deadline is None else max(0.01, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                left.append(process)
-        running = left
+        process.stdin.close()
+    # Without a nursery nobody can insist; its processes obey the end of their standard input by themselves.
+    with suppress(MinibitError):
+        for number, patience in ((0, ASK_SECONDS), (signal.SIGTERM, INSIST_SECONDS), (signal.SIGKILL, None)):
+            for process in running:
+                process.send_signal(number)  # 0 only asks whether it is there
+            running = _still_running(running, patience)
     for child in children:
-        _close(child.process.stdout)  # not before it has ended: a thread may still be reading it
+        if child.process.stdout is not None:
+            child.process.stdout.close()  # not before it has ended: a thread may still be reading it
 
 
-def _close(pipe: IO[str] | None) -> None:
-    if pipe is not None:
-        pipe.close()
+def _still_running(processes: Sequence[Process], patience: float | None) -> list[Process]:
+    """Those that have not ended after so many seconds."""
+    deadline = None if patience is None else time.monotonic() + patience
+    left = []
+    for process in processes:
+        try:
+            process.wait(None if deadline is None else max(0.01, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            left.append(process)
+    return left

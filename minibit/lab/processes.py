@@ -1,15 +1,14 @@
 """A swarm of real processes on this machine: a tracker with its origin, and N peers.
 
-Each process is a plain `minibit` command whose standard input is a pipe held here. Closing the pipe
-asks it to end; the kernel closes it if this process is killed, so none survives its swarm. All that is
-shown of the swarm comes from the tracker's `/status`, as `minibit status` would show it.
+Each process is a plain `minibit` command, forked from a `Nursery`, whose standard input is a pipe held
+here. Closing the pipe asks it to end; the kernel closes it if this process is killed, so none survives its
+swarm. All that is shown of the swarm comes from the tracker's `/status`, as `minibit status` would show it.
 """
 
 import asyncio
 import json
 import re
 import shlex
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from minibit.disk.check import check
 from minibit.disk.storage import Storage
 from minibit.errors import MinibitError, StalledError, StrategyError, TrackerUnreachableError, UsageError
 from minibit.lab.child import Child, end, spawn
+from minibit.lab.nursery import Nursery
 from minibit.lab.place import refused
 from minibit.lab.process_logs import ProcessLogs
 from minibit.lab.scenario import Departure, Newcomer, OriginLine
@@ -55,11 +55,13 @@ class SwarmProcesses:
     """Starts, watches, verifies and ends a swarm.
 
     Args:
+        nursery: where the processes come from; closed by whoever opened it.
         tell: called with a line about each thing that a user wants to know.
     """
 
-    def __init__(self, settings: SwarmSettings, *, tell: Callable[[str], None]) -> None:
+    def __init__(self, settings: SwarmSettings, nursery: Nursery, *, tell: Callable[[str], None]) -> None:
         self._settings = settings
+        self._nursery = nursery
         self._tell = tell
         self._tracker: Child | None = None
         self._restart = ""  # the command that brings the tracker back to where it was
@@ -88,7 +90,7 @@ class SwarmProcesses:
                 says that the user is to ask for something else, or if the folder cannot be written to.
         """
         arguments = ["tracker", "--json", "--port", "0", *self._tracker_arguments()]
-        self._tracker = self._spawn("tracker", arguments, stdout=subprocess.PIPE)
+        self._tracker = self._spawn("tracker", arguments, heard=True)
         pipe = self._tracker.process.stdout
         assert pipe is not None
         first = asyncio.create_task(asyncio.to_thread(pipe.readline))
@@ -214,10 +216,10 @@ class SwarmProcesses:
         settings = self._settings
         self._logs.put_together(seed=settings.seed, settings=settings.described, tell=self._tell)
 
-    def _spawn(self, name: str, arguments: Sequence[str], stdout: int | None = None) -> Child:
+    def _spawn(self, name: str, arguments: Sequence[str], *, heard: bool = False) -> Child:
         log = self._settings.folder / f"{name}.log"
         try:
-            return spawn(name, log, [*arguments, *self._logs.arguments(name)], stdout)
+            return spawn(self._nursery, name, log, [*arguments, *self._logs.arguments(name)], heard=heard)
         except OSError as error:
             raise refused(self._settings.folder, error) from error
 

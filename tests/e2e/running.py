@@ -99,8 +99,8 @@ class Command:
         self._hear_out()
 
     def children(self) -> set["Descendant"]:
-        """The processes that it has started and that still run."""
-        return children_of(self.pid)
+        """For a swarm: its processes that still run, without the nursery that they come from."""
+        return {child for nursery in children_of(self.pid) for child in children_of(nursery[0])}
 
     def tracker_of_peers(self) -> str:
         """For a swarm: the URL that its peers were given, once they are started."""

@@ -5,11 +5,11 @@ import json
 import shlex
 import signal
 import socket
-import sys
+import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import pytest
 from fakes.pictures import swarm_view
@@ -34,17 +34,16 @@ def bounded(work: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-@pytest.fixture
-def impostor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a shell script in the place of the Python that would run `minibit`."""
+class Impostors:
+    """In the place of a nursery: every process is the same shell script."""
 
-    def install(script: str) -> None:
-        path = tmp_path / "impostor"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(path))
+    def __init__(self, script: str = "exit 0") -> None:
+        self._script = script
 
-    return install
+    def spawn(self, arguments: Sequence[str], log: IO[str], *, heard: bool = False) -> Any:
+        stdout = subprocess.PIPE if heard else log
+        command = ["sh", "-c", self._script, "minibit", *arguments]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, stderr=log, text=True)
 
 
 def unheard(_percent: int, _whole: int) -> None:
@@ -55,10 +54,10 @@ def people(count: int) -> list[Newcomer]:
     return plain(count, 1 << 20, None).newcomers()
 
 
-def swarm(tmp_path: Path, peers: int = 2) -> SwarmProcesses:
+def swarm(tmp_path: Path, impostors: Impostors, peers: int = 2) -> SwarmProcesses:
     (tmp_path / "kept").mkdir()
     settings = SwarmSettings(people(peers), tmp_path / "film.bin", tmp_path / "kept")
-    return SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
+    return SwarmProcesses(settings, impostors, tell=lambda line: pytest.fail(line))
 
 
 @pytest.mark.parametrize(
@@ -69,10 +68,10 @@ def swarm(tmp_path: Path, peers: int = 2) -> SwarmProcesses:
     ],
 )
 def test_a_tracker_that_does_not_start_says_why(
-    tmp_path: Path, impostor: Callable[[str], None], code: int, kind: type[MinibitError], words: str
+    tmp_path: Path, code: int, kind: type[MinibitError], words: str
 ) -> None:
-    impostor(f"echo 'minibit: no such film: check the path' >&2; exit {code}")
-    started = swarm(tmp_path)
+    impostors = Impostors(f"echo 'minibit: no such film: check the path' >&2; exit {code}")
+    started = swarm(tmp_path, impostors)
 
     with pytest.raises(MinibitError) as caught:
         bounded(lambda: started.start(unheard))
@@ -82,20 +81,16 @@ def test_a_tracker_that_does_not_start_says_why(
     assert str(caught.value) == words
 
 
-def test_a_tracker_that_ends_without_a_word_is_named_by_its_exit_code(
-    tmp_path: Path, impostor: Callable[[str], None]
-) -> None:
-    impostor("exit 3")
-    started = swarm(tmp_path)
+def test_a_tracker_that_ends_without_a_word_is_named_by_its_exit_code(tmp_path: Path) -> None:
+    impostors = Impostors("exit 3")
+    started = swarm(tmp_path, impostors)
     with pytest.raises(MinibitError, match="did not start: exit code 3"):
         bounded(lambda: started.start(unheard))
     started.stop()
 
 
-def test_processes_get_the_options_that_the_swarm_got(
-    tmp_path: Path, impostor: Callable[[str], None]
-) -> None:
-    impostor('echo "$@" >&2; exit 1')
+def test_processes_get_the_options_that_the_swarm_got(tmp_path: Path) -> None:
+    impostors = Impostors('echo "$@" >&2; exit 1')
     (tmp_path / "kept").mkdir()
     settings = SwarmSettings(
         people(1),
@@ -106,12 +101,12 @@ def test_processes_get_the_options_that_the_swarm_got(
         grant="20-20",
         seed=4,
     )
-    started = SwarmProcesses(settings, tell=lambda line: pytest.fail(line))
+    started = SwarmProcesses(settings, impostors, tell=lambda line: pytest.fail(line))
     with pytest.raises(MinibitError) as caught:
         bounded(lambda: started.start(unheard))
     started.stop()
     words = str(caught.value)
-    assert "-m minibit tracker --json --port 0 --share" in words
+    assert "tracker --json --port 0 --share" in words
     for option in (
         "--grant 20-20",
         "--choking tit-for-tat",
@@ -132,13 +127,13 @@ def test_processes_get_the_options_that_the_swarm_got(
     ],
 )
 def test_no_process_survives_however_stubborn_it_is(
-    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, stubborn: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stubborn: str
 ) -> None:
     monkeypatch.setattr(child, "ASK_SECONDS", 0.2)
     monkeypatch.setattr(child, "INSIST_SECONDS", 0.2)
     alive = tmp_path / "alive"
-    impostor(f"touch {alive}; {stubborn}")
-    started = swarm(tmp_path)
+    impostors = Impostors(f"touch {alive}; {stubborn}")
+    started = swarm(tmp_path, impostors)
 
     async def give_up() -> None:
         starting = asyncio.create_task(started.start(unheard))
@@ -153,13 +148,11 @@ def test_no_process_survives_however_stubborn_it_is(
     bounded(give_up)
 
 
-def test_a_tracker_that_hashes_says_how_far_it_is(
-    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tracker_that_hashes_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
     go_on = tmp_path / "go on"
-    impostor(f"echo 'hashing: 42%' >&2; while ! [ -e '{go_on}' ]; do sleep 0.01; done; exit 1")
-    started = swarm(tmp_path)
+    impostors = Impostors(f"echo 'hashing: 42%' >&2; while ! [ -e '{go_on}' ]; do sleep 0.01; done; exit 1")
+    started = swarm(tmp_path, impostors)
     heard: list[tuple[int, int]] = []
 
     def hear(percent: int, whole: int) -> None:
@@ -173,7 +166,7 @@ def test_a_tracker_that_hashes_says_how_far_it_is(
 
 
 def test_a_log_that_cannot_be_written_is_the_users_mistake(tmp_path: Path) -> None:
-    started = swarm(tmp_path)
+    started = swarm(tmp_path, Impostors())
     (tmp_path / "kept" / "tracker.log").mkdir()
     with pytest.raises(UsageError, match=r"--dir: cannot write to .*kept.*Is a directory"):
         bounded(lambda: started.start(unheard))
@@ -181,12 +174,12 @@ def test_a_log_that_cannot_be_written_is_the_users_mistake(tmp_path: Path) -> No
 
 
 def test_a_tracker_that_ended_is_given_up_after_a_minute(
-    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         nobody = f"http://127.0.0.1:{sock.getsockname()[1]}"
     ready = json.dumps({"url": nobody, "origin_port": 7})
-    impostor(f"echo '{ready}'; echo 'minibit: the disk fell out' >&2; exit 1")
+    impostors = Impostors(f"echo '{ready}'; echo 'minibit: the disk fell out' >&2; exit 1")
     monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(processes, "RESTART_SECONDS", 0.1)
 
@@ -197,7 +190,7 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
     (tmp_path / "kept").mkdir()
     told: list[str] = []
     started = SwarmProcesses(
-        SwarmSettings((), tmp_path / "a film.bin", tmp_path / "kept", seed=3), tell=told.append
+        SwarmSettings((), tmp_path / "a film.bin", tmp_path / "kept", seed=3), impostors, tell=told.append
     )
 
     async def watch() -> None:
@@ -219,9 +212,9 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
 
 
 def test_a_swarm_in_which_nothing_moves_says_so_and_ends_when_asked_to(
-    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impostor("echo 'stalled: the dog ate it'; exec cat >/dev/null")
+    impostors = Impostors("echo 'stalled: the dog ate it'; exec cat >/dev/null")
     monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(processes, "STANDSTILL_SECONDS", 0.05)
     view = swarm_view(("ana", "bia"))
@@ -233,7 +226,7 @@ def test_a_swarm_in_which_nothing_moves_says_so_and_ends_when_asked_to(
     (tmp_path / "kept").mkdir()
     told: list[str] = []
     settings = SwarmSettings(people(2), tmp_path / "film.bin", tmp_path / "kept", stall_timeout=0.3)
-    started = SwarmProcesses(settings, tell=told.append)
+    started = SwarmProcesses(settings, impostors, tell=told.append)
     started._client = TrackerClient("http://127.0.0.1:9")
     started._peers = [started._spawn(name, []) for name in started.names]
 
@@ -255,11 +248,11 @@ def at(name: str, arrives: float, **kind: Any) -> Newcomer:
     return Newcomer(name, arrives, PeerClass(name, **kind))
 
 
-def test_peers_come_and_go_as_their_class_says(
-    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_peers_come_and_go_as_their_class_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = json.dumps({"url": "http://127.0.0.1:9", "origin_port": 7})
-    impostor(f"case $4 in tracker) echo '{ready}';; esac; echo \"$@\" >&2; cat > /dev/null; exit 0")
+    impostors = Impostors(
+        f"case $1 in tracker) echo '{ready}';; esac; echo \"$@\" >&2; cat > /dev/null; exit 0"
+    )
 
     async def no_torrent(_: TrackerClient) -> None:
         return None
@@ -273,7 +266,9 @@ def test_peers_come_and_go_as_their_class_says(
         at("rider", 8.0, free_rider=True),
     ]
     started = SwarmProcesses(
-        SwarmSettings(coming, tmp_path / "film.bin", tmp_path / "kept"), tell=lambda line: pytest.fail(line)
+        SwarmSettings(coming, tmp_path / "film.bin", tmp_path / "kept"),
+        impostors,
+        tell=lambda line: pytest.fail(line),
     )
     bounded(lambda: started.start(unheard))
     try:
@@ -296,12 +291,14 @@ def test_peers_come_and_go_as_their_class_says(
     assert "--upload-limit 500000" in said["visitor"]
 
 
-def test_who_left_complete_unseen_is_complete(tmp_path: Path, impostor: Callable[[str], None]) -> None:
-    impostor("exit 0")
+def test_who_left_complete_unseen_is_complete(tmp_path: Path) -> None:
+    impostors = Impostors("exit 0")
     (tmp_path / "kept").mkdir()
     coming = [at("quick", 2.0, leave=Departure.WHEN_COMPLETE)]
     started = SwarmProcesses(
-        SwarmSettings(coming, tmp_path / "film.bin", tmp_path / "kept"), tell=lambda line: pytest.fail(line)
+        SwarmSettings(coming, tmp_path / "film.bin", tmp_path / "kept"),
+        impostors,
+        tell=lambda line: pytest.fail(line),
     )
     child = started._spawn("quick", [])
     child.process.wait(PATIENCE)
