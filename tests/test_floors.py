@@ -26,7 +26,7 @@ FLOORS: list[dict[str, str]] = [
         "torrent": "bencode layout metainfo",
         "wire": "messages extended connection",
         "events": "shapes kinds entries",
-        "dialects": "refusal announce json_fields json_requests json_replies http_announce",
+        "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",

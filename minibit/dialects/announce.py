@@ -16,6 +16,9 @@ from minibit.address import KNOWN, PeerAddress, ip_literal
 DEFAULT_NUMWANT: Final = 50
 MAX_NUMWANT: Final = 200  # what common trackers allow: 200 compact peers are 1.2 KB
 MAX_COUNTER: Final = 1 << 62  # bytes that a client may claim; `snapshot` reads no larger number
+MAX_REASON: Final = 300  # characters read of a failure's reason
+SHORTEST_INTERVAL: Final = 30  # seconds; no tracker makes us announce in a tight loop…
+LONGEST_INTERVAL: Final = 2 * 60 * 60  # …nor be silent until it forgets us
 
 
 class Event(StrEnum):

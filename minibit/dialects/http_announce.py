@@ -14,8 +14,11 @@ from urllib.parse import unquote_to_bytes
 from minibit.address import PeerAddress, ip_literal
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
+    LONGEST_INTERVAL,
     MAX_COUNTER,
     MAX_NUMWANT,
+    MAX_REASON,
+    SHORTEST_INTERVAL,
     Announce,
     AnnounceReply,
     Counts,
@@ -33,9 +36,8 @@ MAX_SCRAPED: Final = 64
 MAX_REPLY: Final = 1 << 20  # bytes; a thousand peers as dictionaries are 100 KB
 MAX_PEERS_READ: Final = 1000  # of one reply, of each kind; common trackers send 200 at most
 MAX_VALUES: Final = 20_000  # of one reply; a thousand peers as dictionaries are 7,000
-MAX_REASON: Final = 300  # characters read of a failure reason
-SHORTEST_INTERVAL: Final = 30  # seconds; no tracker makes us announce in a tight loop…
-LONGEST_INTERVAL: Final = 2 * 60 * 60  # …nor be silent until it forgets us
+
+_NUMBER = re.compile(rb"[-+]?[0-9]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +204,14 @@ def _twenty(value: bytes, name: str) -> bytes:
 
 
 def _integer(query: Mapping[bytes, bytes], key: bytes, default: int) -> int:
-    text = query.get(key)
-    if not text:
+    """The number under `key`, the nearest reasonable one if it is beyond reason, `default` if it is none.
+
+    Other trackers take what clients write here, so clients write anything.
+    """
+    text = query.get(key, b"")
+    if not _NUMBER.fullmatch(text):
         return default
-    if not re.fullmatch(rb"-?[0-9]{1,20}", text) or abs(number := int(text)) > MAX_COUNTER:
-        raise RequestError(f"{key.decode()} must be a whole number")
-    return number
+    return min(max(int(text), -MAX_COUNTER), MAX_COUNTER)
 
 
 # --- replies

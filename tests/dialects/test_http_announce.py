@@ -11,13 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibit.address import PeerAddress
-from minibit.dialects.announce import Announce, AnnounceReply, Counts, Event
-from minibit.dialects.http_announce import (
+from minibit.dialects.announce import (
     LONGEST_INTERVAL,
+    MAX_COUNTER,
+    SHORTEST_INTERVAL,
+    Announce,
+    AnnounceReply,
+    Counts,
+    Event,
+)
+from minibit.dialects.http_announce import (
     MAX_PEERS_READ,
     MAX_QUERY,
     MAX_REPLY,
-    SHORTEST_INTERVAL,
     Form,
     decode_announce,
     decode_counts,
@@ -115,16 +121,28 @@ def test_what_clients_leave_out_has_its_default() -> None:
         {"port": 0},
         {"port": 65536},
         {"port": "abc"},
-        {"left": "1e3"},
-        {"left": "9" * 19},
-        {"uploaded": "9" * 5000},
-        {"numwant": "٣"},
         {"padding": "x" * MAX_QUERY},
     ],
 )
 def test_a_malformed_announce_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(RequestError):
         decode_announce(query(**change))
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "left"),
+    [
+        ("left", str((1 << 63) - 1), MAX_COUNTER),  # Transmission's, while it has a magnet link only
+        ("left", "9" * 90, MAX_COUNTER),
+        ("left", "+7", 7),
+        ("left", "1e3", None),
+        ("left", "9" * 5000, None),
+        ("uploaded", "٣", 5),
+        ("numwant", "many", 5),
+    ],
+)
+def test_numbers_are_read_as_kindly_as_other_trackers_do(field: str, said: str, left: int | None) -> None:
+    assert decode_announce(query(**{field: said}))[0] == replace(ANNOUNCE, left=left)
 
 
 PEERS = (

@@ -1,0 +1,268 @@
+"""BitTorrent's UDP dialect of the tracker protocol: connect, announce, scrape and errors, both directions.
+
+Rules: BEP 15, and BEP 41 for what may follow an announce. A request and its reply are one datagram each,
+and a client says first that it receives at the address it sends from: it returns the connection id that a
+*connect* was answered with. Both sides are strangers: what has the wrong shape is refused, never guessed at.
+All numbers are big-endian.
+"""
+
+import ipaddress
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from minibit.address import KNOWN
+from minibit.dialects.announce import (
+    DEFAULT_NUMWANT,
+    LONGEST_INTERVAL,
+    MAX_COUNTER,
+    MAX_NUMWANT,
+    MAX_REASON,
+    SHORTEST_INTERVAL,
+    Announce,
+    AnnounceReply,
+    Counts,
+    Event,
+    compact_peers,
+    unpacked_peers,
+)
+from minibit.dialects.refusal import ReplyError, RequestError
+from minibit.text import plain_text
+
+MAGIC: Final = 0x41727101980  # a connect's connection id
+MAX_DATAGRAM: Final = 2048  # bytes of a request: an announce of 98, and options (BEP 41)
+MAX_SCRAPED: Final = 74  # info hashes of one scrape (BEP 15)
+MAX_PEERS_BYTES: Final = 1200  # of one reply, which no network then has to cut: 200 peers, or 66 over IPv6
+
+_CONNECT, _ANNOUNCE, _SCRAPE, _ERROR = range(4)
+_EVENTS: Final = (Event.NONE, Event.COMPLETED, Event.STARTED, Event.STOPPED)
+_NUMBERS: Final = {event: number for number, event in enumerate(_EVENTS)}
+_HEAD = struct.Struct(">QII")
+_ANNOUNCED = struct.Struct(">QII20s20sQQQIIIiH")
+_CONNECTED = struct.Struct(">IIQ")
+_REPLIED = struct.Struct(">IIIII")
+_ANSWER = struct.Struct(">II")
+_COUNTS = struct.Struct(">III")
+_MOST: Final = (1 << 32) - 1
+_UNKNOWN_LEFT: Final = (1 << 64) - 1  # opentracker's and libtorrent's way to say that it is not known
+_END, _NOTHING, _URL_DATA = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """A client wants a connection id. Whatever repeats its `transaction` is the answer."""
+
+    transaction: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceRequest:
+    """`path`: what followed the host in the tracker's URL, with its query (BEP 41); `key`: the client's own
+    number, under which it would be known again at another address."""
+
+    connection: int
+    transaction: int
+    announce: Announce
+    key: int = 0
+    path: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeRequest:
+    connection: int
+    transaction: int
+    info_hashes: tuple[bytes, ...]
+
+
+Request = Connect | AnnounceRequest | ScrapeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    transaction: int
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    transaction: int
+    reply: AnnounceReply
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """Counts in the order of the info hashes that were asked about."""
+
+    transaction: int
+    counts: tuple[Counts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    transaction: int
+    message: str
+
+
+Reply = Connected | Announced | Scraped | Failed
+
+
+def encode_request(request: Request) -> bytes:
+    """`request` as a datagram."""
+    match request:
+        case Connect(transaction):
+            return _HEAD.pack(MAGIC, _CONNECT, transaction)
+        case ScrapeRequest(connection, transaction, info_hashes):
+            return b"".join((_HEAD.pack(connection, _SCRAPE, transaction), *info_hashes))
+        case AnnounceRequest(connection, transaction, announce, key, path):
+            left = _UNKNOWN_LEFT if announce.left is None else announce.left
+            packed = _ANNOUNCED.pack(
+                connection,
+                _ANNOUNCE,
+                transaction,
+                announce.info_hash,
+                announce.peer_id,
+                announce.downloaded,
+                left,
+                announce.uploaded,
+                _NUMBERS[announce.event],
+                0 if announce.ip is None else int(ipaddress.IPv4Address(announce.ip)),
+                key,
+                announce.numwant,
+                announce.port,
+            )
+            return packed + b"".join(_options(path))
+
+
+def decode_request(datagram: bytes) -> Request:
+    """The request in `datagram`; numbers beyond reason are the nearest reasonable ones, as over HTTP.
+
+    An address that an announce claims is IPv4: what came over IPv6 claims none, whatever stands there.
+
+    Raises:
+        RequestError: not a request, or one that nobody can answer.
+    """
+    size = len(datagram)
+    if size < _HEAD.size or size > MAX_DATAGRAM:
+        raise RequestError("this is no request to a tracker")
+    connection, action, transaction = _HEAD.unpack_from(datagram)
+    if action == _ANNOUNCE and size >= _ANNOUNCED.size:
+        return _announce(datagram, connection, transaction)
+    if action == _CONNECT and connection == MAGIC:
+        return Connect(transaction)
+    if action == _SCRAPE:
+        hashes = datagram[_HEAD.size :]
+        count, rest = divmod(len(hashes), 20)
+        if not 0 < count <= MAX_SCRAPED or rest:
+            raise RequestError(f"a scrape asks about 1 to {MAX_SCRAPED} info hashes of 20 bytes")
+        found = tuple(hashes[at : at + 20] for at in range(0, len(hashes), 20))
+        return ScrapeRequest(connection, transaction, found)
+    raise RequestError("this is no request to a tracker")
+
+
+def transaction_of(datagram: bytes) -> int:
+    """The transaction of a request, of `HEADER` bytes at least, that could not be read any further."""
+    transaction: int = _HEAD.unpack_from(datagram)[2]
+    return transaction
+
+
+HEADER: Final = _HEAD.size
+
+
+def encode_announced(transaction: int, interval: int, complete: int, incomplete: int, peers: bytes) -> bytes:
+    """The answer to an announce, with `peers` packed as the family of its socket wants them."""
+    return _REPLIED.pack(_ANNOUNCE, transaction, interval, incomplete, complete) + peers
+
+
+def encode_reply(reply: Reply, *, six: bool = False) -> bytes:
+    """`reply` as a datagram. Of the peers, those that are of the socket's family: `six` is IPv6."""
+    match reply:
+        case Connected(transaction, connection):
+            return _CONNECTED.pack(_CONNECT, transaction, connection)
+        case Announced(transaction, answer):
+            each, peers = 18 if six else 6, compact_peers(answer.peers)[six]
+            peers = peers[: MAX_PEERS_BYTES // each * each]
+            return encode_announced(transaction, answer.interval, answer.complete, answer.incomplete, peers)
+        case Scraped(transaction, counts):
+            packed = (
+                _COUNTS.pack(*(min(n, _MOST) for n in (one.complete, one.downloaded, one.incomplete)))
+                for one in counts
+            )
+            return _ANSWER.pack(_SCRAPE, transaction) + b"".join(packed)
+        case Failed(transaction, message):
+            return _ANSWER.pack(_ERROR, transaction) + message.encode()
+
+
+def decode_reply(datagram: bytes, *, six: bool = False) -> Reply:
+    """The reply in `datagram`, which came by a socket for IPv6 (`six`) or for IPv4.
+
+    Peers that nobody could dial are left out, and an interval beyond reason is the nearest reasonable one.
+
+    Raises:
+        ReplyError: not a tracker's reply.
+    """
+    size = len(datagram)
+    if size >= _ANSWER.size:
+        action, transaction = _ANSWER.unpack_from(datagram)
+        if action == _CONNECT and size >= _CONNECTED.size:
+            return Connected(transaction, _CONNECTED.unpack_from(datagram)[2])
+        if action == _ANNOUNCE and size >= _REPLIED.size:
+            interval, incomplete, complete = _REPLIED.unpack_from(datagram)[2:]
+            peers = tuple(unpacked_peers(datagram[_REPLIED.size :], 18 if six else 6))
+            interval = min(max(interval, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+            return Announced(transaction, AnnounceReply(interval, complete, incomplete, peers))
+        if action == _SCRAPE:
+            body = datagram[_ANSWER.size :]
+            whole = body[: len(body) // _COUNTS.size * _COUNTS.size]
+            return Scraped(transaction, tuple(Counts(*each) for each in _COUNTS.iter_unpack(whole)))
+        if action == _ERROR:
+            return Failed(transaction, plain_text(datagram[_ANSWER.size :], MAX_REASON))
+    raise ReplyError("this is not a tracker's answer")
+
+
+def _announce(datagram: bytes, connection: int, transaction: int) -> AnnounceRequest:
+    (_, _, _, info_hash, peer_id, downloaded, left, uploaded, event, ip, key, numwant, port) = (
+        _ANNOUNCED.unpack_from(datagram)
+    )
+    if not port:
+        raise RequestError("port must be a number from 1 to 65535")
+    announce = Announce(
+        info_hash,
+        peer_id,
+        port,
+        uploaded if uploaded < MAX_COUNTER else MAX_COUNTER,
+        downloaded if downloaded < MAX_COUNTER else MAX_COUNTER,
+        (left if left < MAX_COUNTER else MAX_COUNTER) if left != _UNKNOWN_LEFT else None,
+        _EVENTS[event] if event < len(_EVENTS) else Event.NONE,
+        (numwant if numwant < MAX_NUMWANT else MAX_NUMWANT) if numwant >= 0 else DEFAULT_NUMWANT,
+        _dotted(ip) if ip else None,
+    )
+    path = _path(datagram[_ANNOUNCED.size :]) if len(datagram) > _ANNOUNCED.size else b""
+    return AnnounceRequest(connection, transaction, announce, key, path)
+
+
+@lru_cache(KNOWN)
+def _dotted(ip: int) -> str:
+    return str(ipaddress.IPv4Address(ip))
+
+
+def _options(path: bytes) -> Iterator[bytes]:
+    for at in range(0, len(path), 255):
+        part = path[at : at + 255]
+        yield bytes((_URL_DATA, len(part))) + part
+
+
+def _path(options: Sequence[int]) -> bytes:
+    """The URL's path in what follows an announce; options that are unknown or cut off tell nothing."""
+    path, at = bytearray(), 0
+    while at < len(options) and options[at] != _END:
+        if options[at] == _NOTHING:
+            at += 1
+            continue
+        length = options[at + 1] if at + 1 < len(options) else len(options)
+        value = bytes(options[at + 2 : at + 2 + length])
+        if options[at] == _URL_DATA and len(value) == length:
+            path += value
+        at += 2 + length
+    return bytes(path)
