@@ -68,8 +68,9 @@ def spawn(name: str, log: Path, arguments: Sequence[str], stdout: int | None = N
     """
     with log.open("w") as file:
         process = subprocess.Popen(
-            # Unbuffered, so that what a strategy prints is in the log whatever ends the process.
-            [sys.executable, "-u", "-m", "minibit", *arguments, "--until-eof"],
+            # Unbuffered, so that what a strategy prints is in the log whatever ends the process; and without
+            # the current folder on the path, where a user's random.py would stand in for Python's own.
+            [sys.executable, "-u", "-P", "-m", "minibit", *arguments, "--until-eof"],
             stdin=subprocess.PIPE,
             stdout=file if stdout is None else stdout,
             stderr=file,
