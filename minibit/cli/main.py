@@ -21,7 +21,9 @@ from minibit.text import one_line
 
 SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
 MAX_PEERS: Final = 100  # processes…
-NURSERY: Final = [sys.executable, "-u", "-m", "minibit.cli.nursery"]  # …and what they are forked from
+# …and what they are forked from: without the current folder on the path, where a user's random.py would
+# stand in for Python's own.
+NURSERY: Final = [sys.executable, "-u", "-P", "-m", "minibit.cli.nursery"]
 MAX_SIMULATED: Final = 5000
 MIN_HELP_WIDTH: Final = 30
 MAX_HELP_WIDTH: Final = 78
