@@ -24,7 +24,7 @@ FLOORS: list[dict[str, str]] = [
         "copies": "",
         "snapshot": "",
         "torrent": "bencode layout metainfo",
-        "wire": "messages extended connection",
+        "wire": "messages clients extended connection",
         "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
     },
@@ -33,7 +33,7 @@ FLOORS: list[dict[str, str]] = [
         "engine": "effects outbox rates patience neighbour places addresses extensions debts flight relief"
         " blocks journal standing trust offers contenders downloads uploads greeting engine stalls portrait"
         " chronicle",
-        "tracker": "peer_manager block_distributor swarm",
+        "tracker": "notices peer_manager block_distributor portrait swarm",
     },
     {
         "registry": "",

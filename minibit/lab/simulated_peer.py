@@ -37,7 +37,8 @@ from minibit.lab.scenario import NEIGHBOURS, PeerClass
 from minibit.lab.simulated_disk import LIES, TRUTH, SimulatedDisk, hash_seconds
 from minibit.lab.wires import End, Item, Uplink
 from minibit.torrent.layout import Layout
-from minibit.tracker.swarm import Granted, Swarm
+from minibit.tracker.notices import Granted
+from minibit.tracker.swarm import Swarm
 from minibit.wire import messages as m
 
 PORT: Final = 6881

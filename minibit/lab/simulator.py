@@ -21,7 +21,8 @@ from minibit.lab.simulated_peer import PORT, SimulatedPeer
 from minibit.snapshot import Figures, Summary, SummaryRow, SwarmStatus
 from minibit.text import ORIGIN
 from minibit.torrent.layout import CHUNK_SIZE
-from minibit.tracker.swarm import Granted, Left, Swarm
+from minibit.tracker.notices import Granted, Left
+from minibit.tracker.swarm import Swarm
 
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands, as live
 LOOK_SECONDS: Final = 10.0  # how often to see whether anything moves at all
@@ -269,7 +270,7 @@ class Simulation:
         if copies and self._copies_out() >= copies:
             self._end_origin()
             return
-        met = [each.peer_id for each in engine.neighbours.values() if each.peer_id is not None]
+        met = {each.peer_id: each.blocks for each in engine.neighbours.values() if each.peer_id is not None}
         own, identity = figures(engine, self.now), engine.identity
         self.swarm.report_origin(origin.address, engine.blocks.have, own, identity.peer_id, self.now, met=met)
         self.told()

@@ -27,7 +27,7 @@ from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
 from minibit.snapshot import SwarmStatus
 from minibit.text import ORIGIN
-from minibit.tracker.swarm import Granted, Left, Notice
+from minibit.tracker.notices import Granted, Left, Notice
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands
@@ -142,7 +142,7 @@ class TrackerService:
     def _report(self, origin: Node, ip: str) -> None:
         engine = origin.engine
         identity = engine.identity
-        met = [each.peer_id for each in engine.neighbours.values() if each.peer_id is not None]
+        met = {each.peer_id: each.blocks for each in engine.neighbours.values() if each.peer_id is not None}
         own = figures(engine, origin.now)
         self._tracker.report_origin((ip, identity.port), engine.blocks.have, own, identity.peer_id, met=met)
 

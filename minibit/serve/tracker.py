@@ -6,12 +6,12 @@ clock that only grows; what others are told is Unix time.
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from random import Random
 from threading import BoundedSemaphore, Lock
+from types import MappingProxyType, TracebackType
 from typing import Final
 
 from minibit.address import Address, PeerAddress, is_loopback, is_nowhere
@@ -21,7 +21,8 @@ from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Reg
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
-from minibit.tracker.swarm import Notice, Swarm
+from minibit.tracker.notices import Notice
+from minibit.tracker.swarm import Swarm
 
 ASK_SECONDS: Final = 2.0  # to reach a silent peer whose name somebody else wants
 MAX_ASKED: Final = 2  # at once; whoever is one too many is refused, and asks again
@@ -57,6 +58,29 @@ def answers(address: Address) -> bool:
         return False
 
 
+class Turn:
+    """Holds the lock and gives the time; passes the notices on, even if the call was refused."""
+
+    def __init__(self, swarm: Swarm, clock: Callable[[], float], notify: Callable[[Notice], None]) -> None:
+        self._swarm = swarm
+        self._clock = clock
+        self._notify = notify
+        self._lock = Lock()
+
+    def __enter__(self) -> float:
+        self._lock.acquire()
+        return self._clock()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for notice in self._swarm.take_notices():
+                self._notify(notice)
+        finally:
+            self._lock.release()
+
+
 class Tracker:
     """The swarm of `metainfo`. Every method may be called from any thread, and does what `Swarm`'s does.
 
@@ -84,24 +108,23 @@ class Tracker:
         self.metainfo = metainfo
         self._clock = clock or growing_clock()
         self._unix = unix
-        self._notify = notify
         self._own_address = own_address
         self._answers = answers
         self._asking = BoundedSemaphore(MAX_ASKED)
-        self._lock = Lock()
         self._swarm = Swarm(
             metainfo.name, metainfo.info_hash, metainfo.layout, rng=rng, now=self._clock(), grant=grant
         )
+        self._turn = Turn(self._swarm, self._clock, notify)
 
     def register(self, registration: Registration, remote: str) -> Welcome:
         try:
             try:
-                with self._turn() as now:
+                with self._turn as now:
                     welcome = self._swarm.register(registration, remote, now)
             except DoubtError as doubt:
                 if not self._deserted(doubt.at):
                     raise
-                with self._turn() as now:
+                with self._turn as now:
                     welcome = self._swarm.register(registration, remote, now, absent=doubt.at)
         except ConflictError as error:
             (error.peer,) = self._told(remote, (error.peer,))
@@ -109,31 +132,33 @@ class Tracker:
         return replace(welcome, entries=self._told(remote, welcome.entries))
 
     def list_peers(self, query: ListingQuery, heartbeat: Heartbeat, remote: str) -> Listing:
-        with self._turn() as now:
+        with self._turn as now:
             listing = self._swarm.list_peers(query.name, heartbeat, now, numwant=query.numwant, remote=remote)
         return replace(listing, entries=self._told(remote, listing.entries))
 
     def disconnect(self, goodbye: Goodbye, remote: str) -> Farewell:
-        with self._turn() as now:
+        with self._turn as now:
             return self._swarm.disconnect(goodbye, remote, now)
 
     def announce(self, announce: Announce, remote: str) -> AnnounceReply:
         """As `Swarm`'s; another share's announce is refused with a `RequestError` too."""
         if announce.info_hash != self.metainfo.info_hash:
             raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
-        with self._turn() as now:
+        with self._turn as now:
             reply = self._swarm.announce(announce, remote, now)
+        if is_loopback(remote):
+            return reply
         return replace(reply, peers=tuple(map(self._seen_from(remote), reply.peers)))
 
     def scrape(self, info_hashes: Sequence[bytes]) -> dict[bytes, Counts]:
         """Counts for those of `info_hashes` that are shared here; for every share if none is named."""
-        with self._turn() as now:
+        with self._turn as now:
             counts = self._swarm.counts(now)
         ours = self.metainfo.info_hash
         return {ours: counts} if not info_hashes or ours in info_hashes else {}
 
     def status(self) -> SwarmStatus:
-        with self._turn() as now:
+        with self._turn as now:
             status = self._swarm.status(now)
         if not (drift := self._drift()):
             return status
@@ -142,9 +167,15 @@ class Tracker:
         )
 
     def report_origin(
-        self, address: Address, blocks: int, figures: Figures, bt_id: bytes, *, met: Iterable[bytes] = ()
+        self,
+        address: Address,
+        blocks: int,
+        figures: Figures,
+        bt_id: bytes,
+        *,
+        met: Mapping[bytes, int] = MappingProxyType({}),
     ) -> None:
-        with self._turn() as now:
+        with self._turn as now:
             self._swarm.report_origin(address, blocks, figures, bt_id, now, met=met)
 
     def _deserted(self, address: Address) -> bool:
@@ -155,16 +186,6 @@ class Tracker:
             return not self._answers(address)
         finally:
             self._asking.release()
-
-    @contextmanager
-    def _turn(self) -> Iterator[float]:
-        """Holds the lock and gives the time; passes the notices on, even if the call was refused."""
-        with self._lock:
-            try:
-                yield self._clock()
-            finally:
-                for notice in self._swarm.take_notices():
-                    self._notify(notice)
 
     def _drift(self) -> float:
         """How far Unix time is ahead of the swarm's clock; 0 for what makes no difference."""

@@ -4,9 +4,9 @@ Requests come parsed, answers are values that each dialect encodes. What a reque
 which address this machine has, a lock and a clock are unknown here. Rules: DESIGN's two tracker contracts.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 from minibit import bitfield
@@ -15,11 +15,13 @@ from minibit.dialects.announce import DEFAULT_NUMWANT, Announce, AnnounceReply, 
 from minibit.dialects.json_replies import ConflictError, DoubtError, Farewell, Listing, PeerEntry, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
-from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
+from minibit.snapshot import Figures, SwarmRow, SwarmStatus
 from minibit.text import ORIGIN
 from minibit.torrent.layout import Layout
 from minibit.tracker.block_distributor import BlockDistributor
+from minibit.tracker.notices import Granted, Left, Notice
 from minibit.tracker.peer_manager import MAX_ACTIVE, PeerManager, PeerRecord
+from minibit.tracker.portrait import row
 from minibit.units import count
 
 ANNOUNCE_INTERVAL: Final = 120  # seconds; what foreign clients are asked for, many wait longer
@@ -28,25 +30,6 @@ MIN_HEARTBEAT_INTERVAL: Final = 1.0  # and what a newcomer is told: by then the 
 MAX_HEARTBEAT_INTERVAL: Final = 20.0  # three heartbeats before a peer counts as inactive
 SILENT_INTERVALS: Final = 3  # heartbeats that a peer may miss before its name may be inherited
 HOLDINGS_BUDGET: Final = 256 << 20  # bytes for bitfields: blocks, grant and a remembered grant per peer
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """The peer with this wire id has been granted `blocks`, all in all."""
-
-    peer_id: bytes
-    blocks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The peer with this wire id is no longer active; its grant is not to be served."""
-
-    peer_id: bytes
-
-
-Notice = Granted | Left
-"""What the origin has to hear of."""
 
 
 class Swarm:
@@ -82,7 +65,9 @@ class Swarm:
 
     def take_notices(self) -> list[Notice]:
         """What happened since the last time, in order."""
-        notices, self._notices = self._notices, []
+        notices = self._notices
+        if notices:
+            self._notices = []
         return notices
 
     def register(
@@ -173,8 +158,9 @@ class Swarm:
         """A BitTorrent client announces itself; the caller has found this swarm by its `info_hash`.
 
         Which blocks it holds is not said in an announce: all of them if nothing is `left`, and otherwise
-        none count until the client is complete. What is told is told to anybody, but an announce alters and
-        ends only what came by announce: any web page can make a browser send one.
+        those that the origin sees (`report_origin`). A new id at an address is the client there, restarted.
+        What is told is told to anybody, but an announce alters and ends only what came by announce: any web
+        page can make a browser send one.
 
         Raises:
             RequestError: the origin's id (403), or the tracker is full (429).
@@ -189,9 +175,10 @@ class Swarm:
             drawn = self._peers.draw(announce.numwant, self._rng, record)
         elif record is not None and record.foreign and record.obeys(remote):
             self._leave(record)
-        counts = self._counts()
-        peers = tuple(other.address for other in drawn)
-        return AnnounceReply(ANNOUNCE_INTERVAL, counts.complete, counts.incomplete, peers)
+        complete = self._blocks.complete
+        incomplete = len(self._peers) + (self._peers.origin is not None) - complete
+        peers = tuple([other.address for other in drawn])
+        return AnnounceReply(ANNOUNCE_INTERVAL, complete, incomplete, peers)
 
     def counts(self, now: float) -> Counts:
         """The swarm in three numbers."""
@@ -221,11 +208,12 @@ class Swarm:
         bt_id: bytes,
         now: float,
         *,
-        met: Iterable[bytes] = (),
+        met: Mapping[bytes, int] = MappingProxyType({}),
     ) -> None:
         """The origin, in this process, says where it is and what it is doing; peers are told to dial it.
 
-        `met`: the wire ids of those that are connected to it. They exist; of others only a request says so.
+        `met`: those that are connected to it, by wire id, and the blocks that they have told it of. They
+        exist; of others only a request says so. A foreign client tells its blocks nowhere else.
         """
         self._expire(now)
         record = self._peers.origin
@@ -234,13 +222,15 @@ class Swarm:
             self._peers.add(record, now)
         elif record.bt_id != bt_id:
             self._peers.identify(record, bt_id)
-        record.ip, record.port = address
+        self._peers.move(record, *address, record.source)
         record.figures = figures
         self._peers.heard(record, now)
         self._blocks.hold(record.key, blocks, counted=False)
-        for peer_id in met:
+        for peer_id, seen in met.items():
             if (peer := self._peers.by_id(peer_id)) is not None:
                 self._peers.meet(peer)
+                if peer.announced is not None and peer.announced.left != 0:
+                    self._hold(peer, seen)
 
     # --- who stays, who goes
 
@@ -306,6 +296,7 @@ class Swarm:
     ) -> PeerRecord:
         ip, newcomer = believed_ip(announce.ip, remote), record is None
         if record is None:
+            self._succeed(ip, announce.port, remote)
             name = self._peers.name_for(announce.peer_id)
             record = PeerRecord(name, ip, announce.port, announce.peer_id, foreign=True, source=remote)
             self._peers.add(record, now)
@@ -315,15 +306,35 @@ class Swarm:
         else:
             self._peers.heard(record, now)
         if record.foreign:
-            self._peers.move(record, ip, announce.port, remote)
-            complete = announce.left == 0
-            state = State.COMPLETE if complete else State.DOWNLOADING
-            record.figures = Figures(state, downloaded=announce.downloaded, uploaded=announce.uploaded)
-            everything = bitfield.full(self._layout.block_count)
-            self._hold(record, everything if complete else 0, newcomer=newcomer)
-            if not complete and (newcomer or not self._blocks.granted(record.key)):
-                self._grant(record)  # the origin hears of it once: clients announce often
+            self._foreign(record, announce, ip, remote, newcomer=newcomer)
         return record
+
+    def _foreign(
+        self, record: PeerRecord, announce: Announce, ip: str, remote: str, *, newcomer: bool
+    ) -> None:
+        """Files what a foreign client says of itself: clients announce often, and mostly nothing is new."""
+        if (record.ip, record.port, record.source) != (ip, announce.port, remote):
+            if (record.ip, record.port) != (ip, announce.port):
+                self._succeed(ip, announce.port, remote)
+            self._peers.move(record, ip, announce.port, remote)
+        before, record.announced = record.announced, announce
+        complete = announce.left == 0
+        if newcomer or before is None or complete != (before.left == 0):
+            held = bitfield.full(self._layout.block_count) if complete else 0
+            self._hold(record, held, newcomer=newcomer)
+        if not complete and (newcomer or not self._blocks.granted(record.key)):
+            self._grant(record)  # the origin hears of it once
+
+    def _succeed(self, ip: str, port: int, remote: str) -> None:
+        """Whoever listened there does no more: two programs do not share a port.
+
+        Raises:
+            RequestError: `remote` does not speak for who listens there (403).
+        """
+        predecessor = self._peers.foreign_at(ip, port)
+        if predecessor is not None:
+            predecessor.guard(remote)
+            self._leave(predecessor)
 
     def _leave(self, record: PeerRecord) -> None:
         self._peers.remove(record)
@@ -361,18 +372,8 @@ class Swarm:
         return tuple(PeerEntry(record.address, record.timestamp, held(record.key)) for record in records)
 
     def _row(self, record: PeerRecord) -> SwarmRow:
-        blocks = self._blocks.held(record.key)
-        complete = blocks == bitfield.full(self._layout.block_count)
-        return SwarmRow(
-            name=record.name,
-            ip=record.ip,
-            port=record.port,
-            timestamp=record.timestamp,
-            blocks=blocks,
-            given=self._blocks.granted(record.key).bit_count(),
-            origin=record.origin,
-            figures=record.figures or Figures(State.COMPLETE if complete else State.DOWNLOADING),
-        )
+        blocks, granted = self._blocks.held(record.key), self._blocks.granted(record.key)
+        return row(record, blocks, granted, complete=blocks == bitfield.full(self._layout.block_count))
 
 
 def _taken(record: PeerRecord) -> str:

@@ -67,7 +67,7 @@ def foreigners() -> Iterator[list[Foreigner]]:
 
 def listed(tracker: Tracker) -> str | None:
     """The name that the tracker gave the foreign client."""
-    names = [row.name for row in tracker.view().peers if row.name.startswith("LT")]
+    names = [row.name for row in tracker.view().peers if row.name.startswith("libtorrent")]
     return names[0] if names else None
 
 

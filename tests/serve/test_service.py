@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
@@ -221,10 +221,10 @@ class Noting(Tracker):
     met: frozenset[bytes] = frozenset()
 
     def report_origin(
-        self, address: Address, blocks: int, figures: Figures, bt_id: bytes, *, met: Iterable[bytes] = ()
+        self, address: Address, blocks: int, figures: Figures, bt_id: bytes, *, met: Mapping[bytes, int]
     ) -> None:
         self.met = frozenset(met)
-        super().report_origin(address, blocks, figures, bt_id, met=self.met)
+        super().report_origin(address, blocks, figures, bt_id, met=met)
 
 
 def test_whom_the_origin_met_is_told_to_the_tracker(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:

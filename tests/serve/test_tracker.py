@@ -17,7 +17,7 @@ from minibit.dialects.refusal import RequestError
 from minibit.serve.tracker import MAX_ASKED, Tracker, answers, growing_clock, own_address_towards
 from minibit.snapshot import Figures
 from minibit.torrent import metainfo
-from minibit.tracker.swarm import Granted, Left, Notice
+from minibit.tracker.notices import Granted, Left, Notice
 
 COUNT = 20
 ALL = bitfield.full(COUNT)

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from minibit.address import PeerAddress
 from minibit.dialects.refusal import RequestError
 from minibit.tracker.peer_manager import FOREIGN_LIFETIME, LIFETIME, PeerManager, PeerRecord
 
@@ -14,7 +15,8 @@ from minibit.tracker.peer_manager import FOREIGN_LIFETIME, LIFETIME, PeerManager
 def record(
     name: str, bt_id: bytes | None = None, *, origin: bool = False, foreign: bool = False
 ) -> PeerRecord:
-    return PeerRecord(name, "127.0.0.1", 5000, bt_id, origin=origin, foreign=foreign)
+    port = 5000 + sum(name.encode())
+    return PeerRecord(name, "127.0.0.1", port, bt_id, origin=origin, foreign=foreign)
 
 
 def with_peers(*names: str, now: float = 0.0) -> PeerManager:
@@ -139,9 +141,10 @@ def test_another_process_under_a_name_has_yet_to_be_met() -> None:
     manager.add(ana, 0.0)
     manager.meet(ana)
     manager.meet(ana)
-    assert [peer.name for peer in manager] == ["ana", "bia"]
+    rng = Random(1)
+    assert {manager.draw(1, rng)[0].name for _ in range(20)} == {"ana"}
     manager.identify(ana, b"b" * 20)
-    assert [peer.name for peer in manager] == ["bia", "ana"]
+    assert {manager.draw(1, rng)[0].name for _ in range(20)} == {"ana", "bia"}
 
 
 class Churn(RuleBasedStateMachine):
@@ -188,6 +191,18 @@ class Churn(RuleBasedStateMachine):
             self.manager.identify(self.model[name], name.upper().encode() * 20)
             assert not self.model[name].met
 
+    @rule(name=names, port=st.integers(1, 9), source=st.sampled_from(["10.0.0.1", "10.0.0.2"]))
+    def move(self, name: str, port: int, source: str) -> None:
+        if name in self.model and self.manager.foreign_at(source, port) is None:
+            self.manager.move(self.model[name], source, port, source)
+
+    @rule(name=names, count=st.integers(0, 8), seed=st.integers(0, 9))
+    def ask(self, name: str, count: int, seed: int) -> None:
+        asker = self.model.get(name)
+        drawn = {peer.name for peer in self.manager.draw(count, Random(seed), asker)}
+        assert drawn <= set(self.model) - {name}
+        assert len(drawn) == min(count, len(self.model) - (asker is not None))
+
     @rule(step=st.floats(0, 400))
     def pass_time(self, step: float) -> None:
         self.now += step
@@ -204,6 +219,8 @@ class Churn(RuleBasedStateMachine):
         assert len(self.manager) == len(self.model)
         for name, peer in self.model.items():
             assert self.manager.get(name) is self.manager.by_id(peer.bt_id) is peer
+            assert (self.manager.foreign_at(peer.ip, peer.port) is peer) == peer.foreign
+            assert peer.address == PeerAddress(name, peer.ip, peer.port, peer.bt_id)
         assert {p.name for p in self.manager.draw(10, Random(1))} == set(self.model)
 
 

@@ -1,7 +1,7 @@
 """The tracker's rules one by one, in virtual time: a clock is a number that the test holds."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
@@ -12,10 +12,11 @@ from minibit.dialects.announce import Announce, AnnounceReply, Event
 from minibit.dialects.json_replies import ConflictError, DoubtError, Listing, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
-from minibit.snapshot import Figures, State, SwarmStatus
+from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
 from minibit.torrent.layout import Layout
+from minibit.tracker.notices import Granted, Left, Notice
 from minibit.tracker.peer_manager import MAX_ACTIVE, MAX_ACTIVE_PER_SOURCE
-from minibit.tracker.swarm import Granted, Left, Notice, Swarm, capacity
+from minibit.tracker.swarm import Swarm, capacity
 
 COUNT = 20
 ALL = bitfield.full(COUNT)
@@ -77,9 +78,11 @@ class Crowd:
         event: Event = Event.NONE,
         remote: str = "10.0.0.9",
         numwant: int = 50,
+        port: int | None = None,
     ) -> AnnounceReply:
         peer_id = b"-LT2110-" + letter.encode() * 12
-        request = Announce(HASH, peer_id, 6881, 0, 0, left, event, numwant)
+        port = port or 6881 + ord(letter) - ord("x")
+        request = Announce(HASH, peer_id, port, 0, 0, left, event, numwant)
         return self.swarm.announce(request, remote, self.now)
 
     def announce_as(self, peer_id: bytes, remote: str) -> None:
@@ -89,16 +92,24 @@ class Crowd:
         self.swarm.disconnect(Goodbye(name, bt_id), remote, self.now)
 
     def report(
-        self, port: int, letter: str, ip: str = HOME, uploaded: int = 0, met: Iterable[bytes] = ()
+        self,
+        port: int,
+        letter: str,
+        ip: str = HOME,
+        uploaded: int = 0,
+        met: Mapping[bytes, int] | None = None,
     ) -> None:
         figures = Figures(uploaded=uploaded)
-        self.swarm.report_origin((ip, port), ALL, figures, wire_id(letter), self.now, met=met)
+        self.swarm.report_origin((ip, port), ALL, figures, wire_id(letter), self.now, met=met or {})
 
     def status(self) -> SwarmStatus:
         return self.swarm.status(self.now)
 
     def names(self) -> list[str]:
         return [row.name for row in self.status().rows]
+
+    def row_of(self, client: str) -> SwarmRow:
+        return next(row for row in self.status().rows if row.name.split()[0] == client)
 
     def holdings(self, name: str) -> int:
         return next(row.blocks for row in self.status().rows if row.name == name)
@@ -417,7 +428,7 @@ def test_four_thousand_invented_peers_do_not_keep_honest_ones_apart(
     honest = "abcdefgh"
     for at, letter in enumerate(honest):
         crowd.join(letter, 6000 + at, bt_id=wire_id(letter), remote=f"192.168.1.{at}")
-    crowd.report(4999, "o", met=[*map(wire_id, honest), b"somebody who is not listed"])
+    crowd.report(4999, "o", met={**dict.fromkeys(map(wire_id, honest), 0), b"somebody who is not listed": 1})
     for at, letter in enumerate(honest):
         listing = crowd.beat(letter, wire_id(letter), remote=f"192.168.1.{at}", numwant=50)
         names = [peer.name for peer in addresses(listing)]
@@ -456,7 +467,7 @@ def test_clients_of_both_kinds_see_each_other(crowd: Crowd) -> None:
     assert (reply.complete, reply.incomplete) == (0, 2)
     (seen,) = addresses(crowd.beat("ana"))
     assert (seen.ip, seen.port, seen.bt_id) == ("10.0.0.9", 6881, b"-LT2110-" + b"x" * 12)
-    assert seen.name.startswith("LT2110-")
+    assert seen.name.startswith("libtorrent 2.1.1 ")
 
 
 def test_the_same_seed_deals_the_same_blocks_to_the_same_names_whoever_comes_first() -> None:
@@ -486,6 +497,53 @@ def test_a_foreign_seed_holds_everything_and_is_granted_nothing(crowd: Crowd) ->
     assert (row.blocks, row.given, row.figures.state) == (ALL, 0, State.COMPLETE)
     assert (reply.complete, reply.incomplete) == (1, 0)
     assert crowd.listen() == []
+
+
+def test_a_client_that_restarts_is_listed_once(crowd: Crowd) -> None:
+    crowd.announce("x")
+    crowd.announce("y", left=0, port=6881)
+    (row,) = crowd.status().rows
+    assert (row.port, row.blocks) == (6881, ALL)
+    assert crowd.listen()[-1] == Left(b"-LT2110-" + b"x" * 12)
+    assert [peer.port for peer in crowd.announce("z").peers] == [6881]
+    assert crowd.announce("z", port=6881).peers == (), "one that moves to where another one was"
+    (row,) = crowd.status().rows
+    assert (row.port, row.blocks) == (6881, 0)
+
+
+def test_a_stranger_nearby_replaces_nobody_by_claiming_its_address(crowd: Crowd) -> None:
+    crowd.announce("x", remote="10.0.0.9")
+    for port in (6881, 7000):
+        claim = Announce(HASH, wire_id("e"), port, ip="10.0.0.9")
+        if port == 6881:
+            with pytest.raises(RequestError, match="its own machine"):
+                crowd.swarm.announce(claim, "10.0.0.66", crowd.now)
+        else:
+            crowd.swarm.announce(claim, "10.0.0.66", crowd.now)
+            with pytest.raises(RequestError, match="its own machine"):
+                crowd.swarm.announce(replace(claim, port=6881), "10.0.0.66", crowd.now)
+    assert sorted(row.port for row in crowd.status().rows) == [6881, 7000]
+
+
+def test_what_a_foreign_client_holds_is_what_the_origin_sees(crowd: Crowd) -> None:
+    peer_id = b"-LT2110-" + b"x" * 12
+    crowd.announce("x", left=100)
+    crowd.join("ana", bt_id=wire_id("a"), blocks=1)
+    crowd.report(4999, "o", met={peer_id: 0b1011, wire_id("a"): ALL, b"somebody": 1})
+    held = {row.name.split()[0]: row.blocks for row in crowd.status().peers}
+    assert held == {"ana": 1, "libtorrent": 0b1011}, "a MiniBit peer says itself what it holds"
+    crowd.announce("x", left=90)
+    crowd.report(4999, "o")
+    assert crowd.row_of("libtorrent").blocks == 0b1011, "it has met others since, and told us nothing new"
+    crowd.report(4999, "o", met={peer_id: ALL})
+    row = crowd.row_of("libtorrent")
+    assert (row.blocks, row.figures.state) == (ALL, State.COMPLETE), "though it never says so"
+    crowd.announce("x", left=0)
+    crowd.report(4999, "o", met={peer_id: 0})
+    assert crowd.row_of("libtorrent").blocks == ALL
+    crowd.announce("x", left=100)
+    assert crowd.row_of("libtorrent").blocks == 0, "it has found something spoilt"
+    assert crowd.swarm.counts(crowd.now).downloaded == 1
 
 
 def test_a_scrape_counts_who_became_complete_here(crowd: Crowd) -> None:
@@ -543,7 +601,7 @@ def test_a_name_made_for_a_foreign_client_is_its_own(crowd: Crowd) -> None:
     crowd.announce()
     assert len(crowd.names()) == 2
     crowd.announce_as(bytes(20), HOME)
-    assert any(other.startswith("client-") for other in crowd.names())
+    assert any(other.startswith("client ") for other in crowd.names())
 
 
 def test_a_minibit_peer_may_announce_too_and_stays_one_peer(crowd: Crowd) -> None:
