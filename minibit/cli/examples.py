@@ -52,3 +52,12 @@ Examples:
   minibit replay swarm.jsonl --speed 10x
   minibit replay swarm.jsonl --at 12 --json
 """)
+
+WHY: Final = _lines("""
+Examples:
+  minibit why swarm.jsonl                       # who is slow, and why
+  minibit why swarm.jsonl --peer ana --at 12
+  minibit why swarm.jsonl --peer ana --block 17
+  minibit why swarm.jsonl --choked caio --at 20
+  minibit why --peer ana --tracker http://127.0.0.1:5000
+""")
