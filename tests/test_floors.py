@@ -47,11 +47,11 @@ FLOORS: list[dict[str, str]] = [
     {
         "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"
         " clock wires intake observer simulated_disk simulated_peer simulator simulated_log faults oracle"
-        " chaos",
+        " chaos stand_ins strategy_trial strategy_template",
     },
     {
         "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback",
-        "cli": "examples options running tracker peer status simulate swarm replay why main nursery",
+        "cli": "examples options running tracker peer status simulate swarm replay why strategy main nursery",
         "__main__": "",
     },
 ]

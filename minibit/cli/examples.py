@@ -53,6 +53,24 @@ Examples:
   minibit replay swarm.jsonl --at 12 --json
 """)
 
+STRATEGY: Final = _lines("""
+Examples:
+  minibit strategy new mine
+  minibit strategy check mine.py:Mine
+""")
+
+STRATEGY_CHECK: Final = _lines("""
+Examples:
+  minibit strategy check mine.py:Mine
+  minibit strategy check tit-for-tat --json
+""")
+
+STRATEGY_NEW: Final = _lines("""
+Examples:
+  minibit strategy new mine
+  minibit strategy new generous --choking
+""")
+
 WHY: Final = _lines("""
 Examples:
   minibit why swarm.jsonl                       # who is slow, and why

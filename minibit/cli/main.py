@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TextIO, cast
 import typer
 
 from minibit import __version__
-from minibit.cli import examples, options
+from minibit.cli import examples, options, strategy
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
@@ -292,6 +292,9 @@ def why(
     run_why(file, options.tracker_url(tracker), Asked(peer, block, choked, at), as_json=json)
 
 
+app.add_typer(strategy.app, name="strategy")
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"minibit {__version__}")
@@ -307,9 +310,10 @@ def _options(
     del version
 
 
-COMMANDS: Final = frozenset(
+_SINGLE: Final = {
     str(command.name or getattr(command.callback, "__name__", "")) for command in app.registered_commands
-)
+}
+COMMANDS: Final = frozenset({*_SINGLE, *(str(group.name) for group in app.registered_groups)})
 
 
 def main(arguments: list[str] | None = None) -> int:
