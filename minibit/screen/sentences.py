@@ -82,8 +82,8 @@ def progress_lines(told: Progress) -> list[str]:
         lines.append(f"did not answer its calls: {_names(told.unanswered)}")
     if told.corrupt:
         spoilers = "; ".join(f"{who} had a part in {number}" for who, number in told.spoilers[:MAX_NAMED])
-        thrown = units.count(told.corrupt, "block")
-        lines.append(f"{thrown} came wrong and went: {spoilers}")
+        thrown, was = units.count(told.corrupt, "block"), "was" if told.corrupt == 1 else "were"
+        lines.append(f"{thrown} came wrong and {was} thrown away: {spoilers}")
     lines += [f"{who} was banned at {_time(at)}" for who, at in told.banned[:MAX_NAMED]]
     lines += _sources(told)
     if told.ended is None:
@@ -186,7 +186,7 @@ def _reason(told: Progress) -> str:
             return f"choked by all who have what it lacks: {_names(told.chokers)}"
         case Verdict.UPLINKS:
             full = [debtor.who for debtor in told.debtors if debtor.busy]
-            return f"{_names(full)} {'sends' if len(full) == 1 else 'send'} all that they may"
+            return f"{_names(full)} {'sends all that it may' if len(full) == 1 else 'send all that they may'}"
         case Verdict.WAITING:
             return f"it waits for {_names([debtor.who for debtor in told.debtors])}"
     return "it has asked nobody for anything just now"
@@ -208,14 +208,18 @@ def _debtor(debtor: Debtor) -> str:
 def _sources(told: Progress) -> list[str]:
     total = sum(chunks for _, chunks in told.senders)
     if not total:
-        return [f"all that it has, it brought: {told.resumed} blocks"] if told.resumed else []
+        return (
+            [f"all that it has, it had from the start: {units.count(told.resumed, 'block')}"]
+            if told.resumed
+            else []
+        )
     parts = [f"{who} {units.proportion(chunks, total)}" for who, chunks in told.senders[: 2 * MAX_NAMED]]
     more = len(told.senders) - len(parts)
     if more:
         parts.append(
             f"{more} more {units.proportion(sum(n for _, n in told.senders[2 * MAX_NAMED :]), total)}"
         )
-    found = f", and {told.resumed} were on its disk" if told.resumed else ""
+    found = f", and {units.count(told.resumed, 'block')} it found on its disk" if told.resumed else ""
     return [f"its blocks came from {', '.join(parts)}{found}"]
 
 
