@@ -54,6 +54,32 @@ def choking(name: str) -> ChokingStrategy:
     return strategy
 
 
+def named(name: str) -> list[tuple[str, Any]]:
+    """The strategy of that name as each kind that it is, "picking", "choking" or both.
+
+    Raises:
+        UsageError: no such strategy, or it is of no kind.
+        StrategyError: the user's own module or class raised.
+    """
+    if name in PICKING or name in CHOKING:
+        return [("picking", picking(name))] if name in PICKING else [("choking", choking(name))]
+    if ":" not in name:
+        known = ", ".join((*PICKING, *CHOKING))
+        raise UsageError(f"unknown strategy {name!r}: choose file.py:Class, module:Class or one of {known}")
+    found: list[tuple[str, Any]] = []
+    refusal: UsageError | None = None
+    for kind, load in (("picking", picking), ("choking", choking)):
+        try:
+            found.append((kind, load(name)))
+        except StrategyError:
+            raise
+        except UsageError as error:
+            refusal = error
+    if refusal is not None and not found:
+        raise UsageError(f"{name!r} has neither pick(view, now, rng) nor choke(view, now, rng)") from refusal
+    return found
+
+
 def trace_of(error: StrategyError) -> str:
     """What the user's own code was doing when it raised, without our part; empty if it did not raise."""
     cause = error.__cause__

@@ -34,10 +34,11 @@ FLOORS: list[dict[str, str]] = [
         " blocks journal standing trust offers contenders downloads uploads greeting engine stalls portrait"
         " chronicle",
         "tracker": "notices peer_manager block_distributor portrait swarm",
+        "inquiry": "scene block choking progress recollection",
     },
     {
         "registry": "",
-        "eventlog": "writing reading merging recording",
+        "eventlog": "writing reading merging interview recording",
         "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
         "net": "listener transport gateway link node",
         "peer": "peer_id tracker_client membership attendance ending peer",
@@ -46,11 +47,11 @@ FLOORS: list[dict[str, str]] = [
     {
         "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"
         " clock wires intake observer simulated_disk simulated_peer simulator simulated_log faults oracle"
-        " chaos",
+        " chaos stand_ins strategy_trial strategy_template",
     },
     {
-        "screen": "outlet bars sheet swarm_table peer_table lines display keys playback",
-        "cli": "examples options running tracker peer status simulate swarm replay main nursery",
+        "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback",
+        "cli": "examples options running tracker peer status simulate swarm replay why strategy main nursery",
         "__main__": "",
     },
 ]

@@ -52,3 +52,30 @@ Examples:
   minibit replay swarm.jsonl --speed 10x
   minibit replay swarm.jsonl --at 12 --json
 """)
+
+STRATEGY: Final = _lines("""
+Examples:
+  minibit strategy new mine
+  minibit strategy check mine.py:Mine
+""")
+
+STRATEGY_CHECK: Final = _lines("""
+Examples:
+  minibit strategy check mine.py:Mine
+  minibit strategy check tit-for-tat --json
+""")
+
+STRATEGY_NEW: Final = _lines("""
+Examples:
+  minibit strategy new mine
+  minibit strategy new generous --choking
+""")
+
+WHY: Final = _lines("""
+Examples:
+  minibit why swarm.jsonl                       # who is slow, and why
+  minibit why swarm.jsonl --peer ana --at 12
+  minibit why swarm.jsonl --peer ana --block 17
+  minibit why swarm.jsonl --choked caio --at 20
+  minibit why --peer ana --tracker http://127.0.0.1:5000
+""")

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TextIO, cast
 import typer
 
 from minibit import __version__
-from minibit.cli import examples, options
+from minibit.cli import examples, options, strategy
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
@@ -261,6 +261,42 @@ def replay(
     run_replay(file, speed=options.pace(speed) or 1.0, at=at, as_json=json)
 
 
+@app.command(short_help="Say why: a pick, a choke, a slow peer.", epilog=examples.WHY)
+def why(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="What --log has written; without, --peer is asked."),
+    ] = None,
+    peer: Annotated[
+        str | None, typer.Option("--peer", metavar="NAME", help="Whose view; without FILE, whom to ask.")
+    ] = None,
+    block: Annotated[
+        int | None, options.whole("--block", 0, help="Why this block was asked of whom, and what came.")
+    ] = None,
+    choked: Annotated[
+        str | None, typer.Option("--choked", metavar="NAME", help="Why this peer has a slot or none.")
+    ] = None,
+    at: Annotated[float | None, options.seconds("--at", help="As it was then.  [default: the end]")] = None,
+    tracker: options.Tracker = options.DEFAULT_TRACKER,
+    json: options.Json = False,
+) -> None:
+    """Say in plain words why a swarm did what it did.
+
+    Without --block or --choked: why each peer is as far as it is, what it waits for, and where its blocks
+    came from. A running peer is asked on its own machine, by its own user.
+    """
+    from minibit.cli.why import Asked, run_why
+
+    if file is None and peer is None:
+        raise UsageError("whom to ask? Name an event log, or a running peer: minibit why --peer NAME")
+    if file is None and at is not None:
+        raise UsageError("--at: a running peer tells how it is now: leave it out, or name a log")
+    run_why(file, options.tracker_url(tracker), Asked(peer, block, choked, at), as_json=json)
+
+
+app.add_typer(strategy.app, name="strategy")
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"minibit {__version__}")
@@ -276,9 +312,10 @@ def _options(
     del version
 
 
-COMMANDS: Final = frozenset(
+_SINGLE: Final = {
     str(command.name or getattr(command.callback, "__name__", "")) for command in app.registered_commands
-)
+}
+COMMANDS: Final = frozenset({*_SINGLE, *(str(group.name) for group in app.registered_groups)})
 
 
 def main(arguments: list[str] | None = None) -> int:

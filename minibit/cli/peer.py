@@ -6,6 +6,7 @@ from minibit.peer.peer import Peer, PeerSettings
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_peer
 from minibit.screen.peer_table import peer_table
+from minibit.screen.sentences import recent_lines
 
 
 def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
@@ -19,7 +20,7 @@ def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
         def frame() -> None:
             if peer.trading:
                 display.show(
-                    lambda lines: peer_table(peer.view(), max_lines=lines),
+                    lambda lines: peer_table(peer.view(), recent_lines(*peer.recent()), max_lines=lines),
                     lambda: [plain_peer(peer.view())],
                 )
 

@@ -166,6 +166,8 @@ def _run_processes(
         note = _note(scenario, share)
         try:
             await processes.start(display.progress("hashing"))
+            name = processes.names[0]
+            display.tell(f"ask meanwhile: minibit why --peer {name} --tracker {processes.url}")
             await processes.watch(
                 lambda view: display.show(
                     lambda lines: swarm_table(view, elapsed=processes.elapsed, note=note, max_lines=lines),

@@ -33,7 +33,7 @@ class Chronicle:
     def __init__(self, peer: str, tell: Callable[[Entry], None], *, start: float = 0.0) -> None:
         self._peer = peer
         self._write = tell
-        self._start = start
+        self.start = start
         self._engine: Engine | None = None
         self._names: dict[int, str] = {}  # by key
         self._sources: dict[PeerId, str] = {}  # by what stands for them when it comes to guilt
@@ -165,6 +165,7 @@ class Chronicle:
                 optimistic=None if slots.optimistic is None else name[slots.optimistic],
                 scores=tuple((name[key], score) for key, score in choice.scores.items()),
                 moves=tuple((name[key], what) for key, what in choice.moves),
+                rule=choice.rule,
             )
             self._tell(entry.at, chosen)
         # Who has left is named for the last time by the choice that fills its place.
@@ -172,7 +173,7 @@ class Chronicle:
             del self._names[key]
 
     def _tell(self, at: float, event: kinds.Event) -> None:
-        self._write(Entry(at - self._start, self._peer, event))
+        self._write(Entry(at - self.start, self._peer, event))
 
 
 def _written(address: Address) -> str:

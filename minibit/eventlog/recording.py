@@ -1,4 +1,7 @@
-"""The log of one live engine, from its first moment to its last: an async context around its trade."""
+"""The log of one live engine, from its first moment to its last: an async context around its trade.
+
+With or without a file, what it did of late is remembered, and `minibit why` may ask for it.
+"""
 
 import asyncio
 import time
@@ -11,18 +14,20 @@ from minibit import __version__
 from minibit.engine.chronicle import Chronicle
 from minibit.engine.engine import Engine
 from minibit.engine.journal import Journal
+from minibit.eventlog.interview import Interview, meeting_place
 from minibit.eventlog.writing import Scribe
-from minibit.events.entries import Header, Kind
+from minibit.events.entries import Entry, Header, Kind
+from minibit.inquiry.recollection import Recollection
 from minibit.torrent.metainfo import Metainfo
 
 SAMPLE_SECONDS: Final = 1.0
 
 
 class Recording:
-    """Records what `peer` sees to `path`; nothing at all if that is None.
+    """Remembers what `peer` sees, and records it to `path` if that is not None.
 
     Begin with `begin`, once the engine that was given `journal` stands; within `async with`, it is sampled
-    every second, and the way in which that block is left is the log's last word.
+    every second and can be asked, and the way in which that block is left is the log's last word.
     """
 
     def __init__(
@@ -35,58 +40,78 @@ class Recording:
         settings: Mapping[str, Any],
         tell: Callable[[str], None],
     ) -> None:
-        self._engine: Engine | None = None
+        self._tell = tell
         self._sampling: asyncio.Task[None] | None = None
+        self._interview: Interview | None = None
         self._loop = asyncio.get_running_loop()
-        self._scribe: Scribe | None = None
-        self._chronicle: Chronicle | None = None
-        if path is not None:
-            layout = metainfo.layout
-            header = Header(
-                kind=Kind.LIVE,
-                version=__version__,
-                start=time.time(),
-                share=metainfo.name,
-                total_size=layout.total_size,
-                block_size=layout.block_size,
-                info_hash=metainfo.info_hash.hex(),
-                seed=seed,
-                settings=dict(settings),
-            )
-            self._scribe = Scribe(path, header, tell=tell)
-            self._chronicle = Chronicle(peer, self._scribe.write, start=self._loop.time())
+        layout = metainfo.layout
+        self._header = Header(
+            kind=Kind.LIVE,
+            version=__version__,
+            start=time.time(),
+            share=metainfo.name,
+            total_size=layout.total_size,
+            block_size=layout.block_size,
+            info_hash=metainfo.info_hash.hex(),
+            seed=seed,
+            settings=dict(settings),
+        )
+        self._scribe = None if path is None else Scribe(path, self._header, tell=tell)
+        self.recollection = Recollection()
+        self._chronicle = Chronicle(peer, self._hear, start=self._loop.time())
 
     @property
-    def journal(self) -> Journal | None:
+    def journal(self) -> Journal:
         """What the engine is to be given as its journal."""
         return self._chronicle
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start, as events have them."""
+        return self._loop.time() - self._chronicle.start
+
     def begin(self, engine: Engine, address: str, granted: int, *, origin: bool = False) -> None:
         """This engine begins to trade, at this address, with these blocks dealt to it."""
-        if self._chronicle is not None:
-            self._chronicle.joined(engine, address, granted, self._loop.time(), origin=origin)
+        self._chronicle.joined(engine, address, granted, self._loop.time(), origin=origin)
+        place = meeting_place(self._header.info_hash, engine.identity.port)
+        self._interview = Interview(place, self._recall, tell=self._tell)
 
     async def __aenter__(self) -> Self:
-        if self._chronicle is not None and self._scribe is not None:
+        assert self._interview is not None, "what is recorded has begun"
+        if self._scribe is not None:
             self._scribe.start()
-            self._sampling = asyncio.create_task(self._sample(self._chronicle))
+        await self._interview.__aenter__()
+        self._sampling = asyncio.create_task(self._sample())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._chronicle is None or self._scribe is None or self._sampling is None:
-            return
-        self._sampling.cancel()
-        self._chronicle.sample(self._loop.time())
+        if self._sampling is not None:
+            self._sampling.cancel()
+        if self._interview is not None:
+            await self._interview.__aexit__(kind, error, trace)
+        now = self._loop.time()
+        self._chronicle.sample(now)
         if error is None or isinstance(error, asyncio.CancelledError):
-            self._chronicle.left("goodbye", "", self._loop.time())
+            self._chronicle.left("goodbye", "", now)
         else:
-            self._chronicle.left("ended", str(error), self._loop.time())
-        # Cancelled again, we leave the rest to the thread, for which the process waits.
-        await asyncio.shield(asyncio.to_thread(self._scribe.close))
+            self._chronicle.left("ended", str(error), now)
+        if self._scribe is not None:
+            # Cancelled again, we leave the rest to the thread, for which the process waits.
+            await asyncio.shield(asyncio.to_thread(self._scribe.close))
 
-    async def _sample(self, chronicle: Chronicle) -> None:
+    def _hear(self, entry: Entry) -> None:
+        self.recollection.hear(entry)
+        if self._scribe is not None:
+            self._scribe.write(entry)
+
+    def _recall(self) -> str:
+        self._chronicle.sample(self._loop.time())
+        entries = (entry.encode() for entry in self.recollection.entries())
+        return "".join((self._header.encode(), *entries))
+
+    async def _sample(self) -> None:
         while True:
-            chronicle.sample(self._loop.time())
+            self._chronicle.sample(self._loop.time())
             await asyncio.sleep(SAMPLE_SECONDS)

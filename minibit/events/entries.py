@@ -8,7 +8,7 @@ is; the origin's name is "origin". Readers pass over fields and kinds of events 
 both may be added without another schema.
 """
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from json import JSONEncoder, loads
 from typing import Any, Final
@@ -26,6 +26,9 @@ MICROSECONDS: Final = 6  # decimals
 _ENCODER: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 _SHAPES: Final = {kind: shapes_of(kind) for kind in _NAMES}
+_LATER: Final = {  # fields that came after the first logs of this schema, and are not in every one
+    kind: frozenset(field.name for field in fields(kind) if field.default is not MISSING) for kind in _NAMES
+}
 _WRITERS: Final = {
     kind: tuple((name, shape.write) for name, shape in shapes.items()) for kind, shapes in _SHAPES.items()
 }
@@ -144,10 +147,14 @@ class Entry:
         if kind is None:
             return None
         try:
-            fields = {field: shape.read(data[field]) for field, shape in _SHAPES[kind].items()}
+            told = {
+                field: shape.read(data[field])
+                for field, shape in _SHAPES[kind].items()
+                if field in data or field not in _LATER[kind]
+            }
         except KeyError as error:
             raise ValueError(f"{name} without {error}") from None
-        return cls(t, peer, kind(**fields))
+        return cls(t, peer, kind(**told))
 
 
 def _line(document: dict[str, Any]) -> str:

@@ -73,6 +73,15 @@ class Sampled:
     choked_by: Names  # who holds what it lacks and chokes it
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """It is asked while it runs, and remembers no more of the time before than this: the blocks that it
+    verified then, and how many chunks of them came from each neighbour."""
+
+    blocks: Blocks
+    senders: Counts
+
+
 # --- its neighbours
 
 
@@ -136,7 +145,8 @@ class Chosen:
     """It dealt its upload slots anew: in a round, or between two and then only told if somebody moved.
 
     `scores` has everybody who competed and was ranked, `moves` everybody who got a place ("drawn",
-    "promoted", "filled" …) or lost one ("demoted", "replaced", "lost interest", "left" …).
+    "promoted", "filled" …) or lost one ("demoted", "replaced", "lost interest", "left" …). `rule` says what
+    a score is; logs of 0.3.0 do not.
     """
 
     round_due: Flag
@@ -144,6 +154,7 @@ class Chosen:
     optimistic: MaybeName
     scores: Scores
     moves: Moves
+    rule: Reason = ""
 
 
 # --- its blocks
@@ -171,6 +182,7 @@ Event = (
     | Completed
     | Stalled
     | Sampled
+    | Recalled
     | Dialled
     | DialFailed
     | Connected
@@ -188,6 +200,7 @@ KINDS: Final[dict[str, type[Event]]] = {
     "completed": Completed,
     "stalled": Stalled,
     "sampled": Sampled,
+    "recalled": Recalled,
     "dialled": Dialled,
     "dial failed": DialFailed,
     "connected": Connected,

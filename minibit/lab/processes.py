@@ -78,6 +78,11 @@ class SwarmProcesses:
         self.names = list(self._kinds)
 
     @property
+    def url(self) -> str:
+        """The tracker's address; nothing before it is there."""
+        return "" if self._client is None else self._client.url
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the peers were started."""
         return time.monotonic() - self._started

@@ -23,6 +23,7 @@ from minibit.engine.stalls import STALL_SECONDS, Stall, StallWatch, stall
 from minibit.errors import MinibitError, StalledError, StorageError, UsageError
 from minibit.eventlog.recording import Recording
 from minibit.eventlog.writing import claim
+from minibit.inquiry.recollection import Recent
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.attendance import Attendance
@@ -85,6 +86,7 @@ class Peer:
         self._interrupt = interrupt
         self._metainfo: Metainfo | None = None
         self._node: Node | None = None
+        self._recording: Recording | None = None
         self._place: Path | None = None  # of the share, once it is whole
         self._attendance = Attendance(settings.tracker, settings.timeout, tell)
 
@@ -103,6 +105,11 @@ class Peer:
         assert self._node is not None
         assert self._metainfo is not None
         return portrait(self._node.engine, self._metainfo.name, self._attendance.granted, self._node.now)
+
+    def recent(self) -> tuple[Recent, float]:
+        """Its last decisions, once it is trading, and the time now as they have it."""
+        assert self._recording is not None
+        return self._recording.recollection.recent(), self._recording.elapsed
 
     async def run(self) -> None:
         """Trade until interrupted, or until complete if the settings say so.
@@ -148,7 +155,7 @@ class Peer:
             dealt = f"granted {bitfield.listed(welcome.granted)} of {units.count(count, 'block')}"
             self._tell(f"{dealt}; {have.bit_count()} on disk")
             loop = asyncio.get_running_loop()
-            recording = Recording(
+            recording = self._recording = Recording(
                 settings.log,
                 settings.name,
                 metainfo,

@@ -49,8 +49,15 @@ _CONCESSIONS: Final = (
 )
 
 
-def peer_table(view: PeerStatus, *, max_neighbours: int = MAX_ROWS, max_lines: int | None = None) -> Sheet:
-    """The peer's own picture, then its neighbours; with `max_lines`, on a screen of that height."""
+def peer_table(
+    view: PeerStatus,
+    decided: Sequence[str] = (),
+    *,
+    max_neighbours: int = MAX_ROWS,
+    max_lines: int | None = None,
+) -> Sheet:
+    """The peer's own picture, what it `decided` last, then its neighbours; with `max_lines`, on a screen of
+    that height."""
     neighbours = view.neighbours
     count = view.block_count
     columns = [
@@ -82,6 +89,7 @@ def peer_table(view: PeerStatus, *, max_neighbours: int = MAX_ROWS, max_lines: i
         _progress(view),
         _amounts(view),
         _slots(view),
+        *([[Text(fact, "bright_black") for fact in decided]] if decided else []),
         [Text()],
     ]
     order = sorted(range(len(neighbours)), key=importance)

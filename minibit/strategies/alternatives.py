@@ -71,7 +71,8 @@ class Reciprocity:
             pool = [key for key in competing if key not in fixed]
             optimistic = rng.choice(pool) if pool else None
         after = Slots(tuple(fixed), optimistic)
-        return Choice(after, scores, _moves(view, after))
+        rule = "served by turns" if view.complete else "bytes per second received, over 20 s"
+        return Choice(after, scores, _moves(view, after), rule)
 
 
 class UnchokeAll:
@@ -79,14 +80,14 @@ class UnchokeAll:
 
     def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:  # noqa: ARG002
         after = Slots(tuple(key for key, n in view.neighbours.items() if n.interested))
-        return Choice(after, {}, _moves(view, after))
+        return Choice(after, {}, _moves(view, after), "everybody who is interested")
 
 
 class UnchokeNone:
     """Nobody gets a slot: a free rider, which takes and never gives."""
 
     def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:  # noqa: ARG002
-        return Choice(Slots(), {}, _moves(view, Slots()))
+        return Choice(Slots(), {}, _moves(view, Slots()), "nobody")
 
 
 def _moves(view: SwarmView, after: Slots) -> tuple[tuple[int, str], ...]:

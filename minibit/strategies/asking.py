@@ -69,6 +69,8 @@ def choke(strategy: ChokingStrategy, view: SwarmView, now: float, rng: Random) -
         raise _wrong(
             "choking", strategy, answer, "a Choice whose scores are a mapping and whose moves a tuple"
         )
+    if not isinstance(answer.rule, str):
+        raise _wrong("choking", strategy, answer, "a Choice whose rule is a text")
     return answer
 
 

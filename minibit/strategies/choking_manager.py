@@ -28,11 +28,11 @@ ROUND_SECONDS: Final = 10.0
 Score = Callable[[NeighbourView], float]
 
 
-def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
+def manage(view: SwarmView, rng: Random, score: Score, rule: str = "") -> Choice:
     """The slots after this moment, by the rules above; `score` is asked once per competing neighbour, if
-    anybody is to be ranked."""
+    anybody is to be ranked. `rule` says in a few words what it is."""
     if not view.round_due and _full(view):
-        return Choice(view.slots)
+        return Choice(view.slots, rule=rule)
     competing = {key: n for key, n in view.neighbours.items() if n.interested and n.known}
     scores = {key: score(neighbour) for key, neighbour in competing.items()}
     fixed = [key for key in view.slots.fixed if key in competing]
@@ -70,7 +70,7 @@ def manage(view: SwarmView, rng: Random, score: Score) -> Choice:
     before = view.slots.optimistic
     if before in competing and before not in slots:  # known only now: it may have been drawn again
         moves.append((before, "replaced"))
-    return Choice(slots, scores, (*withdrawals(view, slots), *moves))
+    return Choice(slots, scores, (*withdrawals(view, slots), *moves), rule)
 
 
 def _full(view: SwarmView) -> bool:

@@ -27,4 +27,6 @@ class TitForTat:
         def rare() -> int:
             return rare_blocks(view.copies, sum(neighbour.known for neighbour in view.neighbours.values()))
 
-        return manage(view, rng, lambda neighbour: (neighbour.blocks & rare()).bit_count())
+        return manage(
+            view, rng, lambda neighbour: (neighbour.blocks & rare()).bit_count(), "rare blocks held"
+        )

@@ -101,11 +101,15 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who holds the slots from now on, the score of each neighbour that was ranked, and what moved."""
+    """Who holds the slots from now on, the score of each neighbour that was ranked, and what moved.
+
+    `rule` says in a few words what a score is, or who gets a slot if nobody is ranked.
+    """
 
     slots: Slots
     scores: Mapping[int, float] = field(default_factory=dict)
     moves: tuple[tuple[int, str], ...] = ()  # (neighbour, what): who got a place, and who lost one and why
+    rule: str = ""
 
     def explain(self) -> str:
         """The moves as one sentence."""

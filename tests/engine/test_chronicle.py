@@ -45,8 +45,8 @@ def test_a_neighbour_is_told_of_under_one_name_whatever_it_calls_itself_later() 
     _, *events = chronicled.events()
     assert events == [
         kinds.Connected("puppet1", "10.0.0.1:6881", False, ""),
-        kinds.Chosen(False, (), "puppet1", (("puppet1", 0.0),), (("puppet1", "drawn"),)),
-        kinds.Chosen(False, (), None, (), (("puppet1", "lost interest"),)),
+        kinds.Chosen(False, (), "puppet1", (("puppet1", 0.0),), (("puppet1", "drawn"),), "rare blocks held"),
+        kinds.Chosen(False, (), None, (), (("puppet1", "lost interest"),), "rare blocks held"),
         kinds.Disconnected("puppet1", "the connection is over"),
     ]
 

@@ -8,6 +8,7 @@ from fakes.nodes import bounded, shared
 from fakes.puppets import FULL, Stage
 
 from minibit.errors import StorageError
+from minibit.eventlog.interview import ask, meeting_place
 from minibit.eventlog.reading import Reader
 from minibit.eventlog.recording import Recording
 from minibit.events import kinds
@@ -17,15 +18,21 @@ def record(path: Path | None, tmp_path: Path) -> Recording:
     return Recording(path, "me", shared(tmp_path).metainfo, seed=4, settings={"a": 1}, tell=pytest.fail)
 
 
-def test_without_a_file_there_is_no_journal_and_no_thread(tmp_path: Path) -> None:
-    async def trade() -> None:
-        recording = record(None, tmp_path)
-        assert recording.journal is None
-        recording.begin(Stage().engine, "127.0.0.1:1", 0)
-        async with recording:
-            pass
+def test_without_a_file_it_is_remembered_and_can_be_asked(tmp_path: Path) -> None:
+    metainfo = shared(tmp_path).metainfo
+    info_hash = metainfo.info_hash.hex()
 
-    bounded(trade)
+    async def trade() -> bytes:
+        recording = Recording(None, "me", metainfo, seed=None, settings={}, tell=pytest.fail)
+        stage = Stage(have=FULL, journal=recording.journal)
+        recording.begin(stage.engine, "127.0.0.1:1", 0)
+        async with recording:
+            return await ask(meeting_place(info_hash, stage.engine.identity.port), "me")
+
+    (tmp_path / "asked").write_bytes(bounded(trade))
+    with Reader(tmp_path / "asked") as reader:
+        told = [entry.event for entry, _ in reader.entries()]
+    assert [type(event) for event in told] == [kinds.Joined, kinds.Sampled]
 
 
 @pytest.mark.parametrize(

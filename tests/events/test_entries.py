@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibit.events.entries import MAX_LINE, Entry, Header
-from minibit.events.kinds import Completed, Picked
+from minibit.events.kinds import Chosen, Completed, Picked
 
 PICKED = Entry(1.5, "ana", Picked(17, "bia", "rarest", 9, 3, 2))
 
@@ -128,3 +128,10 @@ def test_no_name_brings_a_control_code_to_a_terminal() -> None:
     assert entry is not None
     assert isinstance(entry.event, Picked)
     assert (entry.peer, entry.event.who[:4], len(entry.event.who)) == ("a[2Jna", "biax", 64)
+
+
+def test_a_log_of_before_a_field_came_is_read() -> None:
+    told = Entry(1.0, "ana", Chosen(True, ("bia",), None, (), (), "rare blocks held"))
+    line = told.encode().replace(',"rule":"rare blocks held"', "")
+    entry = Entry.decode(line.encode())
+    assert entry == replace(told, event=replace(told.event, rule=""))

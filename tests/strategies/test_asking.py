@@ -117,7 +117,7 @@ def test_one_that_does_not_take_our_arguments_is_shown_where_it_stands() -> None
         *(Choice(Slots(("1",))), Choice(Slots((1.0,))), Choice(Slots(([],)))),  # type: ignore[arg-type]
         *(Choice(Slots((True,))), Choice(Slots((), True))),
         *(Choice(Slots((1, 1))), Choice(Slots((1,), 1))),
-        *(Choice(Slots(), None), Choice(Slots(), {}, [])),  # type: ignore[arg-type]
+        *(Choice(Slots(), None), Choice(Slots(), {}, []), Choice(Slots(), {}, (), 1)),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_choice_is_shown(answer: Any) -> None:

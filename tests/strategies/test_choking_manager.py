@@ -38,8 +38,8 @@ def test_only_the_interested_and_known_get_slots() -> None:
 
 
 def test_nobody_there() -> None:
-    assert choke(seen([])) == Choice(Slots())
-    assert choke(seen([], round_due=True)) == Choice(Slots())
+    nobody = Choice(Slots(), rule="rare blocks held")
+    assert choke(seen([])) == choke(seen([], round_due=True)) == nobody
     assert choke(seen([], fixed=(1, 2), optimistic=3)).slots == Slots()
 
 
@@ -62,7 +62,8 @@ def test_nobody_is_ranked_while_no_slot_is_free() -> None:
 
 def test_an_empty_fixed_slot_goes_to_the_best_score() -> None:
     view = seen(scoring({1: 1, 2: 1, 3: 1, 4: 1, 5: 0, 6: 3, 7: 2}), fixed=(1, 2, 3), optimistic=4)
-    assert choke(view) == Choice(Slots((1, 2, 3, 6), 4), choke(view).scores, ((6, "filled"),))
+    assert choke(view).slots == Slots((1, 2, 3, 6), 4)
+    assert choke(view).moves == ((6, "filled"),)
 
 
 def test_equal_scores_are_drawn_by_lot() -> None:
