@@ -52,3 +52,11 @@ Examples:
   minibit replay swarm.jsonl --speed 10x
   minibit replay swarm.jsonl --at 12 --json
 """)
+
+COMPARE: Final = _lines("""
+Examples:
+  minibit compare --picking rarest-first,random,sequential
+  minibit compare --choking tit-for-tat,unchoke-all --scenario flash-crowd
+  minibit compare --picking rarest-first,mine.py:MyPicking --plot mine.svg
+  minibit compare --choking tit-for-tat,reciprocity --json --csv runs.csv
+""")

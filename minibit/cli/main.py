@@ -240,6 +240,63 @@ def swarm(
         )
 
 
+@app.command(short_help="Hold strategies against each other, run by run.", epilog=examples.COMPARE)
+def compare(
+    picking: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help="Picking strategies.  [default: the scenario's]"),
+    ] = None,
+    choking: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help="Choking strategies, each with each of those."),
+    ] = None,
+    scenario: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Which swarm: one that ships with MiniBit, or your own FILE.toml."),
+    ] = "classroom",
+    runs: Annotated[
+        int, options.whole("--runs", 1, 10_000, help="How many each; all play the same seeds.")
+    ] = 10,
+    peers: Annotated[
+        int | None,
+        options.whole("--peers", 1, MAX_SIMULATED, help="Peers, in the scenario's proportions."),
+    ] = None,
+    seed: Annotated[int, options.whole("--seed", help="The first run's; the others count on.")] = 1,
+    live: Annotated[
+        bool, typer.Option("--live", help="With real processes, one swarm after another.")
+    ] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Spread the runs over a Dask cluster, like tcp://HOST:8786."),
+    ] = None,
+    json: options.Json = False,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="A line per run.")] = None,
+    plot: options.Plot = None,
+) -> None:
+    """Hold strategies against each other: completion times, the origin's load, waste and fairness, each with
+    its 95 % interval, and whether the differences are real.
+
+    In virtual time and on every core, unless --live. The first contender is what the others are compared to.
+    """
+    from minibit.cli.compare import run_compare
+
+    if live and dask:
+        raise UsageError("--live runs on this machine: leave it or --dask out")
+    run_compare(
+        scenario=scenario,
+        picking=options.strategy_names(picking),
+        choking=options.strategy_names(choking),
+        runs=runs,
+        peers=peers,
+        seed=seed,
+        live=live,
+        dask=dask,
+        as_json=json,
+        csv_file=csv,
+        plot_file=plot,
+    )
+
+
 @app.command(short_help="Show a swarm again from its event log.", epilog=examples.REPLAY)
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What --log has written.")],

@@ -135,6 +135,9 @@ Log = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write down what happens, and why, for minibit replay."),
 ]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw the curves, as .svg or .png (minibit[plot]).")
+]
 _GRANT: Final = "Percent of all blocks dealt to each new peer."
 Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help=_GRANT)]
 GrantOrScenario = Annotated[str | None, typer.Option(metavar="LOW-HIGH", help=f"{_GRANT}  [default: 30-50]")]
@@ -210,6 +213,11 @@ def strategy_name(name: str) -> str:
         sys.path.append(os.getcwd())
     path, _, class_name = name.rpartition(":")
     return f"{Path(path).absolute()}:{class_name}" if path.endswith(".py") else name
+
+
+def strategy_names(names: str | None) -> str | None:
+    """Several names with commas between them, each as `strategy_name` has it."""
+    return None if names is None else ",".join(strategy_name(name.strip()) for name in names.split(","))
 
 
 def grant_parts(text: str) -> tuple[float, float]:

@@ -125,6 +125,10 @@ class Simulation:
         held = sum(peer.engine.blocks.have.bit_count() for peer in self.peers.values())
         return held, self.layout.block_count * len(self.newcomers)
 
+    def holdings(self) -> list[int]:
+        """What each peer that is there holds, the origin left out."""
+        return [peer.engine.blocks.have for peer in self.peers.values() if peer.alive and not peer.silent]
+
     def summary(self) -> Summary:
         """How it came out."""
         rows = []
@@ -278,9 +282,8 @@ class Simulation:
     def _copies_out(self) -> int:
         """How many copies there are, the origin's left out, of the block of which there are fewest."""
         copies = Copies(self.layout.block_count)
-        for peer in self.peers.values():
-            if peer.alive and not peer.silent:
-                copies.add(peer.engine.blocks.have)
+        for blocks in self.holdings():
+            copies.add(blocks)
         return copies.rarest(self.origin.engine.blocks.full)[0]
 
     def _end_origin(self) -> None:
