@@ -60,3 +60,10 @@ Examples:
   minibit compare --picking rarest-first,mine.py:MyPicking --plot mine.svg
   minibit compare --choking tit-for-tat,reciprocity --json --csv runs.csv
 """)
+
+CHAOS: Final = _lines("""
+Examples:
+  minibit chaos --seeds 1000
+  minibit chaos --first 1001 --seeds 1000 --mode safety
+  minibit chaos --seed 17 --mode liveness --log 17.jsonl
+""")

@@ -265,10 +265,7 @@ def compare(
     live: Annotated[
         bool, typer.Option("--live", help="With real processes, one swarm after another.")
     ] = False,
-    dask: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Spread the runs over a Dask cluster, like tcp://HOST:8786."),
-    ] = None,
+    dask: options.Dask = None,
     json: options.Json = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="A line per run.")] = None,
     plot: options.Plot = None,
@@ -294,6 +291,45 @@ def compare(
         as_json=json,
         csv_file=csv,
         plot_file=plot,
+    )
+
+
+@app.command(short_help="Simulate swarms under every kind of fault.", epilog=examples.CHAOS)
+def chaos(
+    seeds: Annotated[
+        int | None, options.whole("--seeds", 1, 1_000_000, help="How many; 100 by default.")
+    ] = None,
+    first: Annotated[int, options.whole("--first", 0, help="The first of them.")] = 1,
+    seed: Annotated[int | None, options.whole("--seed", 0, help="This one alone.")] = None,
+    mode: Annotated[str, typer.Option(metavar="MODE", help="safety, liveness, or both.")] = "both",
+    dask: options.Dask = None,
+    log: options.Log = None,
+    json: options.Json = False,
+) -> None:
+    """Simulate swarms under kills, silence, partitions, clogged lines, tricklers, liars, bad disks, suspended
+    machines and tracker outages, each from a seed that plays it again.
+
+    Safety: whatever happens, nobody believes in a wrong byte, says "complete" wrongly, breaks an invariant
+    or a bound, or has more than lines can carry. Liveness: once the faults stop, all become complete within
+    a bound, or name what is gone. Exit code 1 if not.
+    """
+    from minibit.cli.chaos import run_chaos
+    from minibit.lab.faults import Mode
+
+    modes = tuple(each for each in Mode if mode in (each, "both"))
+    if not modes:
+        raise UsageError(f"--mode: {mode!r} is none: choose safety, liveness or both")
+    if seed is not None and seeds is not None:
+        raise UsageError("--seed is one and --seeds are many: leave one of them out")
+    if log is not None and (seed is None or len(modes) > 1):
+        raise UsageError("--log is of one run: add --seed N and --mode safety or liveness")
+    run_chaos(
+        first=first if seed is None else seed,
+        seeds=1 if seed is not None else seeds or 100,
+        modes=modes,
+        dask=dask,
+        log=log,
+        as_json=json,
     )
 
 

@@ -135,6 +135,12 @@ Log = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write down what happens, and why, for minibit replay."),
 ]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Spread the runs over a Dask cluster, like tcp://HOST:8786 (minibit[dask])."
+    ),
+]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw the curves, as .svg or .png (minibit[plot]).")
 ]
