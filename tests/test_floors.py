@@ -45,8 +45,8 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"
-        " clock wires intake nap observer simulated_disk simulated_peer simulator simulated_log ceiling faults"
-        " oracle chaos evidence trial crew report contest campaign",
+        " clock wires intake nap observer simulated_disk simulated_peer simulator simulated_log ceiling"
+        " faults oracle chaos evidence trial crew report contest campaign",
     },
     {
         "screen": "outlet bars sheet swarm_table peer_table lines display keys playback report_table plots",

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from minibit import __version__
+from minibit.cli.options import NURSERY
 from minibit.cli.running import finish, to_the_end
 from minibit.errors import MinibitError, UsageError
 from minibit.lab import crew
 from minibit.lab.casting import refined, refuse_live
 from minibit.lab.contest import Contest, contenders, document, report, standings, table
+from minibit.lab.nursery import Nursery
 from minibit.lab.place import prepare, write_share
 from minibit.lab.processes import SwarmProcesses, SwarmSettings
 from minibit.lab.scenario import Scenario
@@ -128,7 +130,8 @@ async def _play(scenario: Scenario, folder: Path, stop: Callable[[], bool]) -> T
         seed=scenario.seed,
     )
     remarks: list[str] = []
-    processes = SwarmProcesses(settings, tell=remarks.append)
+    nursery = Nursery(NURSERY)
+    processes = SwarmProcesses(settings, nursery, tell=remarks.append)
     prepare(folder, source, processes.names)
     looks = Looks(scenario)
     try:
@@ -145,6 +148,7 @@ async def _play(scenario: Scenario, folder: Path, stop: Callable[[], bool]) -> T
         raise type(error)(f"seed {scenario.seed}: {error}") from error
     finally:
         await to_the_end(processes.stop)
+        await to_the_end(nursery.close)
     return trial(scenario, summary, looks.taken)
 
 

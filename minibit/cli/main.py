@@ -21,8 +21,7 @@ from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
 
 SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
-MAX_PEERS: Final = 100  # processes…
-NURSERY: Final = [sys.executable, "-u", "-m", "minibit.cli.nursery"]  # …and what they are forked from
+MAX_PEERS: Final = 100  # processes
 MAX_SIMULATED: Final = 5000
 MIN_HELP_WIDTH: Final = 30
 MAX_HELP_WIDTH: Final = 78
@@ -218,7 +217,7 @@ def swarm(
             from minibit.lab.nursery import Nursery
 
             # Before anything else: it reads its modules while we read ours.
-            nursery = Nursery(NURSERY)
+            nursery = Nursery(options.NURSERY)
             ending.callback(nursery.close)
         from minibit.cli.swarm import run_swarm
 

@@ -19,6 +19,8 @@ from minibit.text import name_fault
 from minibit.units import parse_size
 
 DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
+# What the processes of a swarm are forked from.
+NURSERY: Final = [sys.executable, "-u", "-m", "minibit.cli.nursery"]
 
 
 def whole_number(text: object, *, where: str, low: int | None = None, high: int | None = None) -> int:
