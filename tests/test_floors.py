@@ -46,12 +46,15 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"
-        " clock wires intake observer simulated_disk simulated_peer simulator simulated_log faults oracle"
-        " chaos stand_ins strategy_trial strategy_template",
+        " clock wires intake nap observer simulated_disk simulated_peer simulator simulated_log ceiling"
+        " faults oracle chaos evidence trial crew report contest campaign stand_ins strategy_trial"
+        " strategy_template",
     },
     {
-        "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback",
-        "cli": "examples options running tracker peer status simulate swarm replay why strategy main nursery",
+        "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback report_table"
+        " plots",
+        "cli": "examples options running tracker peer status simulate swarm replay why strategy compare chaos"
+        " questions main nursery",
         "__main__": "",
     },
 ]

@@ -79,3 +79,18 @@ Examples:
   minibit why swarm.jsonl --choked caio --at 20
   minibit why --peer ana --tracker http://127.0.0.1:5000
 """)
+
+COMPARE: Final = _lines("""
+Examples:
+  minibit compare --picking rarest-first,random,sequential
+  minibit compare --choking tit-for-tat,unchoke-all --scenario flash-crowd
+  minibit compare --picking rarest-first,mine.py:MyPicking --plot mine.svg
+  minibit compare --choking tit-for-tat,reciprocity --json --csv runs.csv
+""")
+
+CHAOS: Final = _lines("""
+Examples:
+  minibit chaos --seeds 1000
+  minibit chaos --first 1001 --seeds 1000 --mode safety
+  minibit chaos --seed 17 --mode liveness --log 17.jsonl
+""")

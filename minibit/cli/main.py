@@ -15,15 +15,13 @@ import typer
 
 from minibit import __version__
 from minibit.cli import examples, options, strategy
+from minibit.cli.questions import chaos, compare
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
 
 SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
-MAX_PEERS: Final = 100  # processes…
-# …and what they are forked from: without the current folder on the path, where a user's random.py would
-# stand in for Python's own.
-NURSERY: Final = [sys.executable, "-u", "-P", "-m", "minibit.cli.nursery"]
+MAX_PEERS: Final = 100  # processes
 MAX_SIMULATED: Final = 5000
 MIN_HELP_WIDTH: Final = 30
 MAX_HELP_WIDTH: Final = 78
@@ -219,7 +217,7 @@ def swarm(
             from minibit.lab.nursery import Nursery
 
             # Before anything else: it reads its modules while we read ours.
-            nursery = Nursery(NURSERY)
+            nursery = Nursery(options.NURSERY)
             ending.callback(nursery.close)
         from minibit.cli.swarm import run_swarm
 
@@ -240,6 +238,10 @@ def swarm(
             as_json=json,
             speed=options.pace(speed),
         )
+
+
+app.command(short_help="Hold strategies against each other, run by run.", epilog=examples.COMPARE)(compare)
+app.command(short_help="Simulate swarms under every kind of fault.", epilog=examples.CHAOS)(chaos)
 
 
 @app.command(short_help="Show a swarm again from its event log.", epilog=examples.REPLAY)

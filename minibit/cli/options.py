@@ -19,6 +19,9 @@ from minibit.text import name_fault
 from minibit.units import parse_size
 
 DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
+# What the processes of a swarm are forked from.
+# Without the current folder on the path, where a user's random.py would stand in for Python's own.
+NURSERY: Final = [sys.executable, "-u", "-P", "-m", "minibit.cli.nursery"]
 
 
 def whole_number(text: object, *, where: str, low: int | None = None, high: int | None = None) -> int:
@@ -137,6 +140,15 @@ Log = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write down what happens, and why, for minibit replay."),
 ]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Spread the runs over a Dask cluster, like tcp://HOST:8786 (minibit[dask])."
+    ),
+]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw the curves, as .svg or .png (minibit[plot]).")
+]
 _GRANT: Final = "Percent of all blocks dealt to each new peer."
 Grant = Annotated[str, typer.Option(metavar="LOW-HIGH", help=_GRANT)]
 GrantOrScenario = Annotated[str | None, typer.Option(metavar="LOW-HIGH", help=f"{_GRANT}  [default: 30-50]")]
@@ -212,6 +224,11 @@ def strategy_name(name: str) -> str:
         sys.path.append(os.getcwd())
     path, _, class_name = name.rpartition(":")
     return f"{Path(path).absolute()}:{class_name}" if path.endswith(".py") else name
+
+
+def strategy_names(names: str | None) -> str | None:
+    """Several names with commas between them, each as `strategy_name` has it."""
+    return None if names is None else ",".join(strategy_name(name.strip()) for name in names.split(","))
 
 
 def grant_parts(text: str) -> tuple[float, float]:

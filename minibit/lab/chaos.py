@@ -1,16 +1,20 @@
 """A swarm under misfortune, in virtual time: the faults of a plan, and then peace.
 
 Two promises are held. *Safety*: whatever happens, and at every look, no wrong byte is believed in, nobody
-says "complete" wrongly, and no invariant or bound of an engine is broken. *Liveness*: once the faults stop
-and what was broken is mended, each honest peer becomes complete within a bound, or lacks just what nobody
-honest holds any more, and says so. A seed is all that it takes to have any run again.
+says "complete" wrongly, no invariant or bound of an engine or of the tracker is broken, and nobody holds more
+than lines can have carried. *Liveness*: once the faults stop and what was broken is mended, each honest peer
+becomes complete within a bound, or lacks just what nobody honest holds any more, and says so. A plan in
+safety mode has no end to its faults, and only the first promise is held. A seed is all that it takes to have
+any run again.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from minibit.engine.stalls import stall
-from minibit.lab.faults import Fault, Kind, Plan
+from minibit.lab.ceiling import Ceiling
+from minibit.lab.faults import Fault, Kind, Mode, Plan
 from minibit.lab.observer import Observer
 from minibit.lab.oracle import Oracle
 from minibit.lab.simulated_peer import SimulatedPeer
@@ -42,6 +46,7 @@ class Chaos:
     def __init__(self, plan: Plan, observer: Observer | None = None) -> None:
         self._plan = plan
         self._oracle = Oracle(plan.scenario.layout, observer)
+        self._ceiling = Ceiling(plan.scenario)
         self.simulation = Simulation(plan.scenario, self._oracle)
         self.simulation.lies = True  # every chunk counts from the start, as anybody may lie later
         self._spoilt: dict[str, None] = {}  # peers that blamed others for what their own memory did
@@ -55,6 +60,8 @@ class Chaos:
             self._pass(fault.at)
             self._befall(fault)
         self._pass(self._plan.storm)
+        if self._plan.mode is Mode.SAFETY:
+            return self._ended(0.0)
         self._mend()
         began, end = self.simulation.now, self.simulation.now + self._peace()
         while self.simulation.now < end and self._unfinished() and not self._oracle.findings:
@@ -67,6 +74,21 @@ class Chaos:
         while clock.now < until and not self._oracle.findings:
             clock.run(min(until, clock.now + LOOK_SECONDS), 1 << 62, lambda: False)
             self._oracle.look(clock.now)
+            self._oracle.findings += self._too_much()
+
+    def _too_much(self) -> Iterator[str]:
+        """What is there of which there cannot be so much."""
+        simulation, now = self.simulation, self.simulation.now
+        for fault in self._ceiling.passed(simulation.origin, simulation.peers.values(), now):
+            yield f"at {now:.3f} s: {fault}"
+        rows = simulation.status().rows
+        if len({row.name for row in rows}) != len(rows) or len(rows) > 1 + len(simulation.newcomers):
+            yield f"at {now:.3f} s: the tracker lists somebody twice"
+        low, high = self._plan.scenario.grant
+        count = simulation.layout.block_count
+        for row in rows:
+            if not row.origin and not int(low * count) <= row.given <= high * count + 1:
+                yield f"at {now:.3f} s: the tracker granted {row.name} {row.given} of {count} blocks"
 
     def _befall(self, fault: Fault) -> None:
         """This happens, if it can happen to who is there."""
@@ -79,6 +101,7 @@ class Chaos:
             case Kind.KILLED:
                 simulation.kill(who)
             case Kind.LEFT:
+                peer.nap.end()
                 peer.leave()
             case Kind.SILENT if peer.alive and not peer.silent:
                 simulation.silence(who)
@@ -102,8 +125,18 @@ class Chaos:
             case Kind.MENDED:
                 simulation.spoil(who, 0)
             case Kind.ROTTEN if peer.alive and not peer.complete:
+                peer.nap.end()  # it finds out by looking
                 self._oracle.rotten(who, fault.blocks)
                 simulation.rot(who, fault.blocks)
+            case Kind.ASLEEP if peer.alive:
+                simulation.nap(who)
+            case Kind.AWAKE:
+                simulation.wake(who)
+            case Kind.OUTAGE if simulation.reachable:
+                simulation.close_tracker()
+            case Kind.REOPENED if not simulation.reachable:
+                self._lying.pop(ORIGIN, None)
+                simulation.open_tracker()
             case Kind.LYING:
                 self._lying[who] = None
                 simulation.lie(who)
@@ -125,9 +158,11 @@ class Chaos:
         for one, other in self._cut:
             self.simulation.heal(one, other)
         self._cut.clear()
+        if not self.simulation.reachable:
+            self.simulation.open_tracker()
         for peer in (self.simulation.origin, *self.simulation.peers.values()):
-            if peer.alive:
-                self.simulation.clog(peer.name, 0.0)
+            self.simulation.clog(peer.name, 0.0)
+            peer.nap.end()
         for name, peer in list(self.simulation.peers.items()):
             if not peer.alive or peer.silent or name in self._spoilt or name in self._lying:
                 self._restart(peer)
@@ -159,7 +194,7 @@ class Chaos:
 
     def _outcome(self, began: float) -> Outcome:
         simulation = self.simulation
-        findings = list(self._oracle.findings)
+        findings = self._oracle.findings
         now = simulation.now
         if not findings:
             findings += [
@@ -169,21 +204,26 @@ class Chaos:
                 for name, peer in self._unfinished().items()
             ]
         recovered = now - began
-        honest = [peer for peer in simulation.peers.values() if not peer.lies]
-        lacking = [peer for peer in honest if not peer.complete]
+        lacking = [peer for peer in simulation.peers.values() if not peer.lies and not peer.complete]
         if lacking and not findings:  # time to find out that nobody has it
             self._pass(now + 10 * LOOK_SECONDS)
-            findings += self._oracle.findings
-        reasons = {peer.name: _why(peer, simulation.now) for peer in lacking}
-        findings += [f"{name} does not say why it halts" for name, why in reasons.items() if not why]
+            findings += [
+                f"{p.name} does not say why it halts" for p in lacking if not _why(p, simulation.now)
+            ]
+        return self._ended(recovered)
+
+    def _ended(self, recovered: float) -> Outcome:
+        simulation = self.simulation
+        honest = [peer for peer in simulation.peers.values() if not peer.lies]
+        lacking = {peer.name: _why(peer, simulation.now) for peer in honest if not peer.complete}
         return Outcome(
             seconds=simulation.now,
             recovered_after=recovered,
             events=simulation.clock.events,
             faults=self._happened,
             completed=len(honest) - len(lacking),
-            lacking=reasons,
-            findings=tuple(findings),
+            lacking=lacking,
+            findings=tuple(self._oracle.findings),
         )
 
 

@@ -3,7 +3,7 @@
 A plan is only a description: who takes part, on which lines, and what befalls whom; `chaos` plays it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -23,6 +23,13 @@ LATENCIES: Final = (0.002, 0.05, 0.5)
 NEIGHBOURS: Final = (2, 4, 50)
 
 
+class Mode(StrEnum):
+    """What is asked of a swarm."""
+
+    SAFETY = "safety"  # anything happens to anybody, all the time: nobody believes in what is wrong
+    LIVENESS = "liveness"  # the faults stop: everybody becomes complete, or can say what is gone
+
+
 class Kind(StrEnum):
     """What may happen; those in the second half take back one of the first."""
 
@@ -34,12 +41,16 @@ class Kind(StrEnum):
     SPOILT = "spoilt"  # its memory: no hash of these blocks is right, whoever sent them
     ROTTEN = "rotten"  # its disk has lost these blocks
     LYING = "lying"  # what it sends is wrong
+    ASLEEP = "asleep"  # its process stands still
+    OUTAGE = "outage"  # the tracker's process is gone, its origin with it, and all that it knew
 
     RESTARTED = "restarted"  # by the same line
     EMPTIED = "emptied"  # the same, and its disk is lost
     HEALED = "healed"
     FREED = "freed"
     MENDED = "mended"
+    AWAKE = "awake"  # for it, time has jumped
+    REOPENED = "reopened"
 
 
 AFTER: Final = {
@@ -49,6 +60,8 @@ AFTER: Final = {
     Kind.CUT: Kind.HEALED,
     Kind.CLOGGED: Kind.FREED,
     Kind.SPOILT: Kind.MENDED,
+    Kind.ASLEEP: Kind.AWAKE,
+    Kind.OUTAGE: Kind.REOPENED,
 }
 
 
@@ -71,16 +84,17 @@ class Plan:
     scenario: Scenario
     faults: tuple[Fault, ...]
     storm: float
+    mode: Mode = Mode.LIVENESS
 
 
-def drawn(seed: int) -> Plan:
+def drawn(seed: int, mode: Mode = Mode.LIVENESS) -> Plan:
     """The plan of this seed: a minute to an hour of anything."""
-    rng = Random(f"{seed} chaos")
+    rng = Random(f"{seed} {mode}")
     storm = rng.choice(STORMS)
     scenario = _scenario(seed, rng)
     arrivals = {newcomer.name: newcomer.arrives for newcomer in scenario.newcomers()}
     faults: list[Fault] = []
-    pause = storm / rng.choice((10, 30, 100))
+    pause = storm / rng.choice((10, 30, 100) if mode is Mode.LIVENESS else (30, 100, 300))
     now = 0.0
     while (now := now + rng.expovariate(1 / pause)) < storm:
         present = [name for name, arrives in arrivals.items() if arrives <= now]
@@ -88,7 +102,12 @@ def drawn(seed: int) -> Plan:
             faults += _befalls(now, present, scenario, rng)
     if rng.random() < 0.2:
         faults.append(Fault(rng.uniform(0.0, storm), Kind.KILLED, ORIGIN))
-    return Plan(scenario, tuple(sorted(faults, key=lambda fault: fault.at)), storm)
+    if mode is Mode.SAFETY and rng.random() < 0.2:  # what nobody could recover from
+        faults.append(Fault(rng.uniform(0.0, storm), Kind.LYING, ORIGIN))
+    if any(fault.kind is Kind.OUTAGE for fault in faults):
+        # A peer that looks for two others only may never look for the origin that comes back.
+        scenario = replace(scenario, neighbours=max(NEIGHBOURS))
+    return Plan(scenario, tuple(sorted(faults, key=lambda fault: fault.at)), storm, mode)
 
 
 def _scenario(seed: int, rng: Random) -> Scenario:
@@ -138,7 +157,7 @@ def _scenario(seed: int, rng: Random) -> Scenario:
 def _befalls(now: float, present: list[str], scenario: Scenario, rng: Random) -> list[Fault]:
     """One misfortune at this moment, and its end, if it has one."""
     kind = rng.choice([kind for kind in Kind if kind in AFTER or kind in (Kind.ROTTEN, Kind.LYING)])
-    if kind is Kind.LYING and rng.random() < 0.7:  # one liar goes a long way
+    if kind in (Kind.LYING, Kind.OUTAGE) and rng.random() < 0.7:  # one liar goes a long way
         kind = Kind.KILLED
     who = rng.choice(present)
     count = scenario.layout.block_count
@@ -148,17 +167,23 @@ def _befalls(now: float, present: list[str], scenario: Scenario, rng: Random) ->
             back = Kind.EMPTIED if rng.random() < 0.2 else Kind.RESTARTED
             return [Fault(now, kind, who), Fault(until, back, who)]
         case Kind.CUT:
-            everybody = [ORIGIN, *present]
-            some = [name for name in everybody if name != who]
-            others = rng.sample(some, rng.choice((1, len(some))))  # one cable, or all of them
-            cut = [Fault(now, kind, who, other) for other in others]
-            return cut + [Fault(until, Kind.HEALED, who, other) for other in others]
+            everybody = rng.sample([ORIGIN, *present], 1 + len(present))
+            # One cable, all of somebody's, or the swarm in two halves.
+            here, there = rng.choice(((1, 1), (1, len(present)), (len(everybody) // 2, len(present))))
+            far = everybody[here : here + there]
+            pairs = [(one, other) for one in everybody[:here] for other in far]
+            cut = [Fault(now, kind, one, other) for one, other in pairs]
+            return cut + [Fault(until, Kind.HEALED, one, other) for one, other in pairs]
         case Kind.CLOGGED:
             who = rng.choice([ORIGIN, who])
             slow = _trickle(scenario.size, rng)
             return [Fault(now, kind, who, rate=slow), Fault(until, Kind.FREED, who)]
         case Kind.SPOILT:
             return [Fault(now, kind, who, blocks=rng.getrandbits(count)), Fault(until, Kind.MENDED, who)]
+        case Kind.ASLEEP:
+            return [Fault(now, kind, who), Fault(until, Kind.AWAKE, who)]
+        case Kind.OUTAGE:
+            return [Fault(now, kind, ORIGIN), Fault(until, Kind.REOPENED, ORIGIN)]
         case Kind.ROTTEN:
             return [Fault(now, kind, who, blocks=rng.getrandbits(count))]
         case _:

@@ -32,6 +32,7 @@ from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.lab.clock import Clock
 from minibit.lab.intake import GRAIN, Came, Intake
+from minibit.lab.nap import Nap
 from minibit.lab.observer import Observer
 from minibit.lab.scenario import NEIGHBOURS, PeerClass
 from minibit.lab.simulated_disk import LIES, TRUTH, SimulatedDisk, hash_seconds
@@ -58,6 +59,7 @@ class World(Protocol):
     neighbours: int
     observer: Observer | None
     lies: bool  # whether anybody's data may be wrong
+    reachable: bool  # whether the tracker answers
 
     def at(self, address: Address) -> "SimulatedPeer | None":
         """Who is at this address, dead or alive."""
@@ -103,6 +105,7 @@ class SimulatedPeer:
         self.granted = 0
         self.lies = kind.liar
         self.disk = SimulatedDisk()
+        self.nap = Nap()
         self.uplink = Uplink(clock, kind.uplink) if kind.uplink else None
         self.intake = Intake(clock, kind.download, self._take_in)
         journal = None if world.observer is None else world.observer.journal(name)
@@ -140,6 +143,9 @@ class SimulatedPeer:
 
     def _register(self) -> None:
         world, now = self.world, self.clock.now
+        if not world.reachable:
+            self._beat_after(REFUSED_SECONDS)
+            return
         identity = self.engine.identity
         registration = Registration(
             self.name, PORT, None, self.engine.blocks.have, identity.peer_id, replace=self.life > 0
@@ -161,7 +167,7 @@ class SimulatedPeer:
         self.clock.after(seconds, self._heartbeat, self._beat)
 
     def _heartbeat(self, number: int) -> None:
-        if number != self._beat or not self.alive or self.silent:
+        if number != self._beat or not self.alive or self.silent or self.nap.holds(self._heartbeat, number):
             return
         listing = self._report()
         if listing is None:
@@ -171,9 +177,11 @@ class SimulatedPeer:
             self._beat_after(listing[1])
 
     def _report(self) -> tuple[list[PeerAddress], float] | None:
-        """Tell the tracker how we stand; returns whom it names and when to call again, None if it has
-        forgotten us."""
+        """Tell the tracker how we stand; returns whom it names and when to call again, None if it does not
+        answer or has forgotten us."""
         world, engine, now = self.world, self.engine, self.clock.now
+        if not world.reachable:
+            return None
         beat = Heartbeat(engine.identity.peer_id, engine.blocks.have, figures(engine, now))
         listing = world.swarm.list_peers(self.name, beat, now, numwant=world.neighbours)
         world.told()
@@ -190,7 +198,7 @@ class SimulatedPeer:
         """Say goodbye, and be gone."""
         if not self.alive:
             return
-        if not self.silent:
+        if not self.silent and self.world.reachable:
             self._report()
             with suppress(RequestError):  # the tracker may have forgotten us
                 self.world.swarm.disconnect(
@@ -229,7 +237,7 @@ class SimulatedPeer:
     def run(self, happen: Callable[..., list[Effect]], *told: Any, **more: Any) -> None:
         """Let the engine know, and do what it says: `happen` is an input of it, called as `happen(*told, now,
         **more)`."""
-        if not self.alive:
+        if not self.alive or self.nap.holds(self.run, happen, *told, **more):
             return
         now = self.clock.now
         self._perform(happen(*told, now, **more))
@@ -282,7 +290,7 @@ class SimulatedPeer:
                     self.completed_at = self.clock.now
 
     def _verified(self, block: int) -> None:
-        if self.alive:
+        if self.alive and not self.nap.holds(self._verified, block):
             self.run(self.engine.block_verified, block, self.disk.right(block))
             self.world.verified(self)
 
@@ -351,11 +359,12 @@ class SimulatedPeer:
                 self.lost(end)
 
     def clog(self, rate: float) -> None:
-        """Our line carries `rate` bytes per second each way; 0 is as at first."""
-        self.intake.rate = rate or self.kind.download
+        """Our line carries no more than `rate` bytes per second each way; 0 is as at first."""
+        most = rate or float("inf")
+        self.intake.rate = min(most, self.kind.download or most) if rate else self.kind.download
         if self.uplink is None:
             self.uplink = Uplink(self.clock, rate)
-        self.uplink.rate = rate or self.kind.uplink or float("inf")
+        self.uplink.rate = min(most, self.kind.uplink or most)
         for end in self._ends.values():
             end.uplink = self.uplink
 
@@ -371,6 +380,8 @@ class SimulatedPeer:
         self.intake.expect(end, item, when)
 
     def _take_in(self, came: Came) -> None:
+        if self.nap.holds(self._take_in, came):
+            return
         batch = []
         for key, (end, said, payload) in came.items():
             if self.silent or end.there.host.silent:

@@ -47,14 +47,6 @@ class Simulation:
         self.latency = scenario.latency
         self.neighbours = scenario.neighbours
         self.lies = any(kind.liar for kind in scenario.classes)
-        self.swarm = Swarm(
-            scenario.name,
-            self.info_hash,
-            self.layout,
-            rng=Random(f"{scenario.seed} tracker"),
-            now=0.0,
-            grant=scenario.grant,
-        )
         self.peers: dict[str, SimulatedPeer] = {}
         self._awaited: dict[str, None] = {}  # the peers that are to stay and are not complete
         self.stuck = False
@@ -63,17 +55,11 @@ class Simulation:
         self._moved = (0, 0.0)  # bytes that all have received, and when that was last more than before
         self._by_address: dict[Address, SimulatedPeer] = {}
         self._parted: set[frozenset[str]] = set()
-        line = scenario.origin
-        kind = PeerClass(ORIGIN, upload=line.upload, uplink=line.uplink, choking=line.choking)
-        full = bitfield.full(self.layout.block_count)
-        self.origin = SimulatedPeer(self, ORIGIN, _address(0), kind, have=full, offering=True)
-        self._by_address[self.origin.address] = self.origin
-        if observer is not None:
-            observer.joined(ORIGIN, self.origin.address, self.origin.engine, 0, 0.0)
-        self._report_origin()
-        self.origin.run(self.origin.engine.tick)
-        if line.leave_seconds:
-            self.clock.at(line.leave_seconds, self._end_origin)
+        self.swarm, self.origin = self._opened(0)
+        self.reachable = True
+        self._begin_origin()
+        if scenario.origin.leave_seconds:
+            self.clock.at(scenario.origin.leave_seconds, self._end_origin)
         self.newcomers = scenario.newcomers()
         for number, newcomer in enumerate(self.newcomers, start=1):
             if newcomer.kind.stays:
@@ -81,6 +67,28 @@ class Simulation:
             self.clock.at(newcomer.arrives, self._join, newcomer, number)
         self._last_arrival = self.newcomers[-1].arrives
         self.clock.after(LOOK_SECONDS, self._look)
+
+    def _opened(self, life: int) -> tuple[Swarm, SimulatedPeer]:
+        """A tracker that knows nobody, and its origin."""
+        scenario, line = self.scenario, self.scenario.origin
+        swarm = Swarm(
+            scenario.name,
+            self.info_hash,
+            self.layout,
+            rng=Random(f"{scenario.seed} tracker" + f" {life}" * (life > 0)),
+            now=self.now,
+            grant=scenario.grant,
+        )
+        kind = PeerClass(ORIGIN, upload=line.upload, uplink=line.uplink, choking=line.choking)
+        full = bitfield.full(self.layout.block_count)
+        return swarm, SimulatedPeer(self, ORIGIN, _address(0), kind, have=full, offering=True, life=life)
+
+    def _begin_origin(self) -> None:
+        origin = self._by_address[self.origin.address] = self.origin
+        if self.observer is not None:
+            self.observer.joined(ORIGIN, origin.address, origin.engine, 0, self.now)
+        self._report_origin(origin.life)
+        origin.run(origin.engine.tick)
 
     @property
     def now(self) -> float:
@@ -125,6 +133,10 @@ class Simulation:
         """Blocks held, of all that everybody is to hold."""
         held = sum(peer.engine.blocks.have.bit_count() for peer in self.peers.values())
         return held, self.layout.block_count * len(self.newcomers)
+
+    def holdings(self) -> list[int]:
+        """What each peer that is there holds, the origin left out."""
+        return [peer.engine.blocks.have for peer in self.peers.values() if peer.alive and not peer.silent]
 
     def summary(self) -> Summary:
         """How it came out."""
@@ -184,7 +196,7 @@ class Simulation:
         b.reunite(a)
 
     def clog(self, name: str, rate: float) -> None:
-        """From now on its line carries `rate` bytes per second each way; 0 is as at first."""
+        """From now on its line carries no more than `rate` bytes per second each way; 0 is as at first."""
         self._peer(name).clog(rate)
 
     def spoil(self, name: str, blocks: int) -> None:
@@ -200,6 +212,27 @@ class Simulation:
         self.lies = True
         self._peer(name).lies = True
 
+    def nap(self, name: str) -> None:
+        """Its process stands still until `wake`, as on a machine that is suspended."""
+        self._peer(name).nap.begin()
+
+    def wake(self, name: str) -> None:
+        """It goes on, and finds that time has jumped."""
+        self._peer(name).nap.end()
+
+    def close_tracker(self) -> None:
+        """The tracker's process dies, and its origin with it: nobody answers there."""
+        self.reachable = False
+        self.origin.kill()
+
+    def open_tracker(self) -> None:
+        """It is started again, and knows nobody."""
+        old = self.origin
+        self.swarm, self.origin = self._opened(old.life + 1)
+        _inherit(self.origin, old)
+        self.reachable = True
+        self._begin_origin()
+
     def restart(self, name: str, *, keep_disk: bool = True) -> None:
         """A peer, not the origin, comes back after it ended; without `keep_disk` it holds nothing.
 
@@ -211,6 +244,7 @@ class Simulation:
             raise ValueError(f"{name} has not ended")
         have = old.engine.blocks.have if keep_disk else 0
         peer = SimulatedPeer(self, name, old.address, old.kind, have=have, life=old.life + 1)
+        _inherit(peer, old)
         self.peers[name] = self._by_address[old.address] = peer
         if old.kind.stays and not peer.complete:
             self._awaited[name] = None
@@ -261,10 +295,10 @@ class Simulation:
         elif kind.leave is Departure.SILENT:
             self.clock.after(kind.leave_seconds, peer.silence)
 
-    def _report_origin(self) -> None:
+    def _report_origin(self, life: int) -> None:
         origin = self.origin
         engine = origin.engine
-        if not origin.alive:
+        if not origin.alive or origin.life != life:
             return
         copies = self.scenario.origin.copies
         if copies and self._copies_out() >= copies:
@@ -274,14 +308,13 @@ class Simulation:
         own, identity = figures(engine, self.now), engine.identity
         self.swarm.report_origin(origin.address, engine.blocks.have, own, identity.peer_id, self.now, met=met)
         self.told()
-        self.clock.after(REPORT_SECONDS, self._report_origin)
+        self.clock.after(REPORT_SECONDS, self._report_origin, life)
 
     def _copies_out(self) -> int:
         """How many copies there are, the origin's left out, of the block of which there are fewest."""
         copies = Copies(self.layout.block_count)
-        for peer in self.peers.values():
-            if peer.alive and not peer.silent:
-                copies.add(peer.engine.blocks.have)
+        for blocks in self.holdings():
+            copies.add(blocks)
         return copies.rarest(self.origin.engine.blocks.full)[0]
 
     def _end_origin(self) -> None:
@@ -292,6 +325,13 @@ class Simulation:
 
     def _peer(self, name: str) -> SimulatedPeer:
         return self.origin if name == ORIGIN else self.peers[name]
+
+
+def _inherit(peer: SimulatedPeer, old: SimulatedPeer) -> None:
+    """The line is the machine's, and is as it was; what its last process had still to send died with that."""
+    peer.uplink, peer.intake.rate = old.uplink, old.intake.rate
+    if peer.uplink is not None:
+        peer.uplink.drop()
 
 
 def _address(number: int) -> Address:

@@ -143,6 +143,11 @@ class Uplink:
         if not self._busy:
             self._next()
 
+    def drop(self) -> None:
+        """What waits here is lost."""
+        self._turns.clear()
+        self._waiting.clear()
+
     def _next(self) -> None:
         if not self._turns:
             self._busy = False

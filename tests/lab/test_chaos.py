@@ -1,5 +1,5 @@
-"""Swarms under misfortune: a few seeds of what `python -m tests.soak.chaos` plays by the hundred; and that a
-swarm in which something is wrong is found out."""
+"""Swarms under misfortune: a few seeds of what `minibit chaos` plays by the thousand; and that a swarm in
+which something is wrong is found out."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from minibit.engine.effects import Effect, PeerId
 from minibit.engine.engine import Engine
 from minibit.lab import chaos
 from minibit.lab.chaos import Chaos, Outcome
-from minibit.lab.faults import Fault, Kind, Plan, drawn
+from minibit.lab.faults import Fault, Kind, Mode, Plan, drawn
 from minibit.lab.scenario import OriginLine, PeerClass, Scenario
 from minibit.text import ORIGIN
 
@@ -26,16 +26,17 @@ def played(*faults: Fault, scenario: Scenario = FEW, storm: float = 60.0) -> Out
     return Chaos(Plan(scenario, faults, storm)).run()
 
 
-@pytest.mark.parametrize("seed", [6, 7])
+@pytest.mark.parametrize(("seed", "mode"), [(6, Mode.LIVENESS), (1, Mode.SAFETY), (4, Mode.SAFETY)])
 def test_whatever_befalls_a_swarm_it_ends_complete_or_with_a_reason_and_nobody_believes_in_a_wrong_byte(
-    seed: int,
+    seed: int, mode: Mode
 ) -> None:
-    assert Chaos(drawn(seed)).run().findings == ()
+    assert Chaos(drawn(seed, mode)).run().findings == ()
 
 
 def test_the_same_seed_is_the_same_run() -> None:
     assert drawn(1) == drawn(1) != drawn(2)
-    plan = drawn(7)
+    assert drawn(1, Mode.SAFETY) != drawn(1)
+    plan = drawn(6)
     assert Chaos(plan).run() == Chaos(plan).run()
 
 
@@ -58,6 +59,24 @@ def test_kills_with_kept_and_with_lost_disks_silences_and_cuts_end_complete() ->
     )
     assert outcome.findings == ()
     assert (outcome.completed, outcome.lacking, outcome.faults) == (2, {}, 7)
+
+
+def test_a_tracker_that_forgot_everybody_and_a_peer_for_whom_time_jumps_end_complete() -> None:
+    outcome = played(
+        Fault(2.0, Kind.OUTAGE, ORIGIN),
+        Fault(3.0, Kind.ASLEEP, "ana"),
+        Fault(20.0, Kind.REOPENED, ORIGIN),
+        Fault(40.0, Kind.AWAKE, "ana"),
+    )
+    assert outcome.findings == ()
+    assert (outcome.completed, outcome.lacking, outcome.faults) == (2, {}, 4)
+
+
+def test_who_holds_more_than_lines_can_carry_is_found_out() -> None:
+    run = Chaos(Plan(FEW, (), 60.0))
+    run.simulation.origin.uplink = None
+    run.simulation.origin.engine.uploads._bucket.rate = 0.0
+    assert any("more than the origin's line can have carried" in finding for finding in run.run().findings)
 
 
 def test_what_cannot_happen_to_who_is_there_does_not() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from minibit.cli.main import NURSERY
+from minibit.cli.options import NURSERY
 from minibit.lab.child import end, spawn
 from minibit.lab.nursery import Nursery
 
