@@ -31,15 +31,15 @@ FLOORS: list[dict[str, str]] = [
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates patience neighbour places addresses extensions debts flight relief"
-        " blocks journal standing trust offers contenders downloads uploads greeting engine stalls portrait"
-        " chronicle",
+        " blocks journal standing trust news offers contenders downloads uploads greeting engine stalls"
+        " portrait chronicle",
         "tracker": "peer_manager block_distributor swarm",
     },
     {
         "registry": "",
         "eventlog": "writing reading merging recording",
         "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
-        "net": "listener transport gateway link node",
+        "net": "listener transport gateway link blame node",
         "peer": "peer_id tracker_client membership attendance ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
