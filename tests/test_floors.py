@@ -31,8 +31,8 @@ FLOORS: list[dict[str, str]] = [
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates patience neighbour places addresses extensions debts flight relief"
-        " blocks journal standing trust offers contenders downloads uploads greeting engine stalls portrait"
-        " chronicle",
+        " blocks journal standing trust news offers contenders downloads uploads greeting engine stalls"
+        " portrait chronicle",
         "tracker": "notices peer_manager block_distributor portrait swarm",
         "inquiry": "scene block choking progress recollection",
     },
@@ -40,7 +40,7 @@ FLOORS: list[dict[str, str]] = [
         "registry": "",
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
-        "net": "listener transport gateway link node",
+        "net": "listener transport gateway link blame node",
         "peer": "peer_id tracker_client membership attendance ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
@@ -51,8 +51,8 @@ FLOORS: list[dict[str, str]] = [
         " strategy_template",
     },
     {
-        "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback report_table"
-        " plots",
+        "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback"
+        " report_table plots",
         "cli": "examples options running tracker peer status simulate swarm replay why strategy compare chaos"
         " questions main nursery",
         "__main__": "",

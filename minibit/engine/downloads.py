@@ -12,10 +12,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from minibit import bitfield
 from minibit.engine.effects import Discard, PeerId, Store, Verify
 from minibit.engine.journal import Picked, Spoilt, Verified
 from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
+from minibit.engine.news import News
 from minibit.engine.standing import Standing
 from minibit.engine.trust import Trust
 from minibit.errors import RemoteProtocolError
@@ -28,7 +28,6 @@ QUICK: Final = 0.5  # s; answers sooner than this widen the window
 SLOW: Final = 2.0  # s; answers later than this narrow it
 SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute
 REFUSAL_SECONDS: Final = 10.0  # how long a block that a neighbour refused is not asked of it again
-NEWS_SECONDS: Final = 0.05
 EXCLUSIVE_SECONDS: Final = 30.0  # how long the one supplier of a block may take between requests
 MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse…
 FORGIVEN: Final = 1  # …of which a sweep forgives so many: a slow neighbour sends what we cancelled long after
@@ -49,8 +48,7 @@ class Downloads:
         self._standing = standing
         self._outbox = standing.outbox
         self._picking = picking
-        self._news = 0  # blocks that neighbours have not been told of
-        self._told_at = float("-inf")
+        self._news = News()
         self._loose = False  # whether there may be chunks to ask for that nobody is asked for
         self.moved_at = now  # when a chunk that we wanted last came, or a block was last verified
         self.trust = Trust()
@@ -172,13 +170,13 @@ class Downloads:
         self.trust.good(senders.keys())
         self.got(1 << block)
         if blocks.complete:
-            self._told_at = float("-inf")
+            self._news.hurry()
         return Verdict(complete=blocks.complete)
 
     def lost(self, blocks: int) -> None:
         """Verified blocks are gone from the disk: whoever holds them is asked again."""
         self._standing.blocks.lost(blocks)
-        self._news &= ~blocks
+        self._news.drop(blocks)
         for neighbour in self._standing.neighbours.values():
             if neighbour.blocks & blocks and not neighbour.supply.interesting:
                 neighbour.supply.interesting = True
@@ -198,35 +196,31 @@ class Downloads:
 
     def got(self, blocks: int) -> None:
         """These blocks are new here: neighbours are to be told."""
-        self._news |= blocks
+        self._news.add(blocks)
 
     def tell(self, now: float) -> None:
-        """Tell neighbours which blocks are new since they were last told: HAVE to those who need it.
-
-        A HAVE alone costs either end a turn of Python, more than a small block does, so on a fast link
-        those of `NEWS_SECONDS` go together; a slow one never waits.
-        """
-        if not self._news or now < self._told_at + NEWS_SECONDS:
+        """Tell neighbours which blocks are new since they were last told: HAVE to those who need it."""
+        if not self._news.due(now):
             return
-        news, self._news, self._told_at = self._news, 0, now
         missing = self._standing.blocks.missing
-        everything = [m.Have(block) for block in bitfield.indices(news)]  # the same objects for everybody
-        for neighbour in self._standing.neighbours.values():
-            if not neighbour.greeted:
-                continue
-            told: list[m.Message] = [*everything]
+        greeted = [n for n in self._standing.neighbours.values() if n.greeted]
+        news = self._news.take(len(greeted), now)
+        everybody: list[int] = []
+        for neighbour in greeted:
             # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
-            if not neighbour.minibit and news & neighbour.blocks:
-                told = [have for have in everything if not neighbour.blocks >> have.index & 1]
+            if neighbour.minibit or not news & neighbour.blocks:
+                everybody.append(neighbour.key)
+            elif told := news & ~neighbour.blocks:
+                self._outbox.send(neighbour.key, m.Haves(told))
+        self._outbox.tell(tuple(everybody), m.Haves(news))
+        for neighbour in greeted:
             if neighbour.supply.interesting and not neighbour.blocks & missing:
                 neighbour.supply.interesting = False
-                told.append(m.NotInterested())
-            if told:
-                self._outbox.send(neighbour.key, *told)
+                self._outbox.send(neighbour.key, m.NotInterested())
 
     def next_deadline(self) -> float:
         """When neighbours are to be told next; infinity if there is no news."""
-        return self._told_at + NEWS_SECONDS if self._news else float("inf")
+        return self._news.next_deadline()
 
     # --- windows
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from minibit.address import Address
-from minibit.wire.messages import Handshake, Message, Piece, Request
+from minibit.wire.messages import Handshake, Haves, Message, Piece, Request
 
 PeerId = bytes
 """Who sent what, when it comes to guilt, which outlives connections: not a wire id alone, which anybody may
@@ -20,6 +20,14 @@ class Send:
 
     key: int
     messages: tuple[Handshake | Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send this message to each of these neighbours: one effect, and its bytes are made once."""
+
+    keys: tuple[int, ...]
+    message: Haves
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +96,4 @@ class Finished:
     """The last block was verified: the download is complete."""
 
 
-Effect = Send | Upload | Store | Verify | Discard | Dial | HangUp | Ban | Announce | Finished
+Effect = Send | Tell | Upload | Store | Verify | Discard | Dial | HangUp | Ban | Announce | Finished

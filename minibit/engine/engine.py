@@ -44,7 +44,7 @@ SILENCE_SECONDS: Final = 180.0
 REANNOUNCE_SECONDS: Final = 15.0  # how often we ask for more peers while we have none
 
 _Pieces = list[m.Piece]
-_Haves = Iterable[m.Have]
+_Haves = Iterable[m.Haves]
 _Requests = Iterable[m.Request]
 
 
@@ -274,8 +274,8 @@ class Engine:
                 pieces = cast(_Pieces, list(run))
                 neighbour.patience.regain(len(pieces))
                 self.downloads.pieces(neighbour, pieces, now)
-            elif kind is m.Have:
-                self._haves(neighbour, [message.index for message in cast(_Haves, run)], now)
+            elif kind is m.Haves:
+                self._haves(neighbour, m.Haves.joined(cast(_Haves, run)), now)
             elif kind is m.Request:
                 self.uploads.requests(neighbour, cast(_Requests, run), now)
             else:
@@ -334,17 +334,15 @@ class Engine:
             self.downloads.holds(neighbour, blocks, now)
             self.uploads.holds(neighbour, blocks, now)
 
-    def _haves(self, neighbour: Neighbour, indices: list[int], now: float) -> None:
-        if self.layout.block_count:
-            told = bitfield.union(indices)
-            needless = len(indices) - (told & ~neighbour.blocks).bit_count()
-            if needless:
-                self._accounts.lose(neighbour.patience, neighbour.account, needless, now)
-            self._know(neighbour, told, now)
+    def _haves(self, neighbour: Neighbour, told: m.Haves, now: float) -> None:
+        if not self.layout.block_count:
+            neighbour.known = True
+            neighbour.early.haves |= told.blocks
             return
-        neighbour.known = True
-        for index in indices:
-            neighbour.early.have(index)
+        needless = told.repeated + (told.blocks & neighbour.blocks).bit_count()
+        if needless:
+            self._accounts.lose(neighbour.patience, neighbour.account, needless, now)
+        self._know(neighbour, told.blocks, now)
 
     # --- comings and goings
 

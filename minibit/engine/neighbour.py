@@ -6,7 +6,7 @@ uploading knows. Neither half writes in the other's part. Strategies see only a 
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from minibit import bitfield
@@ -94,22 +94,15 @@ class Demand:
 class Early:
     """What a neighbour told of its blocks while nobody here knew how many there are.
 
-    Bounded by what a connection lets pass, and a *have* costs the same whatever it names.
+    Bounded by what a connection lets pass.
     """
 
     everything: bool = False
     wire: bytes | None = None  # the payload of its *bitfield*
-    haves: bytearray = field(default_factory=bytearray)  # bit i is block i
+    haves: int = 0
 
     def __bool__(self) -> bool:
         return self.everything or self.wire is not None or bool(self.haves)
-
-    def have(self, index: int) -> None:
-        """It has this block."""
-        missing = (index >> 3) + 1 - len(self.haves)
-        if missing > 0:
-            self.haves.extend(bytes(missing))
-        self.haves[index >> 3] |= 1 << (index & 7)
 
     def blocks(self, count: int) -> int:
         """The blocks it meant, now that there are `count`.
@@ -117,7 +110,7 @@ class Early:
         Raises:
             RemoteProtocolError: it told of others.
         """
-        told = int.from_bytes(self.haves, "little")
+        told = self.haves
         if self.everything:
             told |= bitfield.full(count)
         if self.wire is not None:

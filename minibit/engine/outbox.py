@@ -1,7 +1,7 @@
 """The effects that one input has so far, in order, until the shell is handed them."""
 
-from minibit.engine.effects import Effect, Send
-from minibit.wire.messages import Handshake, Message
+from minibit.engine.effects import Effect, Send, Tell
+from minibit.wire.messages import Handshake, Haves, Message
 
 
 class Outbox:
@@ -21,6 +21,12 @@ class Outbox:
         if messages:
             self._effects.append(Send(key, messages))
             self.addressed.add(key)
+
+    def tell(self, keys: tuple[int, ...], message: Haves) -> None:
+        """The shell is to say this to all of those."""
+        if keys:
+            self._effects.append(Tell(keys, message))
+            self.addressed.update(keys)
 
     def take(self) -> list[Effect]:
         """All effects since the last call."""

@@ -236,7 +236,9 @@ class Uploads:
         neighbour.demand.granted |= blocks
         told: list[m.Message] = []
         if self.offers is not None:
-            told += map(m.Have, bitfield.indices(self.offers.grant(neighbour.key, blocks)))
+            shown = self.offers.grant(neighbour.key, blocks)
+            if shown:
+                told.append(m.Haves(shown))
         if neighbour.fast:
             told += map(m.AllowedFast, bitfield.indices(new))
         if told:
@@ -263,12 +265,12 @@ class Uploads:
                 block = offers.tempt(key, neighbour.blocks, swarm, rng)
                 shown = [] if block is None else [block]
             if shown:
-                self._outbox.send(key, *map(m.Have, shown))
+                self._outbox.send(key, m.Haves.of(*shown))
         if not offers.lacking(swarm):
             for key in offers.neighbours:
                 hidden = offers.reveal(key) & ~neighbours[key].blocks
                 if hidden:
-                    self._outbox.send(key, *map(m.Have, bitfield.indices(hidden)))
+                    self._outbox.send(key, m.Haves(hidden))
 
 
 def _room(neighbour: Neighbour, now: float) -> float:

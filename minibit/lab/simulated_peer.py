@@ -24,6 +24,7 @@ from minibit.engine.effects import (
     HangUp,
     Send,
     Store,
+    Tell,
     Upload,
     Verify,
 )
@@ -267,6 +268,11 @@ class SimulatedPeer:
                     end.say(effect.messages)
                 continue
             match effect:
+                case Tell(keys, message):
+                    said = (message,)
+                    for key in keys:
+                        if (end := self._ends.get(key)) is not None:
+                            end.say(said)
                 case Upload(key, chunks):
                     if (end := self._ends.get(key)) is not None:
                         data = LIES if self.lies else TRUTH

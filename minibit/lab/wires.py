@@ -13,7 +13,7 @@ from minibit.lab.clock import Clock
 from minibit.wire import messages as m
 
 WINDOW: Final = 256 * 1024  # bytes of payload in flight on a connection, each way
-_SIZES: Final = {m.Have: 9, m.Request: 17, m.Cancel: 17, m.RejectRequest: 17, m.AllowedFast: 9}
+_SIZES: Final = {m.Request: 17, m.Cancel: 17, m.RejectRequest: 17, m.AllowedFast: 9}
 
 Said = m.Handshake | m.Message
 Item = tuple[Sequence[Said], int]
@@ -170,4 +170,10 @@ def weight(item: Item) -> int:
     messages, payload = item
     if payload:
         return payload + 13 * len(messages)
-    return sum(_SIZES.get(type(message)) or len(message.encode()) for message in messages)
+    return sum(map(_size, messages))
+
+
+def _size(message: Said) -> int:
+    if isinstance(message, m.Haves):
+        return 9 * message.blocks.bit_count()
+    return _SIZES.get(type(message)) or len(message.encode())

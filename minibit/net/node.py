@@ -27,21 +27,23 @@ from minibit.engine.effects import (
     HangUp,
     Send,
     Store,
+    Tell,
     Upload,
     Verify,
 )
 from minibit.engine.engine import Engine
 from minibit.errors import RemoteProtocolError
+from minibit.net.blame import Blame
 from minibit.net.gateway import Gateway
 from minibit.net.link import MIN_READING, Link
 from minibit.net.transport import Transport
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.connection import Connection
+from minibit.wire.messages import Handshake, Message, Piece
 
 RING: Final = 512 * 1024  # bytes read at once, at most
 MESSAGES_PER_TURN: Final = 256  # of one neighbour, before the loop looks around: as many as our own requests
 SENDS_PER_TURN: Final = 4  # system calls for one neighbour before the loop looks around
-MAX_BLAMED: Final = 256  # machines whose broken protocol is told
 MAX_WAITING: Final = 1024 * 1024  # bytes of memory for what one neighbour does not read…
 WAITING_PER_BLOCK: Final = 128  # …and for each block, of which it may be told more than once
 
@@ -82,8 +84,9 @@ class Node:
         self._links: dict[int, Link] = {}
         self._next_key = 0
         self._dirty: dict[int, Link] = {}  # what was put on these is to be sent
-        self._resuming = False
-        self._blamed: set[str] = set()
+        self._heard: list[tuple[int, list[Handshake | Message]]] = []  # what the engine is to be told
+        self._next_turn: asyncio.Handle | None = None
+        self._blame = Blame(on_event)
         self._ring = memoryview(bytearray(RING + Connection().frame_limit + 4))
         self._timer: asyncio.TimerHandle | None = None
         self._disk: Disk | None = None
@@ -170,13 +173,6 @@ class Node:
         self._dirty.pop(link.key, None)
         link.close()
 
-    def _blame(self, link: Link, reason: str) -> None:
-        # Once for each machine: one that comes back for ever to do the same is no news.
-        ip, port = link.address
-        if ip not in self._blamed and len(self._blamed) < MAX_BLAMED:
-            self._blamed.add(ip)
-            self._on_event(f"hung up on {ip} port {port}: {reason}")
-
     # --- the loop's events
 
     def _readable(self, link: Link) -> None:
@@ -203,17 +199,21 @@ class Node:
         try:
             messages, used = link.connection.receive(data, MESSAGES_PER_TURN)
         except RemoteProtocolError as error:
-            self._blame(link, str(error))
+            self._blame.put_on(link.address, str(error))
             self._drop(link, str(error))
             return
         link.pending = bytes(data[used:])
-        more = len(messages) == MESSAGES_PER_TURN
-        if more:
-            link.reading = MIN_READING
-            self._loop.call_soon(self._hear_on, link)
-        link.transport.ask_data(not more)
         if messages:
-            self._run(lambda now: self.engine.happened([(link.key, messages)], now))
+            self._heard.append((link.key, messages))
+            if any(type(message) is Piece for message in messages):
+                self._run()  # their data is good only until the next read
+            else:
+                self._come_back()
+        if link.key in self._links:
+            link.transport.ask_data(not link.connection.more)
+            if link.connection.more:
+                link.reading = MIN_READING
+                self._loop.call_soon(self._hear_on, link)
 
     def _hear_on(self, link: Link) -> None:
         if link.key in self._links:
@@ -221,7 +221,7 @@ class Node:
 
     def _writable(self, link: Link) -> None:
         self._dirty[link.key] = link
-        self._run(lambda _: [])
+        self._run()
 
     def _wake(self) -> None:
         # Called in the disk's threads.
@@ -264,19 +264,25 @@ class Node:
 
     # --- effects
 
-    def _run(self, happen: Callable[[float], list[Effect]]) -> None:
+    def _run(self, happen: Callable[[float], list[Effect]] | None = None) -> None:
         """Let the engine know, do what it says, and send what there is to send."""
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
         if self._failure.done():
             return
         try:
-            self._perform(happen(self._loop.time()))
+            now = self._loop.time()
+            if self._heard:
+                heard, self._heard = self._heard, []
+                self._perform(self.engine.happened(heard, now))
+            if happen is not None:
+                self._perform(happen(now))
             dirty, self._dirty = self._dirty, {}
             for link in dirty.values():
                 self._send(link)
-            if self._dirty and not self._resuming:
-                # What sending gave rise to waits until the loop has looked around.
-                self._resuming = True
-                self._loop.call_soon(self._resume)
+            if self._dirty:
+                self._come_back()  # what sending gave rise to waits until the loop has looked around
             self._arm()
         except Exception as error:
             # A broken disk, a strategy that broke its contract, or a bug: the node ends, and `run` says why.
@@ -284,9 +290,10 @@ class Node:
                 self._failure.set_exception(error)
                 self._failure.exception()  # asyncio need not print it, should `run` be cancelled just now
 
-    def _resume(self) -> None:
-        self._resuming = False
-        self._run(lambda _: [])
+    def _come_back(self) -> None:
+        # When everybody who is ready in this turn has had it: the engine settles once for all of them.
+        if self._next_turn is None:
+            self._next_turn = self._loop.call_soon(self._run)
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -298,6 +305,12 @@ class Node:
                     if link is not None:
                         link.put(b"".join(map(link.connection.send, messages)))
                         self._dirty[key] = link
+                case Tell(keys, message):
+                    data = message.encode()
+                    for link in filter(None, map(self._links.get, keys)):
+                        link.connection.sends(message)
+                        link.put(data)
+                        self._dirty[link.key] = link
                 case Upload(key, chunks):
                     link = self._links.get(key)
                     if link is not None:
@@ -338,7 +351,7 @@ class Node:
             return
         if link.waiting > MAX_WAITING + WAITING_PER_BLOCK * self.engine.layout.block_count:
             reason = "does not read what it makes us say"
-            self._blame(link, reason)
+            self._blame.put_on(link.address, reason)
             self._drop(link, reason)
         else:
             link.transport.ask_room(link.ready)

@@ -87,7 +87,7 @@ KINDS: Final[dict[type, Kind]] = {
     **dict.fromkeys((m.SuggestPiece, m.AllowedFast, m.RejectRequest), Kind.FAST),
     **dict.fromkeys(_NEUTRAL, Kind.NEUTRAL),
     **dict.fromkeys(
-        (m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Have, m.Request, m.Piece, m.Cancel),
+        (m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Haves, m.Request, m.Piece, m.Cancel),
         Kind.ORDINARY,
     ),
 }
@@ -100,17 +100,19 @@ class Connection:
     """Both directions of one connection about one share.
 
     Feed what arrives to `receive`, send what `send` returns. `remote` is the other side's handshake
-    once it has come. Without a `layout` (BEP 9: its metainfo is still to be fetched), nothing can be
-    requested either way, and what the other side tells of its blocks is bounded, not checked.
+    once it has come; `more` is whether `receive` last stopped because it had heard enough. Without a
+    `layout` (BEP 9: its metainfo is still to be fetched), nothing can be requested either way, and what
+    the other side tells of its blocks is bounded, not checked.
     """
 
-    __slots__ = ("_count", "_layout", "_local", "_remote", "frame_limit", "remote")
+    __slots__ = ("_count", "_layout", "_local", "_remote", "frame_limit", "more", "remote")
 
     def __init__(self, layout: Layout | None = None) -> None:
         self.learn(layout or UNKNOWN)
         self._local = Phase.SILENT
         self._remote = Phase.SILENT
         self.remote: m.Handshake | None = None
+        self.more = False
 
     def learn(self, layout: Layout) -> None:
         """From now on, messages are about a share that is cut like this."""
@@ -122,28 +124,37 @@ class Connection:
         """The messages at the start of `data`, and how many bytes they took; the rest is for next time.
 
         The rest is shorter than one frame, so a caller's buffer is bounded, unless there were `most`
-        messages: then there may be more. The data of a *piece* is a view into `data`.
+        messages: then there is `more`, perhaps. *Haves* in a row come as one, and count one by one. The data
+        of a *piece* is a view into `data`.
 
         Raises:
             RemoteProtocolError: the other side broke the protocol; the connection is of no more use.
         """
         found: list[m.Handshake | m.Message] = []
         position, end = 0, len(data)
+        left = most  # messages
+        self.more = False
         if self._remote is Phase.SILENT:
             if end < m.HANDSHAKE_LENGTH:
                 self._refuse_strangers_early(data)
                 return found, 0
+            left -= 1
             found.append(self._greeted(m.Handshake.decode(data)))
             position = m.HANDSHAKE_LENGTH
         length_of = _LENGTH.unpack_from
-        while end - position >= 4 and len(found) < most:
+        while end - position >= 4 and left > 0:
             (length,) = length_of(data, position)
             if length > self.frame_limit:
                 raise RemoteProtocolError(f"a message of {length} bytes exceeds {self.frame_limit}")
             stop = position + 4 + length
             if stop > end:
                 break
-            if length == 0:
+            left -= 1
+            if length == 5 and data[position + 4] == m.Haves.ID:
+                count = self._haves(data[position:], left + 1, found)
+                left -= count - 1
+                stop = position + 9 * count
+            elif length == 0:
                 found.append(_KEEP_ALIVE)
             elif (message := self._hot(data, position + 4, stop)) is not None:
                 found.append(message)
@@ -153,7 +164,18 @@ class Connection:
                 self._check(message)
                 found.append(message)
             position = stop
+        self.more = left <= 0
         return found, position
+
+    def _haves(self, data: memoryview, most: float, found: list[m.Handshake | m.Message]) -> int:
+        """The run of *haves* at the start of `data`, at most so many: how many."""
+        indices = m.Haves.leading(data, most)
+        if max(indices) >= self._count:
+            raise RemoteProtocolError(f"block {max(indices)} of {self._count} does not exist")
+        message = m.Haves.of(*indices)
+        self._remote = self._step(self._remote, message, RemoteProtocolError)
+        found.append(message)
+        return len(indices)
 
     def _hot(self, data: memoryview, start: int, stop: int) -> m.Message | None:
         """A *piece* or *request*, by far the most frequent messages: the same checks as for all, but
@@ -180,10 +202,18 @@ class Connection:
         """
         if type(message) is m.Request and self._local in _OPENED:
             return message.encode()  # the table would say the same, 2 µs later
+        self.sends(message)
+        return message.encode()
+
+    def sends(self, message: m.Handshake | m.Message) -> None:
+        """Its bytes, which somebody has already, are about to be sent.
+
+        Raises:
+            LocalProtocolError: not legal now.
+        """
         self._local = self._step(self._local, message, LocalProtocolError)
         if self._local is Phase.GREETED and self.remote is not None:
             self._local = self._first()
-        return message.encode()
 
     def send_piece(self, index: int, begin: int, length: int) -> bytes:
         """The bytes that go before `length` bytes of data, so that the data itself is never copied.
@@ -218,7 +248,7 @@ class Connection:
     def _check(self, message: m.Message) -> None:
         layout = self._layout
         match message:
-            case m.Have(index) | m.SuggestPiece(index) | m.AllowedFast(index):
+            case m.SuggestPiece(index) | m.AllowedFast(index):
                 if index >= self._count:
                     raise RemoteProtocolError(f"block {index} of {self._count} does not exist")
             case m.Request(index, begin, length) | m.Cancel(index, begin, length):

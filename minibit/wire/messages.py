@@ -7,10 +7,13 @@ checked; whether a message is legal *now* is `connection.py`'s matter.
 """
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from minibit import bitfield
 from minibit.errors import RemoteProtocolError
+from minibit.torrent.layout import MAX_BLOCKS
 
 PROTOCOL: Final = b"BitTorrent protocol"
 HANDSHAKE_LENGTH: Final = 68
@@ -19,6 +22,7 @@ _ONE = struct.Struct(">I")
 _THREE = struct.Struct(">III")
 _PIECE_HEADER = struct.Struct(">IBII")
 _REQUEST = struct.Struct(">IBIII")
+_HAVE = struct.Struct(">IBI")
 
 Buffer = bytes | bytearray | memoryview
 
@@ -150,8 +154,57 @@ class _OfChunk(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Have(_OfBlock):
+class Haves(Message):
+    """*Have* messages in a row, as the set of the blocks that they name; on the wire, one frame for each.
+
+    A peer tells each block to each neighbour: of all that is said, most is this. `repeated` is how many
+    frames named a block that one before them had named.
+    """
+
     ID: ClassVar[int] = 4
+    blocks: int
+    repeated: int = 0
+
+    @classmethod
+    def of(cls, *indices: int) -> "Haves":
+        """A run that names these blocks."""
+        blocks = bitfield.union(indices)
+        return cls(blocks, len(indices) - blocks.bit_count())
+
+    @classmethod
+    def joined(cls, runs: Iterable["Haves"]) -> "Haves":
+        """These runs as one."""
+        first, *others = runs
+        if not others:
+            return first
+        blocks, repeated = first.blocks, first.repeated
+        for run in others:
+            repeated += run.repeated + (run.blocks & blocks).bit_count()
+            blocks |= run.blocks
+        return cls(blocks, repeated)
+
+    def encode(self) -> bytes:
+        pack = _HAVE.pack
+        return b"".join([pack(5, 4, index) for index in bitfield.indices(self.blocks)])
+
+    @classmethod
+    def decode(cls, payload: memoryview) -> "Haves":
+        _expect(payload, 4, cls)
+        (index,) = _ONE.unpack(payload)
+        if index >= MAX_BLOCKS:
+            raise RemoteProtocolError(f"block {index} of {MAX_BLOCKS} at most does not exist")
+        return cls.of(index)
+
+    @staticmethod
+    def leading(data: memoryview, most: float) -> list[int]:
+        """The blocks that are named by the run, of at most `most` frames, at the start of `data`."""
+        indices: list[int] = []
+        frames = int(min(len(data) // _HAVE.size, most))
+        for length, message_id, index in _HAVE.iter_unpack(data[: frames * _HAVE.size]):
+            if length != 5 or message_id != 4:
+                break
+            indices.append(index)
+        return indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +327,7 @@ FAST_MESSAGES: Final = (SuggestPiece, HaveAll, HaveNone, RejectRequest, AllowedF
 BY_ID: Final[dict[int, type[Message]]] = {
     kind.ID: kind
     for kind in (
-        *(Choke, Unchoke, Interested, NotInterested, Have, Bitfield, Request, Piece, Cancel, Port),
+        *(Choke, Unchoke, Interested, NotInterested, Haves, Bitfield, Request, Piece, Cancel, Port),
         *FAST_MESSAGES,
         Extended,
     )

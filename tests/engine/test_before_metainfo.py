@@ -5,7 +5,7 @@ from fakes.puppets import BLOCKS, FULL, INFO_HASH, LAYOUT, OWN_ID, Stage, both, 
 
 from minibit import bitfield
 from minibit.address import PeerAddress
-from minibit.engine.effects import Announce, Dial, Finished, Send
+from minibit.engine.effects import Announce, Dial, Finished, Send, Tell
 from minibit.engine.places import IDLE_SECONDS, MAX_NEIGHBOURS
 from minibit.engine.portrait import portrait
 from minibit.errors import RemoteProtocolError
@@ -37,9 +37,9 @@ def test_it_is_not_complete_and_meets_neighbours() -> None:
     [
         ([m.HaveAll()], FULL),
         ([m.HaveNone()], 0),
-        ([m.HaveNone(), m.Have(3), m.Have(0)], 0b1001),
+        ([m.HaveNone(), m.Haves.of(3), m.Haves.of(0)], 0b1001),
         ([m.Bitfield(bitfield.to_wire(0b110, BLOCKS))], 0b110),
-        ([m.Bitfield(bitfield.to_wire(0b110, BLOCKS)), m.Have(7)], 0b10000110),
+        ([m.Bitfield(bitfield.to_wire(0b110, BLOCKS)), m.Haves.of(7)], 0b10000110),
     ],
 )
 def test_what_neighbours_told_before_counts_afterwards(said: list[m.Message], holds: int) -> None:
@@ -75,13 +75,13 @@ def test_what_was_on_its_disk_is_told() -> None:
     stage.connect(1)
     stage.greet(1)
     stage.says(1, m.HaveNone())
-    assert Send(1, (m.Have(1), m.Have(4))) in stage.learns(LAYOUT, have=0b10010)
+    assert Tell((1,), m.Haves.of(1, 4)) in stage.learns(LAYOUT, have=0b10010)
     assert stage.engine.resumed == 2
 
 
 def test_a_neighbour_that_told_of_other_blocks_is_hung_up_on() -> None:
     stage = ignorant()
-    for key, said in ((1, m.Have(BLOCKS)), (2, m.Bitfield(bytes(BLOCKS))), (3, m.Have(BLOCKS - 1))):
+    for key, said in ((1, m.Haves.of(BLOCKS)), (2, m.Bitfield(bytes(BLOCKS))), (3, m.Haves.of(BLOCKS - 1))):
         stage.connect(key)
         stage.greet(key, fast=False)
         stage.says(key, said)
@@ -93,11 +93,11 @@ def test_what_is_told_before_is_bounded() -> None:
     stage = ignorant()
     stage.connect(1)
     stage.greet(1, fast=False)
-    stage.says(1, *(m.Have(index) for index in range(0, MAX_BLOCKS, MAX_BLOCKS // 64)))
-    stage.says(1, m.Have(MAX_BLOCKS - 1))
-    assert len(stage.neighbour(1).early.haves) == MAX_BLOCKS // 8
+    stage.says(1, *(m.Haves.of(index) for index in range(0, MAX_BLOCKS, MAX_BLOCKS // 64)))
+    stage.says(1, m.Haves.of(MAX_BLOCKS - 1))
+    assert stage.neighbour(1).early.haves.bit_length() == MAX_BLOCKS
     with pytest.raises(RemoteProtocolError, match="does not exist"):
-        stage.says(1, m.Have(MAX_BLOCKS))
+        stage.says(1, m.Haves.of(MAX_BLOCKS))
 
 
 @pytest.mark.parametrize("message", [request(0), piece(0), m.Cancel(0, 0, 100), m.RejectRequest(0, 0, 100)])

@@ -36,10 +36,10 @@ def test_interest_in_who_has_what_we_miss() -> None:
     stage = Stage(have=0b11)
     stage.puppet(1, have=0b11)
     stage.puppet(2)
-    assert stage.says(1, m.Have(0)) == []
-    assert stage.says(1, m.Have(5)) == [Send(1, (m.Interested(),))]
-    assert stage.says(1, m.Have(6)) == [], "said once"
-    assert stage.says(2, m.Have(1)) == []
+    assert stage.says(1, m.Haves.of(0)) == []
+    assert stage.says(1, m.Haves.of(5)) == [Send(1, (m.Interested(),))]
+    assert stage.says(1, m.Haves.of(6)) == [], "said once"
+    assert stage.says(2, m.Haves.of(1)) == []
 
 
 def test_interest_ends_with_the_last_block_that_somebody_has_for_us() -> None:
@@ -72,10 +72,10 @@ def test_a_have_goes_to_those_who_need_it() -> None:
     stage.says(1, *both(0))
     stage.verified(0)
     told = {key: stage.heard(key) for key in range(2, 8)}
-    assert m.Have(0) not in told[2]
-    assert all(m.Have(0) in told[key] for key in (3, 4, 5))
+    assert m.Haves.of(0) not in told[2]
+    assert all(m.Haves.of(0) in told[key] for key in (3, 4, 5))
     assert told[6] == [], "nobody is told anything before the greetings"
-    assert not any(isinstance(message, m.Have) for message in told[7])
+    assert not any(isinstance(message, m.Haves) for message in told[7])
 
 
 # --- asking
@@ -100,7 +100,7 @@ def test_only_what_a_neighbour_has_is_asked_of_it() -> None:
     stage = Stage(have=0b1)
     stage.puppet(1, have=0b1010_0001, unchokes=True)
     assert stage.asked(1) == [(5, 0), (5, 1), (7, 0), (7, 1)]
-    stage.says(1, m.Have(2))
+    stage.says(1, m.Haves.of(2))
     assert stage.asked(1) == [(2, 0), (2, 1)]
 
 
@@ -210,7 +210,7 @@ def test_what_is_allowed_of_blocks_that_it_does_not_have_waits() -> None:
     stage = Stage()
     stage.puppet(1, have=0b1)
     assert stage.says(1, m.AllowedFast(3)) == []
-    assert stage.says(1, m.Have(3)) == [Send(1, (request(3, 0), request(3, 1)))]
+    assert stage.says(1, m.Haves.of(3)) == [Send(1, (request(3, 0), request(3, 1)))]
 
 
 def test_an_allowed_block_survives_a_choke() -> None:

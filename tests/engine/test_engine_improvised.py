@@ -41,7 +41,7 @@ def improvise(seed: int, engine_seed: int = 5) -> tuple[list[list[Effect]], Stag
             did.append(stage.flushed(who, stage.neighbour(who).demand.unsent))
         else:
             words = [
-                *(m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.Have(block)),
+                *(m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.Haves.of(block)),
                 *(request(block, chunk), cancel(block, chunk)),
                 *(piece(block, chunk), piece(block, chunk), piece(block, chunk, 100)),
             ]

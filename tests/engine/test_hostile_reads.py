@@ -34,7 +34,7 @@ def calls(work: Callable[[], object]) -> int:
 
 FLOODS: dict[str, list[m.Message]] = {
     "interest and its end": [m.Interested(), m.NotInterested()],
-    "haves": [m.Have(0)],
+    "haves": [m.Haves.of(0)],
     "keep-alives": [m.KeepAlive()],
     "chokes": [m.Choke(), m.Unchoke()],
     "whole bitfields": [m.Bitfield(b"\xff")],

@@ -62,4 +62,4 @@ def test_nobody_is_told_of_a_block_that_was_lost_before_it_was_told() -> None:
         stage.verified(block)
     stage.note(stage.engine.lost(0b10, stage.now))
     stage.wait(1.0)
-    assert [message for message in stage.heard(2) if isinstance(message, m.Have)] == [m.Have(0)]
+    assert [message for message in stage.heard(2) if isinstance(message, m.Haves)] == [m.Haves.of(0)]

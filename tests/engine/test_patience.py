@@ -26,8 +26,8 @@ HELLO = m.Extended(0, ExtendedHandshake().encode())
 FLOODS: dict[str, Callable[[int], list[m.Message]]] = {
     "interested and not": lambda n: [m.Interested() if n % 2 else m.NotInterested()],
     "tiny extended handshakes": lambda _: [HELLO],
-    "have and keep-alive": lambda _: [m.Have(0), m.KeepAlive()],
-    "the same have": lambda _: [m.Have(0)],
+    "have and keep-alive": lambda _: [m.Haves.of(0), m.KeepAlive()],
+    "the same have": lambda _: [m.Haves.of(0)],
     "cancel": lambda n: [cancel(n % 8)],
     "request and cancel": lambda n: [request(n % 8), cancel(n % 8)],
     "choke and unchoke": lambda n: [m.Choke() if n % 2 else m.Unchoke()],
@@ -76,7 +76,7 @@ def test_news_is_never_too_much() -> None:
     stage.puppet(1)
     stage.puppet(2, have=FULL, unchokes=True)
     for block in range(LAYOUT.block_count):
-        stage.says(1, m.Have(block), m.AllowedFast(block))
+        stage.says(1, m.Haves.of(block), m.AllowedFast(block))
         stage.says(2, *both(block))
         stage.verified(block)
     assert stage.hung_up == {}
@@ -150,7 +150,7 @@ def test_news_does_not_need_patience() -> None:
     stage.says(1, *[m.KeepAlive()] * FIRST_WORDS)
     floods(stage, 2, address=stage.neighbour(1).address)
     for block in range(LAYOUT.block_count):
-        stage.says(1, m.Have(block))
+        stage.says(1, m.Haves.of(block))
     assert 1 in stage.engine.neighbours
 
 

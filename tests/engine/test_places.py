@@ -164,7 +164,7 @@ def test_an_origin_meets_everybody() -> None:
                 met.add(key)
                 stage.says(key, m.Interested(), request(0))
                 stage.flushed(key, CHUNK_SIZE)
-                stage.says(key, m.Have(0))
+                stage.says(key, m.Haves.of(0))
         assert len(stage.engine.neighbours) <= MAX_ORIGIN_NEIGHBOURS
         stage.wait(SERVED_SECONDS / 2)
         for key in stage.engine.neighbours:

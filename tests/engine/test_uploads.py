@@ -332,7 +332,8 @@ def offers_of(stage: Stage) -> Offers:
 
 def shown(stage: Stage, key: int) -> list[int]:
     """The blocks that the puppet was told of since."""
-    return [message.index for message in stage.heard(key) if isinstance(message, m.Have)]
+    told = [message for message in stage.heard(key) if isinstance(message, m.Haves)]
+    return [block for message in told for block in bitfield.indices(message.blocks)]
 
 
 def test_an_origin_shows_a_newcomer_one_block_to_want() -> None:
@@ -341,7 +342,7 @@ def test_an_origin_shows_a_newcomer_one_block_to_want() -> None:
     stage.greet(1)
     told = stage.heard(1)
     assert m.HaveNone() in told
-    assert sum(isinstance(message, m.Have) for message in told) == 1
+    assert sum(isinstance(message, m.Haves) for message in told) == 1
 
 
 def test_an_origin_offers_each_block_to_one_neighbour() -> None:
@@ -420,5 +421,5 @@ def test_an_origin_feeds_a_lone_neighbour_everything(tells: bool, fast: bool) ->
             stage.flushed(1, sum(chunk.length for chunk in stage.served(1)))
             got.add(wanted[0])
             if tells:
-                stage.says(1, m.Have(wanted[0]))
+                stage.says(1, m.Haves.of(wanted[0]))
     assert got == set(range(8))

@@ -23,6 +23,7 @@ from minibit.engine.effects import (
     HangUp,
     Send,
     Store,
+    Tell,
     Upload,
     Verify,
 )
@@ -114,6 +115,9 @@ class Peer:
         match effect:
             case Send(key, messages):
                 self._transmit(key, b"".join(map(self._wires[key].connection.send, messages)), 0)
+            case Tell(keys, message):
+                for key in keys:
+                    self._transmit(key, self._wires[key].connection.send(message), 0)
             case Upload(key, chunks):
                 header = self._wires[key].connection.send_piece
                 for c in chunks:

@@ -10,7 +10,7 @@ from typing import Any
 
 from minibit import bitfield, registry
 from minibit.address import Address, PeerAddress
-from minibit.engine.effects import Effect, HangUp, Send, Upload, Verify
+from minibit.engine.effects import Effect, HangUp, Send, Tell, Upload, Verify
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
 from minibit.engine.neighbour import Neighbour, source
@@ -97,6 +97,10 @@ class Stage:
                     for message in messages:
                         self._connections[key].send(message)
                     self._heard[key] += messages
+                case Tell(keys, message):
+                    for key in keys:
+                        self._connections[key].sends(message)
+                        self._heard[key].append(message)
                 case Upload(key, chunks):
                     for chunk in chunks:
                         self._connections[key].send_piece(chunk.index, chunk.begin, chunk.length)

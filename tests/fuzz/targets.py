@@ -182,7 +182,7 @@ def check_extended(data: bytes) -> None:
 BOTH = (True, False)
 HANDSHAKES = [m.Handshake(b"h" * 20, b"p" * 20, fast, extended) for fast in BOTH for extended in BOTH]
 MESSAGES: list[m.Message] = [
-    *(m.KeepAlive(), m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.Have(9)),
+    *(m.KeepAlive(), m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.Haves.of(9)),
     *(m.Request(0, 0, 16384), m.Piece(0, 0, b"data"), m.Cancel(0, 0, 16384), m.Port(6881)),
     *(m.SuggestPiece(0), m.RejectRequest(9, 0, 16384), m.AllowedFast(0), m.Extended(0, b"d1:md1:ai1eee")),
 ]

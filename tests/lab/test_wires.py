@@ -57,13 +57,13 @@ def test_what_is_said_arrives_in_order_one_latency_later() -> None:
     clock = Clock()
     a, b = Recorder(clock), Recorder(clock)
     end = joined(clock, a, b)
-    end.say([m.Have(1)])
+    end.say([m.Haves.of(1)])
     end.give(pieces(2))
-    end.say([m.Have(2)])
+    end.say([m.Haves.of(2)])
     assert end.pump() == 2 * CHUNK
     settle(clock)
     ((when, _, said),) = b.taken
-    assert said == [m.Have(1), *pieces(2), m.Have(2)]
+    assert said == [m.Haves.of(1), *pieces(2), m.Haves.of(2)]
     assert LATENCY <= when <= LATENCY + 2 * GRAIN
 
 
@@ -73,10 +73,10 @@ def test_a_neighbour_that_takes_nothing_keeps_its_sender_and_what_it_says_waitin
     end = joined(clock, a, b)
     end.give(pieces(WINDOW // CHUNK + 5))
     assert end.pump() == WINDOW
-    end.say([m.Have(7)])
+    end.say([m.Haves.of(7)])
     settle(clock)
     assert a.flushed == 0
-    assert not any(m.Have(7) in said for _, _, said in b.taken), "control messages wait behind data"
+    assert not any(m.Haves.of(7) in said for _, _, said in b.taken), "control messages wait behind data"
 
 
 def test_room_in_flight_comes_back_one_latency_after_the_data_was_taken() -> None:
@@ -128,6 +128,6 @@ def test_nothing_overtakes_on_a_line_that_becomes_free() -> None:
     end.pump()
     clock.run(LATENCY + 10 * GRAIN, 1_000, lambda: False)
     b.intake.rate = 0.0
-    end.say([m.Have(9)])
+    end.say([m.Haves.of(9)])
     settle(clock)
-    assert [message for _, _, said in b.taken for message in said] == [*pieces(3), m.Have(9)]
+    assert [message for _, _, said in b.taken for message in said] == [*pieces(3), m.Haves.of(9)]

@@ -98,7 +98,7 @@ def on_the_wire(requests: Sequence[m.Request]) -> bytes:
 def test_messages_and_data_leave_in_the_order_they_were_put(sending: Sending) -> None:
     expected = b""
     for request in chunks(0, 1, 2, 9, 8):
-        have = m.Have(request.index).encode()
+        have = m.Haves.of(request.index).encode()
         sending.link.put(have)
         sending.link.upload([request])
         expected += have + on_the_wire([request])
@@ -112,7 +112,7 @@ def test_messages_and_data_leave_in_the_order_they_were_put(sending: Sending) ->
 
 def test_a_message_put_after_data_waits_for_it_and_one_put_before_does_not(sending: Sending) -> None:
     sending.reader.prompt = False
-    have, choke = m.Have(1).encode(), m.Choke().encode()
+    have, choke = m.Haves.of(1).encode(), m.Choke().encode()
     (request,) = chunks(3)
     sending.link.put(have)
     sending.link.upload([request])
@@ -210,7 +210,7 @@ def test_what_is_not_read_is_counted_until_it_leaves(sending: Sending) -> None:
     link.upload(chunks(*range(100)))
     assert link.waiting == 0, "data is read from the disk when it is about to be sent"
     for _ in range(1000):
-        link.put(m.Have(1).encode())
+        link.put(m.Haves.of(1).encode())
     sending.transport.room = 0
     link.send()
     assert link.waiting == 1000 * (9 + ITEM_OVERHEAD)

@@ -241,7 +241,7 @@ def test_one_turn_sends_so_many_batches_and_no_more(tmp_path: Path, monkeypatch:
     turns: list[int] = []
     run, send = Node._run, Link.send
 
-    def counted_run(self: Node, happen: Any) -> None:
+    def counted_run(self: Node, happen: Any = None) -> None:
         turns.append(0)
         run(self, happen)
 

@@ -154,7 +154,7 @@ ATTACKS: Final[dict[str, Attack | None]] = {
     "coming-and-going": Attack(coming_and_going, 4, 2.0),
     "flood-interest": Attack(flood(many(m.Interested(), m.NotInterested())), 1, 1.5),
     "flood-hello": Attack(flood(many(m.Extended(0, ExtendedHandshake().encode()))), 1, 1.5),
-    "flood-have": Attack(flood(many(m.Have(0), m.KeepAlive())), 1, 1.5),
+    "flood-have": Attack(flood(many(m.Haves.of(0), m.KeepAlive())), 1, 1.5),
     "flood-cancel": Attack(flood(many(m.Cancel(3, 0, CHUNK_SIZE)), QUEUE), 1, 1.5),
     "origins-id": Attack(in_the_origins_name, 4, 1.5),
     "encrypted": Attack(encrypted, 4, 1.5),

@@ -2,6 +2,8 @@
 
 import struct
 from collections.abc import Callable
+from itertools import groupby
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -29,7 +31,7 @@ EXAMPLES: dict[type, m.Handshake | m.Message] = {
             m.Unchoke(),
             m.Interested(),
             m.NotInterested(),
-            m.Have(9),
+            m.Haves.of(9),
             BITFIELD,
         ),
         *(m.Request(0, 0, 16384), m.Piece(0, 0, b"data"), m.Cancel(0, 0, 16384), m.Port(6881)),
@@ -38,7 +40,7 @@ EXAMPLES: dict[type, m.Handshake | m.Message] = {
     )
 }
 NEUTRAL = {m.KeepAlive, m.Port, m.Extended, m.Unknown}
-ORDINARY = {m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Have, m.Request, m.Piece, m.Cancel}
+ORDINARY = {m.Choke, m.Unchoke, m.Interested, m.NotInterested, m.Haves, m.Request, m.Piece, m.Cancel}
 
 # BEP 6: the first message tells the blocks, or nothing goes. Later ones may tell them again, as aria2 does.
 LEGAL: dict[Phase, set[type]] = {
@@ -138,7 +140,7 @@ def test_data_goes_out_only_when_open(state: Phase) -> None:
 
 @pytest.mark.parametrize("state", [Phase.OPEN, Phase.OPEN_FAST])
 def test_blocks_may_be_told_again(state: Phase) -> None:
-    assert hear(heard(state), BITFIELD, m.Have(1), BITFIELD) == [BITFIELD, m.Have(1), BITFIELD]
+    assert hear(heard(state), BITFIELD, m.Haves.of(1), BITFIELD) == [BITFIELD, m.Haves.of(1), BITFIELD]
 
 
 @pytest.mark.parametrize("neutral", [m.KeepAlive(), m.Extended(0, b"de"), m.Port(1)])
@@ -205,7 +207,7 @@ def test_data_that_does_not_exist(state: Phase) -> None:
         hear(heard(state), m.Piece(0, 0, b""))
 
 
-@pytest.mark.parametrize("kind", [m.Have, m.SuggestPiece, m.AllowedFast])
+@pytest.mark.parametrize("kind", [m.Haves.of, m.SuggestPiece, m.AllowedFast])
 def test_blocks_that_do_not_exist(kind: Callable[[int], m.Message]) -> None:
     assert hear(heard(Phase.OPEN_FAST), kind(9)) == [kind(9)]
     for index in (10, 2**32 - 1):
@@ -256,7 +258,16 @@ def streams(draw: st.DrawFn) -> list[m.Handshake | m.Message]:
     request = st.builds(m.Request, block, st.sampled_from([0, 16384]), st.just(16384))
     piece = st.builds(m.Piece, block, st.integers(0, 100), st.binary(min_size=1, max_size=300))
     fixed = st.sampled_from([message for kind, message in EXAMPLES.items() if kind in LEGAL[Phase.OPEN_FAST]])
-    return [FAST, first, *draw(st.lists(request | piece | fixed | st.builds(m.Have, block), max_size=25))]
+    return [FAST, first, *draw(st.lists(request | piece | fixed | st.builds(m.Haves.of, block), max_size=25))]
+
+
+def gathered(told: list[m.Handshake | m.Message]) -> list[m.Handshake | m.Message]:
+    """The same, with what comes as runs of *haves* put together."""
+    runs: list[m.Handshake | m.Message] = []
+    for is_run, messages in groupby(told, lambda message: isinstance(message, m.Haves)):
+        same = list(messages)
+        runs += [m.Haves.joined(cast(list[m.Haves], same))] if is_run else same
+    return runs
 
 
 @given(streams(), st.lists(st.integers(1, 120), min_size=1, max_size=20))
@@ -277,7 +288,7 @@ def test_a_stream_cut_anywhere_says_the_same(told: list[m.Handshake | m.Message]
         pending = pending[used:]
         assert len(pending) < connection.frame_limit + 4
     assert pending == b""
-    assert found == told
+    assert gathered(found) == gathered(told)
 
 
 @given(streams(), st.binary(max_size=400), st.integers(0, 10_000))
@@ -387,6 +398,27 @@ def test_no_more_than_a_turn_of_messages_is_taken_at_a_time() -> None:
     taken = []
     while data:
         found, used = connection.receive(memoryview(data), 5)
-        taken.append(len(found))
+        taken.append((len(found), connection.more))
         data = data[used:]
-    assert taken == [5, 5, 2]
+    assert taken == [(5, True), (5, True), (2, False)]
+
+
+def test_haves_in_a_row_are_one_message_and_a_turn_counts_each() -> None:
+    connection = heard(Phase.OPEN_FAST)
+    told = [m.Haves.of(3, 1, 1, 9), m.KeepAlive(), m.Haves.of(2), m.Choke(), m.Haves.of(4, 5, 6)]
+    raw = b"".join(struct.pack(">IBI", 5, 4, index) for index in (3, 1, 1, 9))
+    data = raw + b"".join(map(on_wire, told[1:]))
+    assert connection.receive(memoryview(data)) == (told, len(data))
+    assert told[0] == m.Haves(0b10_0000_1010, repeated=1)
+    found, used = connection.receive(memoryview(data), 6)
+    assert (found, used, connection.more) == (told[:3], len(raw) + 4 + 9, True)
+    found, used = connection.receive(memoryview(data), 2)
+    assert (found, used, connection.more) == ([m.Haves.of(3, 1)], 18, True)
+
+
+def test_a_run_of_haves_may_be_cut_by_the_end_of_what_came() -> None:
+    connection = heard(Phase.OPEN_FAST)
+    data = m.Haves.of(1, 2).encode()
+    for cut in range(len(data)):
+        found, used = connection.receive(memoryview(data[:cut]))
+        assert (found, used) == (([m.Haves.of(1)], 9) if cut >= 9 else ([], 0))

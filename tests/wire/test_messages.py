@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibit.errors import RemoteProtocolError
+from minibit.torrent.layout import MAX_BLOCKS
 from minibit.wire import messages
 from minibit.wire.messages import (
     AllowedFast,
@@ -15,9 +16,9 @@ from minibit.wire.messages import (
     Choke,
     Extended,
     Handshake,
-    Have,
     HaveAll,
     HaveNone,
+    Haves,
     Interested,
     KeepAlive,
     Message,
@@ -35,7 +36,8 @@ WORD = st.integers(0, 2**32 - 1)
 PLAIN: list[type[Message]] = [Choke, Unchoke, Interested, NotInterested, HaveAll, HaveNone]
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.sampled_from([kind() for kind in PLAIN]),
-    *(st.builds(kind, WORD) for kind in (Have, SuggestPiece, AllowedFast)),
+    st.builds(Haves.of, st.integers(0, MAX_BLOCKS - 1)),
+    *(st.builds(kind, WORD) for kind in (SuggestPiece, AllowedFast)),
     *(st.builds(kind, WORD, WORD, WORD) for kind in (Request, Cancel, RejectRequest)),
     st.builds(Bitfield, st.binary(max_size=50)),
     st.builds(Piece, WORD, WORD, st.binary(min_size=1, max_size=50)),
@@ -77,7 +79,7 @@ def test_any_frame_is_a_message_or_refused(message_id: int, payload: bytes) -> N
         (Unchoke(), "00000001 01"),
         (Interested(), "00000001 02"),
         (NotInterested(), "00000001 03"),
-        (Have(258), "00000005 04 00000102"),
+        (Haves.of(258), "00000005 04 00000102"),
         (Bitfield(b"\xf0\x80"), "00000003 05 f080"),
         (Request(1, 16384, 16384), "0000000d 06 00000001 00004000 00004000"),
         (Piece(1, 2, b"\xab\xcd"), "0000000b 07 00000001 00000002 abcd"),
@@ -97,7 +99,7 @@ def test_the_bytes_are_those_of_the_beps(message: Message, frame: str) -> None:
 
 SHAPES = [
     *((kind.ID, 0) for kind in PLAIN),
-    *((kind.ID, 4) for kind in (Have, SuggestPiece, AllowedFast)),
+    *((kind.ID, 4) for kind in (SuggestPiece, AllowedFast)),
     *((kind.ID, 12) for kind in (Request, Cancel, RejectRequest)),
     (Port.ID, 2),
 ]
