@@ -37,6 +37,7 @@ from minibit.net.link import MIN_READING, Link
 from minibit.net.transport import Transport
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.connection import Connection
+from minibit.wire.encryption import Encryption
 
 RING: Final = 512 * 1024  # bytes read at once, at most
 MESSAGES_PER_TURN: Final = 256  # of one neighbour, before the loop looks around: as many as our own requests
@@ -54,6 +55,7 @@ class Node:
         listener: from `listener.listen`; closed with the node.
         metainfo: which share, and
         storage: where it lies; without both, `begin` gives them later.
+        encryption: what to do about it.
         on_announce: called on the loop when the tracker should hear of us at once.
         on_event: called on the loop with a line about each ban, about the first time that each machine
             breaks the protocol, and about connections that cannot be accepted; other ends are routine.
@@ -68,6 +70,7 @@ class Node:
         *,
         metainfo: Metainfo | None = None,
         storage: Storage | None = None,
+        encryption: Encryption = Encryption.ALLOW,
         on_announce: Callable[[str], None] = lambda _: None,
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -78,7 +81,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._running = False
-        self._gateway = Gateway(listener, self)
+        self._gateway = Gateway(listener, self, engine.info_hash, encryption)
         self._links: dict[int, Link] = {}
         self._next_key = 0
         self._dirty: dict[int, Link] = {}  # what was put on these is to be sent
@@ -149,7 +152,7 @@ class Node:
         """A connection stands."""
         key, self._next_key = self._next_key, self._next_key + 1
         layout, reader = (None, None) if self._disk is None else (self._disk.layout, self._disk.reader)
-        link = self._links[key] = Link(key, transport, address, Connection(layout), reader)
+        link = self._links[key] = Link(key, transport, address, Connection(layout), reader, outgoing=outgoing)
         transport.start(partial(self._readable, link), partial(self._writable, link))
         self._run(lambda now: self.engine.connected(key, address, now, outgoing=outgoing))
 
@@ -168,14 +171,17 @@ class Node:
     def _hang_up(self, link: Link) -> None:
         del self._links[link.key]
         self._dirty.pop(link.key, None)
+        if link.outgoing and link.connection.remote is None:
+            self._gateway.unheard(link.address)
         link.close()
 
-    def _blame(self, link: Link, reason: str) -> None:
-        # Once for each machine: one that comes back for ever to do the same is no news.
+    def _accuse(self, link: Link, reason: str) -> None:
+        # Told once for each machine: one that comes back for ever to do the same is no news.
         ip, port = link.address
         if ip not in self._blamed and len(self._blamed) < MAX_BLAMED:
             self._blamed.add(ip)
             self._on_event(f"hung up on {ip} port {port}: {reason}")
+        self._drop(link, reason)
 
     # --- the loop's events
 
@@ -187,6 +193,9 @@ class Node:
             count = link.transport.receive(ring[kept : kept + link.reading])
         except OSError as error:
             self._drop(link, f"the connection broke ({error.strerror})")
+            return
+        except RemoteProtocolError as error:
+            self._accuse(link, str(error))
             return
         if count is None:
             return
@@ -203,8 +212,7 @@ class Node:
         try:
             messages, used = link.connection.receive(data, MESSAGES_PER_TURN)
         except RemoteProtocolError as error:
-            self._blame(link, str(error))
-            self._drop(link, str(error))
+            self._accuse(link, str(error))
             return
         link.pending = bytes(data[used:])
         more = len(messages) == MESSAGES_PER_TURN
@@ -337,9 +345,7 @@ class Node:
         if link.key not in self._links:
             return
         if link.waiting > MAX_WAITING + WAITING_PER_BLOCK * self.engine.layout.block_count:
-            reason = "does not read what it makes us say"
-            self._blame(link, reason)
-            self._drop(link, reason)
+            self._accuse(link, "does not read what it makes us say")
         else:
             link.transport.ask_room(link.ready)
 
