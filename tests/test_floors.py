@@ -24,7 +24,7 @@ FLOORS: list[dict[str, str]] = [
         "copies": "",
         "snapshot": "",
         "torrent": "bencode layout metainfo",
-        "wire": "messages clients extended connection",
+        "wire": "messages clients extended connection encryption opening",
         "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
     },
@@ -40,7 +40,7 @@ FLOORS: list[dict[str, str]] = [
         "registry": "",
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
-        "net": "listener transport gateway link blame node",
+        "net": "listener transport encrypted gateway link blame node",
         "peer": "peer_id tracker_client membership attendance ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
@@ -68,7 +68,8 @@ PURE: dict[str, set[str] | None] = {
     "json": {"JSONEncoder", "dumps", "loads"},
     "random": {"Random"},  # the type of `rng`
     "urllib.parse": {"quote_from_bytes", "unquote_to_bytes", "urlsplit"},
-    "bencode2": None,  # and of other people's libraries, this
+    "bencode2": None,  # and of other people's libraries, these
+    "Crypto.Cipher": {"ARC4"},
 }
 IMPURE = {"__import__", "breakpoint", "eval", "exec", "input", "open", "print"}  # of what is built in
 

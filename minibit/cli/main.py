@@ -19,6 +19,7 @@ from minibit.cli.questions import chaos, compare
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
+from minibit.wire.encryption import Encryption
 
 SWARM_STALL_TIMEOUT: Final = 600.0  # s; nobody may be there to read why nothing moves
 MAX_PEERS: Final = 100  # processes
@@ -51,6 +52,7 @@ def tracker(
     grant: options.Grant = "30-50",
     block_size: options.BlockSize = None,
     upload_limit: options.UploadLimit = None,
+    encryption: options.Encrypt = Encryption.ALLOW,
     choking: options.Choking = "tit-for-tat",
     seed: options.Seed = None,
     log: options.Log = None,
@@ -72,6 +74,7 @@ def tracker(
         grant=options.grant_parts(grant),
         block_size=options.block_bytes(block_size),
         upload_limit=options.upload_rate(upload_limit or "0"),
+        encryption=encryption,
         choking=options.strategy_name(choking),
         seed=seed,
         log=log,
@@ -97,6 +100,7 @@ def peer(
         bool, typer.Option("--leave-when-done", help="End when complete instead of helping others.")
     ] = False,
     upload_limit: options.UploadLimit = None,
+    encryption: options.Encrypt = Encryption.ALLOW,
     picking: options.Picking = "rarest-first",
     choking: options.Choking = "tit-for-tat",
     timeout: Annotated[
@@ -124,6 +128,7 @@ def peer(
             tracker=options.tracker_url(tracker),
             folder=directory or Path(name),
             upload_limit=options.upload_rate(upload_limit or "0"),
+            encryption=encryption,
             picking=options.strategy_name(picking),
             choking=options.strategy_name(choking),
             timeout=timeout,

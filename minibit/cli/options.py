@@ -17,6 +17,7 @@ import typer
 from minibit.errors import UsageError
 from minibit.text import name_fault
 from minibit.units import parse_size
+from minibit.wire.encryption import Encryption
 
 DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
 # What the processes of a swarm are forked from.
@@ -110,6 +111,15 @@ def choking_names() -> list[str]:
 Tracker = Annotated[str, typer.Option(metavar="URL", help="The tracker's address.", envvar="MINIBIT_TRACKER")]
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
+]
+Encrypt = Annotated[
+    Encryption,
+    typer.Option(
+        "--encryption",
+        metavar="HOW",
+        help="allow: encrypt where the other side wants it; prefer: encrypt with all who can; require: "
+        "hang up on who does not.",
+    ),
 ]
 _PICKING: Final = "rarest-first, random, sequential, or your own: module:Class, file.py:Class."
 _CHOKING: Final = (

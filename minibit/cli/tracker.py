@@ -19,6 +19,7 @@ from minibit.screen.swarm_table import blocks_phrase, swarm_table
 from minibit.serve.service import TrackerService, TrackerSettings
 from minibit.serve.tracker import own_address_towards
 from minibit.units import size
+from minibit.wire.encryption import Encryption
 
 ELSEWHERE: Final = "192.0.2.1"  # RFC 5737: no machine's address, so its route is the one to anywhere
 
@@ -33,6 +34,7 @@ def run_tracker(
     grant: tuple[float, float],
     block_size: int | None,
     upload_limit: float,
+    encryption: Encryption,
     choking: str,
     seed: int | None,
     log: Path | None,
@@ -42,7 +44,16 @@ def run_tracker(
     """Hash the share, then serve it until interrupted."""
     interrupt = Interrupt()
     settings = TrackerSettings(
-        host, port, origin_port, grant, upload_limit, choking, seed, allow_hosts=allow_hosts, log=log
+        host,
+        port,
+        origin_port,
+        grant,
+        upload_limit,
+        choking,
+        seed,
+        encryption=encryption,
+        allow_hosts=allow_hosts,
+        log=log,
     )
     if log is not None:
         claim(log)

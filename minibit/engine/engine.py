@@ -81,6 +81,7 @@ class Engine:
         if layout is None and (offering or have):
             raise ValueError("who holds or offers blocks of a share knows it")
         self.identity = identity
+        self.info_hash = info_hash
         self._standing = Standing(layout or UNKNOWN, have, rng, journal)
         self._outbox = self._standing.outbox
         self.neighbours = self._standing.neighbours

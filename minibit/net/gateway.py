@@ -1,14 +1,21 @@
-"""Where connections begin: those that others make to us, and those that we make to others."""
+"""Where connections begin: those that others make to us, and those that we make to others.
+
+Who dials cannot know what the other side wants. So where a connection ended before the other side said a
+word, the next one to it is encrypted if this one was not, and the other way round.
+"""
 
 import asyncio
 import socket
 from typing import Final, Protocol
 
 from minibit.address import Address
+from minibit.net.encrypted import EncryptedTransport
 from minibit.net.listener import BACKLOG
 from minibit.net.transport import TcpTransport, Transport
+from minibit.wire.encryption import Encryption
 
 DIAL_SECONDS: Final = 5.0
+MAX_MANNERS: Final = 1000  # addresses of which it is known how to speak to them
 ACCEPT_PAUSE: Final = 1.0  # seconds in which no connection is accepted, after one could not be
 
 
@@ -26,11 +33,18 @@ class Host(Protocol):
 
 
 class Gateway:
-    """Accepts at `listener` (from `listener.listen`) once it is open, and dials."""
+    """Accepts at `listener` (from `listener.listen`) once it is open, and dials.
 
-    def __init__(self, listener: socket.socket, host: Host) -> None:
+    Args:
+        info_hash: of the share that every connection is about.
+    """
+
+    def __init__(self, listener: socket.socket, host: Host, info_hash: bytes, encryption: Encryption) -> None:
         self._listener = listener
         self._host = host
+        self._info_hash = info_hash
+        self._encryption = encryption
+        self._encrypted: dict[Address, bool] = {}  # how to speak to whom we dial, where it was found out
         self._loop = asyncio.get_running_loop()
         self._dialling: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -44,6 +58,16 @@ class Gateway:
         task = self._loop.create_task(self._dial(address))
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
+
+    def unheard(self, address: Address) -> None:
+        """A connection to this address, which we had dialled, ended before the other side said a word."""
+        if self._encryption is not Encryption.REQUIRE:
+            self._encrypted[address] = not self._encrypts(address)
+            if len(self._encrypted) > MAX_MANNERS:
+                del self._encrypted[next(iter(self._encrypted))]
+
+    def _encrypts(self, address: Address) -> bool:
+        return self._encrypted.get(address, self._encryption is not Encryption.ALLOW)
 
     def close(self) -> None:
         """Accept nobody, dial nobody, and free the port."""
@@ -69,7 +93,8 @@ class Gateway:
                 self._pause = self._loop.call_later(ACCEPT_PAUSE, self.open)
                 self._host.cannot_accept(str(error.strerror))
                 return
-            self._host.connected(TcpTransport(sock), (address[0], address[1]), outgoing=False)
+            transport = self._around(TcpTransport(sock), dialled=False)
+            self._host.connected(transport, (address[0], address[1]), outgoing=False)
 
     async def _dial(self, address: Address) -> None:
         try:
@@ -77,7 +102,13 @@ class Gateway:
         except OSError:  # refused, unreachable, timed out, or out of descriptors
             self._host.dial_failed(address)
         else:
-            self._host.connected(TcpTransport(sock), address, outgoing=True)
+            transport: Transport = TcpTransport(sock)
+            if self._encrypts(address):
+                transport = self._around(transport, dialled=True)
+            self._host.connected(transport, address, outgoing=True)
+
+    def _around(self, transport: Transport, *, dialled: bool) -> EncryptedTransport:
+        return EncryptedTransport(transport, self._info_hash, self._encryption, dialled=dialled)
 
     async def _dialled(self, address: Address) -> socket.socket:
         sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)

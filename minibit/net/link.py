@@ -43,11 +43,19 @@ class Link:
     """
 
     def __init__(
-        self, key: int, transport: Transport, address: Address, connection: Connection, reader: Reader | None
+        self,
+        key: int,
+        transport: Transport,
+        address: Address,
+        connection: Connection,
+        reader: Reader | None,
+        *,
+        outgoing: bool,
     ) -> None:
         self.key = key
         self.transport = transport
         self.address = address
+        self.outgoing = outgoing
         self.connection = connection
         self.reader = reader
         self.pending = b""

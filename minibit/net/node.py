@@ -39,6 +39,7 @@ from minibit.net.link import MIN_READING, Link
 from minibit.net.transport import Transport
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.connection import Connection
+from minibit.wire.encryption import Encryption
 from minibit.wire.messages import Handshake, Message, Piece
 
 RING: Final = 512 * 1024  # bytes read at once, at most
@@ -56,6 +57,7 @@ class Node:
         listener: from `listener.listen`; closed with the node.
         metainfo: which share, and
         storage: where it lies; without both, `begin` gives them later.
+        encryption: what to do about it.
         on_announce: called on the loop when the tracker should hear of us at once.
         on_event: called on the loop with a line about each ban, about the first time that each machine
             breaks the protocol, and about connections that cannot be accepted; other ends are routine.
@@ -70,6 +72,7 @@ class Node:
         *,
         metainfo: Metainfo | None = None,
         storage: Storage | None = None,
+        encryption: Encryption = Encryption.ALLOW,
         on_announce: Callable[[str], None] = lambda _: None,
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -80,7 +83,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._running = False
-        self._gateway = Gateway(listener, self)
+        self._gateway = Gateway(listener, self, engine.info_hash, encryption)
         self._links: dict[int, Link] = {}
         self._next_key = 0
         self._dirty: dict[int, Link] = {}  # what was put on these is to be sent
@@ -152,7 +155,7 @@ class Node:
         """A connection stands."""
         key, self._next_key = self._next_key, self._next_key + 1
         layout, reader = (None, None) if self._disk is None else (self._disk.layout, self._disk.reader)
-        link = self._links[key] = Link(key, transport, address, Connection(layout), reader)
+        link = self._links[key] = Link(key, transport, address, Connection(layout), reader, outgoing=outgoing)
         transport.start(partial(self._readable, link), partial(self._writable, link))
         self._run(lambda now: self.engine.connected(key, address, now, outgoing=outgoing))
 
@@ -171,7 +174,13 @@ class Node:
     def _hang_up(self, link: Link) -> None:
         del self._links[link.key]
         self._dirty.pop(link.key, None)
+        if link.outgoing and link.connection.remote is None:
+            self._gateway.unheard(link.address)
         link.close()
+
+    def _accuse(self, link: Link, reason: str) -> None:
+        self._blame.put_on(link.address, reason)
+        self._drop(link, reason)
 
     # --- the loop's events
 
@@ -183,6 +192,9 @@ class Node:
             count = link.transport.receive(ring[kept : kept + link.reading])
         except OSError as error:
             self._drop(link, f"the connection broke ({error.strerror})")
+            return
+        except RemoteProtocolError as error:
+            self._accuse(link, str(error))
             return
         if count is None:
             return
@@ -199,8 +211,7 @@ class Node:
         try:
             messages, used = link.connection.receive(data, MESSAGES_PER_TURN)
         except RemoteProtocolError as error:
-            self._blame.put_on(link.address, str(error))
-            self._drop(link, str(error))
+            self._accuse(link, str(error))
             return
         link.pending = bytes(data[used:])
         if messages:
@@ -350,9 +361,7 @@ class Node:
         if link.key not in self._links:
             return
         if link.waiting > MAX_WAITING + WAITING_PER_BLOCK * self.engine.layout.block_count:
-            reason = "does not read what it makes us say"
-            self._blame.put_on(link.address, reason)
-            self._drop(link, reason)
+            self._accuse(link, "does not read what it makes us say")
         else:
             link.transport.ask_room(link.ready)
 

@@ -34,6 +34,7 @@ from minibit.peer.tracker_client import TrackerClient, normalised
 from minibit.snapshot import PeerStatus
 from minibit.text import name_fault
 from minibit.torrent.metainfo import Metainfo
+from minibit.wire.encryption import Encryption
 
 LOOPBACK: Final = "127.0.0.1"
 WATCH_SECONDS: Final = 5.0  # how often to see whether our files are still as we left them…
@@ -52,6 +53,7 @@ class PeerSettings:
     tracker: str
     folder: Path
     upload_limit: float = 0.0
+    encryption: Encryption = Encryption.ALLOW
     picking: str = "rarest-first"
     choking: str = "tit-for-tat"
     timeout: float | None = None
@@ -181,6 +183,7 @@ class Peer:
                 listener,
                 metainfo=metainfo,
                 storage=storage,
+                encryption=settings.encryption,
                 on_announce=lambda _: self._attendance.hurry(),
                 on_event=self._tell,
             )

@@ -28,6 +28,7 @@ from minibit.serve.tracker import Tracker
 from minibit.snapshot import SwarmStatus
 from minibit.text import ORIGIN
 from minibit.tracker.notices import Granted, Left, Notice
+from minibit.wire.encryption import Encryption
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands
@@ -46,6 +47,7 @@ class TrackerSettings:
     upload_limit: float = 0.0
     choking: str = "tit-for-tat"
     seed: int | None = None
+    encryption: Encryption = Encryption.ALLOW
     allow_hosts: tuple[str, ...] = ()
     log: Path | None = None
 
@@ -108,7 +110,9 @@ class TrackerService:
                 journal=recording.journal,
             )
             recording.begin(engine, f"{ip}:{port}", 0, origin=True)
-            self._origin = Node(engine, listener, metainfo=metainfo, storage=storage)
+            self._origin = Node(
+                engine, listener, metainfo=metainfo, storage=storage, encryption=settings.encryption
+            )
             stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)
             self._server.start()

@@ -11,9 +11,11 @@ import pytest
 
 from minibit.address import Address
 from minibit.net import gateway as gateway_room
+from minibit.net.encrypted import EncryptedTransport
 from minibit.net.gateway import Gateway
 from minibit.net.listener import listen
 from minibit.net.transport import Transport
+from minibit.wire.encryption import Encryption
 
 PATIENCE = 10.0
 
@@ -52,11 +54,13 @@ class Host:
             transport.close()
 
 
-def bounded(work: Callable[[Host, Gateway, Address], Awaitable[None]]) -> None:
+def bounded(
+    work: Callable[[Host, Gateway, Address], Awaitable[None]], encryption: Encryption = Encryption.ALLOW
+) -> None:
     async def run() -> None:
         listener = listen("127.0.0.1", 0)
         with closing(Host()) as host:
-            gateway = Gateway(listener, host)
+            gateway = Gateway(listener, host, bytes(20), encryption)
             async with asyncio.timeout(PATIENCE):
                 await work(host, gateway, listener.getsockname())
             if listener.fileno() >= 0:
@@ -86,6 +90,38 @@ def test_a_dial_that_succeeds_and_one_that_fails() -> None:
         assert sorted(await host.news(2)) == [("dialled", address), ("failed", deaf)]
 
     bounded(dial)
+
+
+@pytest.mark.parametrize(
+    ("encryption", "manners"),
+    [
+        (Encryption.ALLOW, [False, True, False]),
+        (Encryption.PREFER, [True, False, True]),
+        (Encryption.REQUIRE, [True, True, True]),
+    ],
+)
+def test_who_hangs_up_without_a_word_is_spoken_to_in_another_way(
+    encryption: Encryption, manners: list[bool]
+) -> None:
+    async def dial(host: Host, gateway: Gateway, address: Address) -> None:
+        for count, encrypted in enumerate(manners, start=1):
+            gateway.dial(address)
+            await host.news(count)
+            assert isinstance(host.transports[-1], EncryptedTransport) is encrypted
+            gateway.unheard(address)
+
+    bounded(dial, encryption)
+
+
+def test_how_to_speak_to_whom_is_remembered_of_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_room, "MAX_MANNERS", 2)
+
+    async def forget(_: Host, gateway: Gateway, address: Address) -> None:
+        for port in (1, 2, 3):
+            gateway.unheard((address[0], port))
+        assert list(gateway._encrypted) == [(address[0], 2), (address[0], 3)]
+
+    bounded(forget)
 
 
 def test_nobody_is_dialled_any_more_at_the_end() -> None:

@@ -58,7 +58,7 @@ class Sending:
         connection.receive(memoryview(m.Handshake(bytes(20), b"b" * 20).encode()))
         for message in (m.Handshake(bytes(20), b"a" * 20), m.HaveAll()):
             connection.send(message)
-        self.link = Link(1, self.transport, ("127.0.0.1", 1), connection, self.reader)  # type: ignore[arg-type]
+        self.link = Link(1, self.transport, ("127.0.0.1", 1), connection, self.reader, outgoing=False)  # type: ignore[arg-type]
 
     def send_all(self) -> int:
         """Send until nothing more can be sent now; how many bytes of payload left."""
