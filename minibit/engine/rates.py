@@ -48,15 +48,16 @@ class TokenBucket:
     """A limit of `rate` bytes per second that forgives pauses of up to `burst` bytes; 0 is no limit.
 
     A taker may overdraw by one chunk, and then waits until the debt is paid: no chunk is too large for
-    a bucket, and the long-run average is exact.
+    a bucket, and the long-run average is exact. Of its `burst`, `saved` may be used from the
+    start; all, if that is not said.
     """
 
     __slots__ = ("_burst", "_tokens", "_updated", "rate")
 
-    def __init__(self, rate: float, burst: float, now: float) -> None:
+    def __init__(self, rate: float, burst: float, now: float, *, saved: float | None = None) -> None:
         self.rate = rate
         self._burst = burst
-        self._tokens = burst
+        self._tokens = burst if saved is None else saved
         self._updated = now
 
     def ready(self, now: float) -> bool:

@@ -49,7 +49,8 @@ class Uploads:
         self._choking = choking
         self._contenders = Contenders(standing)
         self.limit = limit
-        self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now)
+        # A start is no pause: nothing is saved up then.
+        self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now, saved=1)
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self.offers = offers

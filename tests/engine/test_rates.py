@@ -98,6 +98,18 @@ def test_a_bucket_saves_no_more_than_its_burst() -> None:
     assert bucket.ready_at(1000.0) == pytest.approx(1000.01)
 
 
+@pytest.mark.parametrize("rate", [1 << 20, 10 << 20, 100 << 20])
+def test_a_bucket_with_nothing_saved_is_exact_to_two_percent_over_its_first_five_seconds(rate: int) -> None:
+    chunk, now, given_away = 16384, 0.0, 0
+    bucket = TokenBucket(rate, burst=0.1 * rate, now=now, saved=1)
+    while now < 5.0:
+        bucket.take(chunk)
+        given_away += chunk
+        now = bucket.ready_at(now)
+    assert given_away == pytest.approx(5 * rate, rel=0.02)
+    assert given_away == pytest.approx(5 * rate, abs=2 * chunk)
+
+
 def test_no_limit_is_always_ready() -> None:
     bucket = TokenBucket(rate=0, burst=0, now=0.0)
     for now in (0.0, 1.0):
