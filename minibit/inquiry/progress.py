@@ -7,8 +7,12 @@ from typing import Final
 from minibit import bitfield
 from minibit.inquiry.choking import next_round
 from minibit.inquiry.scene import Actor, Ended, Scene
+from minibit.torrent.layout import CHUNK_SIZE
 
-BUSY: Final = 0.85  # of what it may upload: then its uplink is full
+BUSY: Final = 0.85  # of what it may upload: then its uplink is full…
+GRAIN: Final = (
+    CHUNK_SIZE / 5
+)  # …give or take a chunk in the 5 s of which rates are averages; bytes per second
 MAX_LISTED: Final = 1000  # blocks that an answer names
 
 
@@ -42,7 +46,8 @@ class Debtor:
     @property
     def busy(self) -> bool:
         """Whether its uplink is full."""
-        return bool(self.limit) and (self.up_rate or 0.0) >= BUSY * (self.limit or 0.0)
+        rate = self.up_rate or 0.0
+        return bool(self.limit) and rate > 0.0 and rate + GRAIN >= BUSY * (self.limit or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

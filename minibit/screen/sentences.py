@@ -69,7 +69,8 @@ def progress_lines(told: Progress) -> list[str]:
     waiting = told.verdict not in (Verdict.COMPLETE, Verdict.LEFT)
     if told.gone_count:
         which = bitfield.listed(bitfield.union(told.gone))
-        lines.append(f"nobody there holds {which} of the blocks that it lacks{_last_held(told.holders)}")
+        held = "" if told.verdict is Verdict.GONE else _last_held(told.holders)  # said above
+        lines.append(f"nobody there holds {which} of the blocks that it lacks{held}")
     if waiting:
         if told.stall:
             lines.append(f"its own log says: {told.stall}")

@@ -18,7 +18,7 @@ def answer(*more: Told) -> Progress:
     return progress(shown, shown.actors["ana"])
 
 
-def bia(have: int = FULL, *, limit: float = 1000.0, up: float = 0.0) -> list[Told]:
+def bia(have: int = FULL, *, limit: float = 100_000.0, up: float = 0.0) -> list[Told]:
     return [
         (0.0, "bia", joined(have, limit=limit)),
         (1.0, "bia", sampled(up=up, queued={"ana": 3, "caio": 1})),
@@ -58,24 +58,31 @@ def test_each_verdict_and_its_line(more: list[Told], verdict: str, said: str) ->
 
 
 def test_a_full_uplink_is_named() -> None:
-    told = answer(*bia(up=950.0), (2.0, "ana", sampled(down=900.0, owed={"bia": 7, "caio": 2})))
+    told = answer(*bia(up=95_000.0), (2.0, "ana", sampled(down=900.0, owed={"bia": 7, "caio": 2})))
     assert told.verdict is Verdict.UPLINKS
     assert told.debtors == (
-        Debtor("bia", 7, 950.0, 1000.0, 2, None),
+        Debtor("bia", 7, 95_000.0, 100_000.0, 2, None),
         Debtor("caio", 2, None, None, None, None),
     )
     assert "900 B/s comes: bia sends all that it may" in progress_line(told)
-    assert (
-        "bia owes it 7 chunks and sends 950 B/s of the 1000 B/s that it may, to 2 peers that wait: its uplink"
-        in ("\n".join(progress_lines(told)))
+    (line,) = (line for line in progress_lines(told) if "bia owes" in line)
+    assert line == (
+        "  bia owes it 7 chunks and sends 92.8 KiB/s of the 97.7 KiB/s that it may, to 2 peers that wait: "
+        "its uplink is full"
     )
 
 
 def test_an_uplink_with_room_is_not_blamed() -> None:
-    assert answer(*bia(up=500.0), (2.0, "ana", sampled(owed={"bia": 7}))).verdict is Verdict.WAITING
+    assert answer(*bia(up=50_000.0), (2.0, "ana", sampled(owed={"bia": 7}))).verdict is Verdict.WAITING
     assert (
-        answer(*bia(up=500.0, limit=0.0), (2.0, "ana", sampled(owed={"bia": 7}))).verdict is Verdict.WAITING
+        answer(*bia(up=50_000.0, limit=0.0), (2.0, "ana", sampled(owed={"bia": 7}))).verdict
+        is Verdict.WAITING
     )
+
+
+def test_an_uplink_of_a_chunk_a_second_is_full_between_two_chunks() -> None:
+    told = answer(*bia(up=13_000.0, limit=16_384.0), (2.0, "ana", sampled(owed={"bia": 7})))
+    assert told.verdict is Verdict.UPLINKS
 
 
 def test_blocks_that_are_gone_and_who_held_them_last() -> None:
