@@ -23,7 +23,7 @@ FLOORS: list[dict[str, str]] = [
         "bitfield": "",
         "copies": "",
         "snapshot": "",
-        "torrent": "bencode layout metainfo",
+        "torrent": "bencode layout metainfo torrent_file magnet",
         "wire": "messages clients extended connection",
         "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
@@ -38,7 +38,8 @@ FLOORS: list[dict[str, str]] = [
     {
         "registry": "",
         "eventlog": "writing reading merging recording",
-        "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
+        "disk": "refusals places spans storage buffers threads check ledger resume reader writer disk share"
+        " sample",
         "net": "listener transport gateway link node",
         "peer": "peer_id tracker_client membership attendance ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
@@ -50,7 +51,7 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "screen": "outlet bars sheet swarm_table peer_table lines display keys playback",
-        "cli": "examples options running tracker peer status simulate swarm replay main nursery",
+        "cli": "examples options running torrent tracker peer status simulate swarm replay main nursery",
         "__main__": "",
     },
 ]
@@ -60,6 +61,7 @@ FLOORS: list[dict[str, str]] = [
 PURE: dict[str, set[str] | None] = {
     **dict.fromkeys(("collections", "collections.abc", "dataclasses", "enum", "functools", "itertools")),
     **dict.fromkeys(("ipaddress", "math", "operator", "re", "struct", "types", "typing", "unicodedata")),
+    "base64": {"b32decode"},
     "hashlib": {"sha1"},
     "json": {"JSONEncoder", "dumps", "loads"},
     "random": {"Random"},  # the type of `rng`

@@ -52,3 +52,21 @@ Examples:
   minibit replay swarm.jsonl --speed 10x
   minibit replay swarm.jsonl --at 12 --json
 """)
+
+TORRENT: Final = _lines("""
+Examples:
+  minibit torrent create photos --tracker http://192.0.2.7:5000/announce
+  minibit torrent show photos.torrent
+""")
+
+CREATE: Final = _lines("""
+Examples:
+  minibit torrent create film.mkv -o film.torrent --comment "my film"
+  minibit torrent create photos --private --tracker udp://192.0.2.7:6969
+""")
+
+SHOW: Final = _lines("""
+Examples:
+  minibit torrent show photos.torrent
+  minibit torrent show photos.torrent --json | python -m json.tool
+""")
