@@ -38,10 +38,11 @@ FLOORS: list[dict[str, str]] = [
     {
         "registry": "",
         "eventlog": "writing reading merging recording",
-        "disk": "refusals places spans storage buffers threads check ledger resume reader writer disk share"
-        " sample",
+        "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
+        " writer disk share sample",
         "net": "listener transport gateway link node",
-        "peer": "peer_id tracker_client membership attendance ending peer",
+        "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
+        " tiers announcing ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
     {
@@ -51,7 +52,8 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "screen": "outlet bars sheet swarm_table peer_table lines display keys playback",
-        "cli": "examples options running torrent tracker peer status simulate swarm replay main nursery",
+        "cli": "examples options running torrent torrent_app tracker peer status simulate swarm replay main"
+        " nursery",
         "__main__": "",
     },
 ]

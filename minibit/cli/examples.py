@@ -28,6 +28,7 @@ Examples:
   minibit peer ana 0 --tracker http://192.0.2.7:5000 --dir downloads
   minibit peer ana 0 --leave-when-done --timeout 30     # for scripts
   minibit peer ana 5001 --picking mine:MyPicking
+  minibit peer ana 6881 --torrent film.torrent          # any tracker's swarm
 """)
 
 STATUS: Final = _lines("""

@@ -8,6 +8,7 @@ asked for like that, 130 Ctrl-C.
 import shutil
 import sys
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO, cast
 
@@ -15,6 +16,7 @@ import typer
 
 from minibit import __version__
 from minibit.cli import examples, options
+from minibit.cli.torrent_app import torrent_app
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
@@ -89,6 +91,10 @@ def peer(
     ],
     port: options.Port,
     tracker: options.Tracker = options.DEFAULT_TRACKER,
+    torrent: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="Join this torrent's swarm, by its own trackers, instead."),
+    ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
     ] = None,
@@ -125,6 +131,7 @@ def peer(
             port=port,
             tracker=options.tracker_url(tracker),
             folder=directory or Path(name),
+            torrent=torrent,
             upload_limit=options.upload_rate(upload_limit or "0"),
             picking=options.strategy_name(picking),
             choking=options.strategy_name(choking),
@@ -261,64 +268,7 @@ def replay(
     run_replay(file, speed=options.pace(speed) or 1.0, at=at, as_json=json)
 
 
-torrent_app = typer.Typer(
-    help="Make .torrent files, and see what they say.",
-    epilog=examples.TORRENT,
-    rich_markup_mode=None,
-)
 app.add_typer(torrent_app, name="torrent", short_help="Make .torrent files, and see what they say.")
-
-
-@torrent_app.command(short_help="Make a .torrent file of a file or folder.", epilog=examples.CREATE)
-def create(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file or folder to share.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write it.  [default: NAME.torrent]"),
-    ] = None,
-    tracker: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URL", help="A tracker; repeat it for more, each a tier; commas join a tier's own."
-        ),
-    ] = None,
-    web_seed: Annotated[
-        list[str] | None,
-        typer.Option(metavar="URL", help="A web server that has the files; repeat it for more."),
-    ] = None,
-    comment: Annotated[str, typer.Option(metavar="TEXT", help="A comment for people to read.")] = "",
-    private: Annotated[
-        bool, typer.Option("--private", help="Peers may come from these trackers only.")
-    ] = False,
-    block_size: options.BlockSize = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
-    json: options.Json = False,
-) -> None:
-    """Make a .torrent file of a file or folder, which any BitTorrent client can open."""
-    from minibit.cli.torrent import run_create
-
-    run_create(
-        path,
-        output=output,
-        trackers=tracker or [],
-        web_seeds=web_seed or [],
-        comment=comment,
-        private=private,
-        block_size=options.block_bytes(block_size),
-        overwrite=overwrite,
-        as_json=json,
-    )
-
-
-@torrent_app.command(short_help="Show what a .torrent file says.", epilog=examples.SHOW)
-def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .torrent file.")],
-    json: options.Json = False,
-) -> None:
-    """Show what a .torrent file says: what is shared, and by which trackers."""
-    from minibit.cli.torrent import run_show
-
-    run_show(file, as_json=json)
 
 
 def _version(wanted: bool) -> None:
@@ -385,9 +335,14 @@ def _run(asked: list[str]) -> int:
             raise
         helpful = f"minibit {asked[0]} --help" if asked[0] in COMMANDS else "minibit --help"
         # A share may well be a .torrent file, for those who share it.
-        foreign = "" if asked[0] in ("tracker", "swarm", "torrent") else options.not_yet(asked)
+        foreign = "" if asked[0] in ("tracker", "swarm", "torrent") else options.elsewhere(_given(asked))
         return _fail(foreign or f"{hint().rstrip('.')} ({helpful} explains)", getattr(error, "exit_code", 2))
     return result if isinstance(result, int) else 0
+
+
+def _given(asked: list[str]) -> list[str]:
+    """The words of a command line without what `--torrent` is given."""
+    return [word for before, word in pairwise(["", *asked]) if before != "--torrent"]
 
 
 def _fail(message: str, code: int) -> int:

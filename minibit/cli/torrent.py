@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from minibit import __version__, units
 from minibit.cli.running import finish
+from minibit.disk import torrents
 from minibit.disk.share import from_path, left_out
 from minibit.errors import MinibitError, UsageError
 from minibit.peer.ending import Interrupt
@@ -16,7 +17,6 @@ from minibit.screen.display import Display
 from minibit.screen.swarm_table import blocks_phrase
 from minibit.text import plain_text
 from minibit.torrent import torrent_file
-from minibit.torrent.bencode import MAX_BYTES
 from minibit.torrent.magnet import Magnet
 from minibit.torrent.torrent_file import MAX_URL, TRACKER_SCHEMES, WEB_SCHEMES, TorrentFile, usable
 
@@ -66,12 +66,7 @@ def run_create(
             f"MiniBit {__version__}",
             int(time.time()),
         )
-        try:
-            target.write_bytes(torrent_file.encode(torrent))
-        except OSError as error:
-            raise UsageError(
-                f"cannot write {str(target)!r}: {error.strerror}; choose another --output"
-            ) from None
+        torrents.write(target, torrent)
         _show(torrent, display)
         display.tell(f"written to {target}")
 
@@ -82,32 +77,15 @@ def run_create(
 def run_show(file: Path, *, as_json: bool) -> None:
     """Say what a .torrent file says."""
     with Display(as_json=as_json) as display:
-        _show(read(file), display)
-
-
-def read(file: Path) -> TorrentFile:
-    """The .torrent file at `file`.
-
-    Raises:
-        UsageError: it is none, or cannot be read.
-    """
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {str(file)!r}: {error.strerror}; check the path") from None
-    try:
-        return torrent_file.parse(data)
-    except MinibitError as error:
-        raise UsageError(f"{str(file)!r}: {error}") from None
+        _show(torrents.read(file), display)
 
 
 def _checked(url: str, schemes: tuple[str, ...], where: str) -> str:
     if not usable(url.strip(), schemes):
         raise UsageError(
             f"{where}: {plain_text(url, 100)!r} is no such address: it begins with "
-            f"{', '.join(f'{scheme}://' for scheme in schemes)}, has at most {MAX_URL} characters, and udp needs "
-            "a port"
+            f"{', '.join(f'{scheme}://' for scheme in schemes)}, has at most {MAX_URL} characters, "
+            "and udp needs a port"
         )
     return url.strip()
 

@@ -88,9 +88,9 @@ def tiers_of(announce: object, announce_list: object) -> Tiers:
     return tuple(found) or tuple((url,) for url in _urls(_strings(announce), TRACKER_SCHEMES))
 
 
-def usable(url: str, schemes: tuple[str, ...]) -> bool:
+def usable(url: str, schemes: tuple[str, ...], *, longest: int = MAX_URL) -> bool:
     """Whether `url` is an address of one of these schemes that may be put into a request."""
-    if len(url) > MAX_URL or not _URL.fullmatch(url):
+    if len(url) > longest or not _URL.fullmatch(url):
         return False
     try:
         parts = urlsplit(url)
