@@ -50,7 +50,7 @@ def port_number(text: object, *, where: str) -> int:
     try:
         number: object = int(str(text))
     except ValueError:
-        if said := not_yet([str(text)]):
+        if said := elsewhere([str(text)]):
             raise UsageError(said) from None
         number = repr(text)
     if not (isinstance(number, int) and 0 <= number <= 65535):

