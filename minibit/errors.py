@@ -39,6 +39,10 @@ class MetainfoError(UsageError):
     """A `.torrent` that is malformed, absurd or unsafe to lay out on a disk."""
 
 
+class MagnetError(UsageError):
+    """A magnet link that names no share that we can fetch."""
+
+
 class StorageError(MinibitError):
     """The disk refused: full, read-only, or a file vanished or changed under us."""
 

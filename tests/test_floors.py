@@ -23,7 +23,7 @@ FLOORS: list[dict[str, str]] = [
         "bitfield": "",
         "copies": "",
         "snapshot": "",
-        "torrent": "bencode layout metainfo",
+        "torrent": "bencode layout metainfo torrent_file magnet",
         "wire": "messages clients extended connection encryption opening",
         "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
@@ -39,9 +39,11 @@ FLOORS: list[dict[str, str]] = [
     {
         "registry": "",
         "eventlog": "writing reading merging interview recording",
-        "disk": "refusals places storage buffers threads check ledger resume reader writer disk share sample",
+        "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
+        " writer disk share sample",
         "net": "listener transport encrypted gateway link blame node",
-        "peer": "peer_id tracker_client membership attendance ending peer",
+        "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
+        " tiers announcing ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
     },
     {
@@ -53,8 +55,8 @@ FLOORS: list[dict[str, str]] = [
     {
         "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback"
         " report_table plots",
-        "cli": "examples options running tracker peer status simulate swarm replay why strategy compare chaos"
-        " questions main nursery",
+        "cli": "examples options running torrent torrent_app tracker peer status simulate swarm replay why"
+        " strategy compare chaos questions main nursery",
         "__main__": "",
     },
 ]
@@ -64,6 +66,7 @@ FLOORS: list[dict[str, str]] = [
 PURE: dict[str, set[str] | None] = {
     **dict.fromkeys(("collections", "collections.abc", "dataclasses", "enum", "functools", "itertools")),
     **dict.fromkeys(("ipaddress", "math", "operator", "re", "struct", "types", "typing", "unicodedata")),
+    "base64": {"b32decode"},
     "hashlib": {"sha1"},
     "json": {"JSONEncoder", "dumps", "loads"},
     "random": {"Random"},  # the type of `rng`

@@ -28,6 +28,7 @@ Examples:
   minibit peer ana 0 --tracker http://192.0.2.7:5000 --dir downloads
   minibit peer ana 0 --leave-when-done --timeout 30     # for scripts
   minibit peer ana 5001 --picking mine:MyPicking
+  minibit peer ana 6881 --torrent film.torrent          # any tracker's swarm
 """)
 
 STATUS: Final = _lines("""
@@ -93,4 +94,22 @@ Examples:
   minibit chaos --seeds 1000
   minibit chaos --first 1001 --seeds 1000 --mode safety
   minibit chaos --seed 17 --mode liveness --log 17.jsonl
+""")
+
+TORRENT: Final = _lines("""
+Examples:
+  minibit torrent create photos --tracker http://192.0.2.7:5000/announce
+  minibit torrent show photos.torrent
+""")
+
+CREATE: Final = _lines("""
+Examples:
+  minibit torrent create film.mkv -o film.torrent --comment "my film"
+  minibit torrent create photos --private --tracker udp://192.0.2.7:6969
+""")
+
+SHOW: Final = _lines("""
+Examples:
+  minibit torrent show photos.torrent
+  minibit torrent show photos.torrent --json | python -m json.tool
 """)

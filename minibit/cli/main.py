@@ -8,6 +8,7 @@ asked for like that, 130 Ctrl-C.
 import shutil
 import sys
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO, cast
 
@@ -16,6 +17,7 @@ import typer
 from minibit import __version__
 from minibit.cli import examples, options, strategy
 from minibit.cli.questions import chaos, compare
+from minibit.cli.torrent_app import torrent_app
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
 from minibit.text import one_line
@@ -90,6 +92,10 @@ def peer(
     ],
     port: options.Port,
     tracker: options.Tracker = options.DEFAULT_TRACKER,
+    torrent: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="Join this torrent's swarm, by its own trackers, instead."),
+    ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
     ] = None,
@@ -127,6 +133,7 @@ def peer(
             port=port,
             tracker=options.tracker_url(tracker),
             folder=directory or Path(name),
+            torrent=torrent,
             upload_limit=options.upload_rate(upload_limit or "0"),
             encryption=encryption,
             picking=options.strategy_name(picking),
@@ -302,6 +309,7 @@ def why(
 
 
 app.add_typer(strategy.app, name="strategy")
+app.add_typer(torrent_app, name="torrent", short_help="Make .torrent files, and see what they say.")
 
 
 def _version(wanted: bool) -> None:
@@ -369,9 +377,14 @@ def _run(asked: list[str]) -> int:
             raise
         helpful = f"minibit {asked[0]} --help" if asked[0] in COMMANDS else "minibit --help"
         # A share may well be a .torrent file, for those who share it.
-        foreign = "" if asked[0] in ("tracker", "swarm") else options.not_yet(asked)
+        foreign = "" if asked[0] in ("tracker", "swarm", "torrent") else options.elsewhere(_given(asked))
         return _fail(foreign or f"{hint().rstrip('.')} ({helpful} explains)", getattr(error, "exit_code", 2))
     return result if isinstance(result, int) else 0
+
+
+def _given(asked: list[str]) -> list[str]:
+    """The words of a command line without what `--torrent` is given."""
+    return [word for before, word in pairwise(["", *asked]) if before != "--torrent"]
 
 
 def _fail(message: str, code: int) -> int:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from minibit.errors import UsageError
-from minibit.text import name_fault
+from minibit.text import name_fault, plain_text
 from minibit.units import parse_size
 from minibit.wire.encryption import Encryption
 
@@ -54,7 +54,7 @@ def port_number(text: object, *, where: str) -> int:
     try:
         number: object = int(str(text))
     except ValueError:
-        if said := not_yet([str(text)]):
+        if said := elsewhere([str(text)]):
             raise UsageError(said) from None
         number = repr(text)
     if not (isinstance(number, int) and 0 <= number <= 65535):
@@ -179,22 +179,21 @@ def peer_name(name: str) -> str:
     Raises:
         UsageError: no peer may be called that.
     """
-    if said := not_yet([name]):
+    if said := elsewhere([name]):
         raise UsageError(said)
     if fault := name_fault(name):
         raise UsageError(f"NAME: {fault}")
     return name
 
 
-def not_yet(words: Sequence[str]) -> str:
-    """What to say of a command line that names a magnet link or a .torrent file; nothing of any other."""
+def elsewhere(words: Sequence[str]) -> str:
+    """What to say of a magnet link or a .torrent file where none belongs; nothing of any other word."""
     for word in words:
-        if word.startswith("magnet:") or word.endswith(".torrent"):
-            what = "magnet links" if word.startswith("magnet:") else ".torrent files"
-            return (
-                f"{what} cannot be opened yet: join by a tracker's address instead, "
-                "minibit peer NAME PORT --tracker http://HOST:PORT"
-            )
+        if word.startswith("magnet:"):
+            return "magnet links cannot be opened yet: open the .torrent with --torrent FILE|URL"
+        if word.endswith(".torrent"):
+            shown = plain_text(word, 60)
+            return f"{shown!r} is a torrent: join its swarm by minibit peer NAME PORT --torrent {shown}"
     return ""
 
 
@@ -204,7 +203,7 @@ def tracker_url(url: str) -> str:
     Raises:
         UsageError: it is a magnet link, or a file.
     """
-    if said := not_yet([url]):
+    if said := elsewhere([url]):
         raise UsageError(said)
     return url
 

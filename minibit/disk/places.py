@@ -124,6 +124,9 @@ class Places:
         """
         part, named = self._part(index), self._named(index)
         with explaining(named):
+            if self._entries[index].executable:
+                mode = stat.S_IMODE(os.lstat(part).st_mode)
+                os.chmod(part, mode | (mode & 0o444) >> 2)  # by whoever may read it
             try:
                 # Unlike a renaming, a link never replaces what is there.
                 os.link(part, named, follow_symlinks=False)

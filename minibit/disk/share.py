@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ from minibit.torrent.metainfo import MAX_FILES, MAX_PATH_DEPTH, Metainfo, build
 
 NAMED: Final = 3  # of what is left out, in one line…
 MAX_SHOWN: Final = 200  # …with so many characters of each path
+
+_Surveyed = tuple[list[tuple[tuple[str, ...], int]], tuple[Path, ...], frozenset[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def survey(path: Path) -> tuple[int, tuple[Path, ...]]:
     Raises:
         UsageError: nothing there, or unreadable.
     """
-    files, skipped = _survey(Path(os.path.realpath(path)))
+    files, skipped, _ = _survey(Path(os.path.realpath(path)))
     return sum(length for _, length in files), skipped
 
 
@@ -53,6 +56,7 @@ def from_path(
     path: Path,
     *,
     block_size: int | None = None,
+    private: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Share:
     """Hash the file or folder at `path`; `progress(bytes done, bytes in all)` is called in this thread.
@@ -64,7 +68,7 @@ def from_path(
     root = Path(os.path.realpath(path))
     if not root.name:
         raise UsageError(f"{str(root)!r} has no name to share it by: choose something inside it")
-    files, skipped = _survey(root)
+    files, skipped, executable = _survey(root)
     total_size = sum(length for _, length in files)
     if not total_size:
         raise UsageError(f"{str(path)!r} has no bytes to share: choose a file or folder that is not empty")
@@ -73,8 +77,11 @@ def from_path(
     folder = files[0][0] != ()
 
     found = bytearray(20 * layout.block_count)
+    described = partial(
+        build, root.name, files, block_size, folder=folder, executable=executable, private=private
+    )
     try:
-        draft = build(root.name, files, block_size, bytes(found), folder=folder)
+        draft = described(bytes(found))
     except UnicodeEncodeError as error:
         raise UsageError(f"the name {error.object!r} is not UTF-8: rename that file") from None
     except MetainfoError as error:
@@ -92,7 +99,7 @@ def from_path(
         raise UsageError(f"cannot share {error}") from error
     finally:
         storage.close()
-    return Share(build(root.name, files, block_size, bytes(found), folder=folder), root.parent, skipped)
+    return Share(described(bytes(found)), root.parent, skipped)
 
 
 def _checked(block_size: int) -> int:
@@ -104,12 +111,13 @@ def _checked(block_size: int) -> int:
     return block_size
 
 
-def _survey(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple[Path, ...]]:
-    """The regular files at or below `root`, sorted (path below it, length), and what else is there."""
+def _survey(root: Path) -> _Surveyed:
+    """The regular files at or below `root`, sorted (path below it, length), what else is there, and which
+    files are executable, by number."""
     try:
         status = root.stat()
         if stat.S_ISREG(status.st_mode):
-            return [((), status.st_size)], ()
+            return [((), status.st_size)], (), frozenset({0} if status.st_mode & stat.S_IXUSR else ())
         if not stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{str(root)!r} is neither a file nor a folder: choose one that is")
         return _survey_folder(root)
@@ -118,7 +126,8 @@ def _survey(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple[Path, 
         raise UsageError(f"cannot share {error.filename!r}: {error.strerror}; {remedy}") from error
 
 
-def _survey_folder(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple[Path, ...]]:
+def _survey_folder(root: Path) -> _Surveyed:
+    executable: set[tuple[str, ...]] = set()
     files: list[tuple[tuple[str, ...], int]] = []
     skipped: list[Path] = []
     unvisited: list[tuple[str, ...]] = [()]
@@ -136,7 +145,10 @@ def _survey_folder(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple
                 if entry.is_dir(follow_symlinks=False):
                     unvisited.append(below)
                 elif entry.is_file(follow_symlinks=False):
-                    files.append((below, entry.stat(follow_symlinks=False).st_size))
+                    status = entry.stat(follow_symlinks=False)
+                    files.append((below, status.st_size))
+                    if status.st_mode & stat.S_IXUSR:
+                        executable.add(below)
                 else:
                     skipped.append(Path(entry.path))
         if empty:
@@ -145,4 +157,6 @@ def _survey_folder(root: Path) -> tuple[list[tuple[tuple[str, ...], int]], tuple
             raise UsageError(
                 f"{str(root)!r} has more than {MAX_FILES} files: share an archive of them instead"
             )
-    return sorted(files), tuple(sorted(skipped))
+    files.sort()
+    marked = frozenset(index for index, (below, _) in enumerate(files) if below in executable)
+    return files, tuple(sorted(skipped)), marked

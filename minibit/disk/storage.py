@@ -10,9 +10,8 @@ import errno
 import os
 import stat
 import time
-from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Final
 
 from minibit.disk.places import ABSENT, NAMED, PART, Places, stamp_of
 from minibit.disk.refusals import explained, explaining
+from minibit.disk.spans import Spans
 from minibit.errors import StorageError
 from minibit.torrent.metainfo import Metainfo
 
@@ -62,9 +62,7 @@ class Storage:
         self._entries = metainfo.files
         self._block_size = metainfo.layout.block_size
         self._total_size = metainfo.layout.total_size
-        # Those with bytes in them, by their numbers in the share: all spans and tables below are of these.
-        self._files = [index for index, entry in enumerate(metainfo.files) if entry.length]
-        self._offsets = [metainfo.files[index].offset for index in self._files]
+        self._spans = Spans(metainfo)
         self._doubtful: set[int] = set()  # unfinished files that somebody else has written to
         self._lock = Lock()
         self._open: OrderedDict[int, _OpenFile] = OrderedDict()  # least recently used first
@@ -130,10 +128,7 @@ class Storage:
 
     def files_of(self, block: int) -> range:
         """The files that bytes of this block lie in, by number; empty ones among them may be in it too."""
-        start = block * self._block_size
-        end = min(start + self._block_size, self._total_size)
-        first, last = bisect_right(self._offsets, start) - 1, bisect_left(self._offsets, end) - 1
-        return range(self._files[first], self._files[last] + 1)
+        return self._spans.files_of(block)
 
     def read_into(self, view: memoryview, block: int, begin: int) -> None:
         """Fill `view` with the bytes from `begin` in `block`.
@@ -141,8 +136,11 @@ class Storage:
         Raises:
             StorageError: a file vanished, shrank or cannot be read.
         """
-        for index, at, size in self._spans(block * self._block_size + begin, len(view)):
+        for index, at, size in self._spans.under(block * self._block_size + begin, len(view)):
             part, view = view[:size], view[size:]
+            if index is None:
+                part[:] = bytes(size)
+                continue
             with self._using(index) as descriptor:
                 while part:
                     count = os.preadv(descriptor, [part], at)
@@ -156,8 +154,11 @@ class Storage:
 
         If not, because some of it is not there or this system cannot tell, the view holds anything.
         """
-        for index, at, size in self._spans(block * self._block_size + begin, len(view)):
+        for index, at, size in self._spans.under(block * self._block_size + begin, len(view)):
             part, view = view[:size], view[size:]
+            if index is None:
+                part[:] = bytes(size)
+                continue
             with self._lock:
                 held = self._hold(index)
             if held is None:
@@ -174,10 +175,10 @@ class Storage:
             StorageError: the disk refused, or the file is gone.
         """
         view = memoryview(data)
-        for index, at, size in self._spans(block * self._block_size + begin, len(view)):
+        for index, at, size in self._spans.under(block * self._block_size + begin, len(view)):
             part, view = view[:size], view[size:]
-            if self._writable and self._places.state(index) == NAMED:
-                continue  # it is whole, and its user's
+            if index is None or (self._writable and self._places.state(index) == NAMED):
+                continue  # padding lies nowhere, and what is whole is its user's
             with self._using(index) as descriptor:
                 if stamp_of(os.fstat(descriptor)) != self._places.stamp(index):
                     self._doubtful.add(index)
@@ -229,8 +230,7 @@ class Storage:
         Holes of sparse files are passed over unread, and so are files that are still to be created. One that
         is gone or short counts as data, so that reading it tells.
         """
-        for place in range(bisect_right(self._offsets, offset) - 1, len(self._files)):
-            index = self._files[place]
+        for index in self._spans.files_from(offset):
             entry = self._entries[index]
             start = max(0, offset - entry.offset)
             if self._places.state(index) == ABSENT:
@@ -287,21 +287,6 @@ class Storage:
             while self._open:
                 os.close(self._open.popitem()[1].descriptor)
         self._places.close()
-
-    def _spans(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
-        """The parts of files under `length` bytes from `offset`: (file, offset in it, bytes)."""
-        if not 0 <= offset <= offset + length <= self._total_size:
-            raise ValueError(f"{length} bytes at {offset} are not in a share of {self._total_size}")
-        place = bisect_right(self._offsets, offset) - 1
-        while length:
-            index = self._files[place]
-            entry = self._entries[index]
-            at = offset - entry.offset
-            size = min(length, entry.length - at)
-            yield index, at, size
-            offset += size
-            length -= size
-            place += 1
 
     def _using(self, index: int) -> _OpenFile:
         """A file, opened if need be and held open from here until the `with` on it ends."""

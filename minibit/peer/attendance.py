@@ -8,46 +8,58 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
+from urllib.parse import urlsplit
 
-from minibit.address import PeerAddress
-from minibit.dialects.json_replies import Welcome
+from minibit.address import PeerAddress, is_loopback
+from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError
 from minibit.net.node import Node
 from minibit.peer.membership import Membership
-from minibit.peer.tracker_client import NameTakenError, normalised, retrying
+from minibit.peer.tracker_client import NameTakenError, TrackerClient, normalised, retrying
+from minibit.torrent.metainfo import Metainfo
 
 T = TypeVar("T")
 
 PROBE_SECONDS: Final = 2.0
 GOODBYE_SECONDS: Final = 3.0
+LOOPBACK: Final = "127.0.0.1"
 MAX_PAUSE: Final = 8.0  # s between heartbeats while the tracker does not answer
 
 
 class Attendance:
-    """One peer's, in the swarm of one tracker.
-
-    `granted` is what the tracker dealt us, as a bitfield; `unanswered` whether it did not answer last time.
+    """One peer's presence in the swarm of the MiniBit tracker at `tracker`.
 
     Args:
         timeout: how many seconds to look for the tracker at first, None for ever.
         tell: called with a line about each thing that a user wants to know.
     """
 
+    grants: ClassVar = True
+
     def __init__(self, tracker: str, timeout: float | None, tell: Callable[[str], None]) -> None:
         self.granted = 0
         self.unanswered = False
-        self._tracker = tracker
+        self.host = default_host(tracker)
+        self._client = TrackerClient(tracker)
         self._timeout = timeout
         self._tell = tell
         self._hurry = asyncio.Event()
+        self._membership: Membership | None = None
+        self._interval = 0.0
 
-    def hurry(self) -> None:
-        """Let the next heartbeat be now."""
+    def hurry(self, reason: str) -> None:
+        del reason  # whatever it is, the next heartbeat is now
         self._hurry.set()
 
-    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+    def close(self) -> None:
+        self._client.close()
+
+    async def share(self) -> Metainfo:
+        return await self._patiently(self._client.torrent)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """`call`, repeated while no tracker answers.
 
         Raises:
@@ -57,32 +69,36 @@ class Attendance:
         def waiting(error: TrackerUnreachableError, pause: float) -> None:
             self._tell(f"{error} Trying again in {pause:.1f} s")
 
-        url = normalised(self._tracker)
+        url = self._client.url
         return await retrying(call, url=url, timeout=self._timeout, on_retry=waiting)
 
-    async def come(self, membership: Membership, have: int) -> Welcome:
+    async def come(self, identity: Identity, share: Metainfo, have: int) -> tuple[PeerAddress, ...]:
         """Register, holding these blocks.
 
         Raises:
             NameTakenError: somebody who lives has our name.
         """
+        membership = Membership(self._client, share, identity.name, identity.peer_id, identity.port)
         try:
-            welcome = await self.patiently(lambda: membership.register(have))
+            welcome = await self._patiently(lambda: membership.register(have))
         except NameTakenError as error:
             if await asyncio.to_thread(_answers, error.peer):
                 raise
             # Its holder is gone without a goodbye: we are that peer come back, or its heir.
-            welcome = await self.patiently(lambda: membership.register(have, replace=True))
-        self.granted = welcome.granted
-        return welcome
+            welcome = await self._patiently(lambda: membership.register(have, replace=True))
+        self.granted, self._interval, self._membership = welcome.granted, welcome.interval, membership
+        self._tell(f"registered as {identity.name} with the tracker at {self._client.url}")
+        return tuple(entry.address for entry in welcome.entries)
 
-    async def stay(self, membership: Membership, node: Node, interval: float) -> None:
-        """Say how we stand after so many seconds, and again and again; the node hears who else is there.
+    async def stay(self, node: Node) -> None:
+        """Say how we stand, again and again; the node hears who else is there.
 
         Raises:
             OtherShareError: the tracker shares something else now.
         """
-        pause = interval
+        membership = self._membership
+        assert membership is not None
+        pause = self._interval
         while True:
             with suppress(TimeoutError):
                 # Not `wait_for`: on Python 3.11 it forgets to be cancelled if it is done at the same time.
@@ -107,12 +123,15 @@ class Attendance:
             self.unanswered, pause = False, listing.interval
             node.peers_found(entry.address for entry in entries)
 
-    async def leave(self, membership: Membership, node: Node) -> None:
-        """Say goodbye, if that can be done soon."""
+    async def leave(self, node: Node | None) -> None:
+        membership = self._membership
+        if membership is None:
+            return
         with suppress(MinibitError, TimeoutError):  # else it will notice our silence by itself
             async with asyncio.timeout(GOODBYE_SECONDS):
-                # The heartbeat before this one may be older than the last block.
-                await membership.heartbeat(node.engine.blocks.have, figures(node.engine, node.now))
+                if node is not None:
+                    # The heartbeat before this one may be older than the last block.
+                    await membership.heartbeat(node.engine.blocks.have, figures(node.engine, node.now))
                 await membership.leave()
 
 
@@ -123,3 +142,11 @@ def _answers(peer: PeerAddress) -> bool:
     except OSError:
         return False
     return True
+
+
+def default_host(tracker: str) -> str:
+    """Where to listen: on this machine only if the tracker is on it and nowhere else, else everywhere."""
+    host = urlsplit(normalised(tracker)).hostname or ""
+    if is_loopback(host):
+        return "::1" if ":" in host else LOOPBACK
+    return LOOPBACK if host == "localhost" else "0.0.0.0"

@@ -1,42 +1,38 @@
-"""One peer as a user runs it: find the tracker, see what is on disk, register, trade, say goodbye.
+"""One peer as a user runs it: find the swarm, see what is on disk, enter, trade, say goodbye.
 
-It ties a `Node` and the files on the disk to an `Attendance` at the tracker, and watches over them.
+It ties a `Node` and the files on the disk to a `Presence` in the swarm, and watches over them.
 """
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
-from urllib.parse import urlsplit
 
 from minibit import bitfield, registry, units
-from minibit.address import is_loopback
 from minibit.disk.resume import Found, inspect
 from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures, portrait
 from minibit.engine.stalls import STALL_SECONDS, Stall, StallWatch, stall
-from minibit.errors import MinibitError, StalledError, StorageError, UsageError
+from minibit.errors import StalledError, StorageError, UsageError
 from minibit.eventlog.recording import Recording
 from minibit.eventlog.writing import claim
 from minibit.inquiry.recollection import Recent
 from minibit.net.listener import listen
 from minibit.net.node import Node
+from minibit.peer.announcing import Announcing
 from minibit.peer.attendance import Attendance
 from minibit.peer.ending import Interrupt
-from minibit.peer.membership import Membership
 from minibit.peer.peer_id import new_peer_id
-from minibit.peer.tracker_client import TrackerClient, normalised
+from minibit.peer.presence import Presence
 from minibit.snapshot import PeerStatus
 from minibit.text import name_fault
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.encryption import Encryption
 
-LOOPBACK: Final = "127.0.0.1"
 WATCH_SECONDS: Final = 5.0  # how often to see whether our files are still as we left them…
 WATCHED_PER_SECOND: Final = 1000  # …and of how many files in a second
 STALL_LOOK_SECONDS: Final = 1.0
@@ -44,7 +40,8 @@ STALL_LOOK_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """What the user chose. `timeout` is how many seconds to look for the tracker, `stall_timeout` how many
+    """What the user chose. `torrent` is a .torrent's path or URL, whose trackers take the place of `tracker`;
+    `timeout` is how many seconds to look for the tracker, `stall_timeout` how many
     to go on while no chunk comes, None for ever; `overwrite` whether files in the folder that are not of the
     share may be replaced."""
 
@@ -52,6 +49,7 @@ class PeerSettings:
     port: int
     tracker: str
     folder: Path
+    torrent: str | None = None
     upload_limit: float = 0.0
     encryption: Encryption = Encryption.ALLOW
     picking: str = "rarest-first"
@@ -66,7 +64,7 @@ class PeerSettings:
 
 
 class Peer:
-    """A peer of the share that one tracker offers.
+    """A peer of the share that one tracker, or one torrent, offers.
 
     Args:
         tell: called with a line about each thing that a user wants to know.
@@ -90,7 +88,11 @@ class Peer:
         self._node: Node | None = None
         self._recording: Recording | None = None
         self._place: Path | None = None  # of the share, once it is whole
-        self._attendance = Attendance(settings.tracker, settings.timeout, tell)
+        self._presence: Presence = (
+            Attendance(settings.tracker, settings.timeout, tell)
+            if settings.torrent is None
+            else Announcing(settings.torrent, settings.timeout, tell, Random(settings.seed))
+        )
 
     @property
     def complete(self) -> bool:
@@ -106,7 +108,7 @@ class Peer:
         """The picture of this peer now, once it is trading."""
         assert self._node is not None
         assert self._metainfo is not None
-        return portrait(self._node.engine, self._metainfo.name, self._attendance.granted, self._node.now)
+        return portrait(self._node.engine, self._metainfo.name, self._presence.granted, self._node.now)
 
     def recent(self) -> tuple[Recent, float]:
         """Its last decisions, once it is trading, and the time now as they have it."""
@@ -129,32 +131,29 @@ class Peer:
         picking, choking = registry.picking(settings.picking), registry.choking(settings.choking)
         if settings.log is not None:
             claim(settings.log)
-        listener = listen(settings.host or default_host(settings.tracker), settings.port)
-        port = listener.getsockname()[1]
-        peer_id = new_peer_id()
-        client = TrackerClient(settings.tracker)
+        presence = self._presence
+        listener = listen(settings.host or presence.host, settings.port)
+        identity = Identity(settings.name, new_peer_id(), listener.getsockname()[1])
         storage: Storage | None = None
         try:
-            metainfo = await self._attendance.patiently(client.torrent)
+            metainfo = await presence.share()
             count = metainfo.layout.block_count
-            membership = Membership(client, metainfo, settings.name, peer_id, port)
             storage = await asyncio.to_thread(Storage, metainfo, settings.folder, writable=True)
             # A name that is taken leaves nothing behind, so nothing is created before.
             found = await self._inspect(storage, metainfo)
-            have, welcome = found.have, await self._attendance.come(membership, found.have)
+            have, peers = found.have, await presence.come(identity, metainfo, found.have)
             try:
                 await asyncio.to_thread(
                     storage.prepare, found.whole, found.ours, overwrite=settings.overwrite
                 )
             except StorageError:
-                with suppress(MinibitError):
-                    await membership.leave()
+                await presence.leave(None)
                 raise
             self._place = storage.path
             self._metainfo = metainfo
-            self._tell(f"registered as {settings.name} with the tracker at {client.url}")
-            self._tell(f"listening on port {port}")
-            dealt = f"granted {bitfield.listed(welcome.granted)} of {units.count(count, 'block')}"
+            self._tell(f"listening on port {identity.port}")
+            blocks = units.count(count, "block")
+            dealt = f"granted {bitfield.listed(presence.granted)} of {blocks}" if presence.grants else blocks
             self._tell(f"{dealt}; {have.bit_count()} on disk")
             loop = asyncio.get_running_loop()
             recording = self._recording = Recording(
@@ -166,7 +165,7 @@ class Peer:
                 tell=self._tell,
             )
             engine = Engine(
-                Identity(settings.name, peer_id, port),
+                identity,
                 metainfo.info_hash,
                 metainfo.layout,
                 have=have,
@@ -177,25 +176,25 @@ class Peer:
                 upload_limit=settings.upload_limit,
                 journal=recording.journal,
             )
-            recording.begin(engine, f"{listener.getsockname()[0]}:{port}", welcome.granted)
+            recording.begin(engine, f"{listener.getsockname()[0]}:{identity.port}", presence.granted)
             self._node = Node(
                 engine,
                 listener,
                 metainfo=metainfo,
                 storage=storage,
                 encryption=settings.encryption,
-                on_announce=lambda _: self._attendance.hurry(),
+                on_announce=presence.hurry,
                 on_event=self._tell,
             )
-            self._node.peers_found(entry.address for entry in welcome.entries)
+            self._node.peers_found(peers)
             async with recording:
-                await self._trade(self._node, membership, welcome.interval)
+                await self._trade(self._node)
         except asyncio.CancelledError:
             self._tell(self._stopped())
             raise
         finally:
             listener.close()
-            client.close()
+            presence.close()
             if storage is not None:  # last: whoever is cancelled here leaves nothing else undone
                 await asyncio.to_thread(storage.close)
 
@@ -219,11 +218,11 @@ class Peer:
         count = self._node.engine.layout.block_count
         return f"stopped at {blocks.have.bit_count()}/{count} blocks; the same line resumes"
 
-    async def _trade(self, node: Node, membership: Membership, interval: float) -> None:
+    async def _trade(self, node: Node) -> None:
         trade = asyncio.create_task(node.run())
         completion = asyncio.create_task(self._await_completion(node))
         beside = [
-            asyncio.create_task(self._attendance.stay(membership, node, interval)),
+            asyncio.create_task(self._presence.stay(node)),
             asyncio.create_task(self._watch_files(node)),
             asyncio.create_task(self._watch_stalls(node)),
         ]
@@ -237,7 +236,7 @@ class Peer:
                 task.cancel()
             await asyncio.gather(completion, *beside, return_exceptions=True)
             # Goodbye is said while the disk finishes what it is at.
-            await asyncio.gather(trade, self._attendance.leave(membership, node), return_exceptions=True)
+            await asyncio.gather(trade, self._presence.leave(node), return_exceptions=True)
 
     async def _await_completion(self, node: Node) -> None:
         await node.finished.wait()
@@ -272,12 +271,4 @@ class Peer:
             await asyncio.sleep(STALL_LOOK_SECONDS)
 
     def _explained(self, stall: Stall) -> str:
-        return stall.explain() + ("; the tracker does not answer" if self._attendance.unanswered else "")
-
-
-def default_host(tracker: str) -> str:
-    """Where to listen: on this machine only if the tracker is on it and nowhere else, else everywhere."""
-    host = urlsplit(normalised(tracker)).hostname or ""
-    if is_loopback(host):
-        return "::1" if ":" in host else LOOPBACK
-    return LOOPBACK if host == "localhost" else "0.0.0.0"
+        return stall.explain() + ("; the tracker does not answer" if self._presence.unanswered else "")

@@ -9,12 +9,9 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,8 +21,9 @@ from minibit.address import PeerAddress, ip_literal, is_loopback
 from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
+from minibit.peer.calls import LATE, Calls, PlainSession, bounded, cause, causes, silence
 from minibit.snapshot import SwarmStatus
-from minibit.text import one_line, plain_text
+from minibit.text import plain_text
 from minibit.torrent import metainfo
 from minibit.torrent.metainfo import Metainfo
 
@@ -41,7 +39,6 @@ MAX_DELAY: Final = 8.0
 MAX_HOST: Final = 253  # characters of a host's name (RFC 1035)
 FIRST_USER_PORT: Final = 1024
 WILDCARDS: Final = ("0.0.0.0", "::")
-LATE: Final = "it did not finish in time"
 
 T = TypeVar("T")
 
@@ -71,7 +68,7 @@ class TrackerClient:
         self.url = normalised(url)
         self._ip: str | None = None
         self._answered = False
-        self._worker: _Worker | None = None
+        self._calls = Calls(self.url, PlainSession)
 
     async def torrent(self) -> Metainfo:
         """What the tracker shares.
@@ -79,7 +76,7 @@ class TrackerClient:
         Raises:
             MetainfoError: a share that is malformed or unsafe.
         """
-        return await self._within(
+        return await self._calls.within(
             TORRENT_SECONDS,
             lambda session: self._ask(session, metainfo.parse, "GET", "/torrent", limit=MAX_TORRENT),
         )
@@ -103,7 +100,7 @@ class TrackerClient:
             NameTakenError: 409, and the tracker says which peer has the name.
         """
         decode = partial(self._from_json, read)
-        return await self._within(
+        return await self._calls.within(
             CALL_SECONDS, lambda session: self._ask(session, decode, method, path, body, query)
         )
 
@@ -127,25 +124,7 @@ class TrackerClient:
 
     def close(self) -> None:
         """Lets the thread end; a later call would start another one."""
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
-
-    async def _within(self, seconds: float, work: Callable[[requests.Session], T]) -> T:
-        """`work`, done in the thread, which is left behind if that takes too long or is cancelled.
-
-        A socket's timeout bounds the silence between two bytes, not how long names, headers and bodies take.
-        """
-        self._worker = self._worker or _Worker()
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._worker.do(work)
-        except TimeoutError:
-            self.close()
-            raise _silence(self.url, LATE) from None
-        except asyncio.CancelledError:
-            self.close()
-            raise
+        self._calls.close()
 
     # Below, we are in the worker's thread.
 
@@ -170,16 +149,16 @@ class TrackerClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                status, content = response.status_code, _bounded(response, limit)
+                status, content = response.status_code, bounded(response, limit, TORRENT_SECONDS)
         except (requests.RequestException, OSError, ValueError) as error:
-            if not self._answered and any(map(_is_no_name, _causes(error))):
+            if not self._answered and any(map(_is_no_name, causes(error))):
                 raise UsageError(f"no machine has the name in {self.url}: check --tracker") from None
             if not self._answered and self.url.startswith("https:") and _speaks_plainly(session, self.url):
                 plain = self.url.replace("https:", "http:", 1)
                 raise UsageError(
                     f"the tracker at {plain} does not speak https: use --tracker {plain}"
                 ) from None
-            raise _silence(self.url, _cause(error)) from None
+            raise silence(self.url, cause(error)) from None
         self._answered = True
         if status >= 500:
             raise TrackerUnreachableError(f"the tracker at {self.url} failed with {status}")
@@ -214,46 +193,6 @@ class TrackerClient:
         raise TrackerRefusedError(refusal.message)
 
 
-class _Worker:
-    """A daemon thread that does one piece of work after another with an HTTP session, until its `end()`."""
-
-    def __init__(self) -> None:
-        self._work: SimpleQueue[Callable[[requests.Session], None] | None] = SimpleQueue()
-        Thread(target=self._run, name="tracker-calls", daemon=True).start()
-
-    async def do(self, work: Callable[[requests.Session], T]) -> T:
-        """What `work` gives or raises; a result that nobody waits for any more is dropped."""
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[T] = loop.create_future()
-
-        def tell(report: Callable[[Any], None], value: object) -> None:
-            if not outcome.done():
-                report(value)
-
-        def attempt(session: requests.Session) -> None:
-            try:
-                told = partial(tell, outcome.set_result, work(session))
-            except Exception as error:
-                told = partial(tell, outcome.set_exception, error)
-            with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(told)
-
-        self._work.put(attempt)
-        return await outcome
-
-    def end(self) -> None:
-        """The thread ends when its current work is done; returns at once."""
-        self._work.put(None)
-
-    def _run(self) -> None:
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy for the web is none for the machine next door
-            # A connection kept between heartbeats would only be found dead, or keep another peer out.
-            session.headers.update({"Accept-Encoding": "identity", "Connection": "close"})
-            while attempt := self._work.get():
-                attempt(session)
-
-
 async def retrying(
     call: Callable[[], Awaitable[T]],
     *,
@@ -277,13 +216,13 @@ async def retrying(
             async with asyncio.timeout(None if timeout is None else max(end - clock(), LEAST_SECONDS)):
                 return await call()
         except TrackerUnreachableError as error:
-            silence = error
+            silent = error
         except TimeoutError:
-            silence = _silence(url, LATE)
+            silent = silence(url, LATE)
         pause = min(delay, end - clock())
         if pause <= 0:
-            raise TrackerUnreachableError(f"gave up after {timeout:g} s: {silence}")
-        on_retry(silence, pause)
+            raise TrackerUnreachableError(f"gave up after {timeout:g} s: {silent}")
+        on_retry(silent, pause)
         await sleep(pause)
         delay = min(2 * delay, MAX_DELAY)
 
@@ -318,12 +257,6 @@ def normalised(url: str) -> str:
     return f"{parts.scheme}://{place}{f':{port}' if port else ''}{path}"
 
 
-def _silence(url: str, why: str) -> TrackerUnreachableError:
-    return TrackerUnreachableError(
-        one_line(f"no answer from the tracker at {url} ({why}): is it running there?")
-    )
-
-
 def _speaks_plainly(session: requests.Session, url: str) -> bool:
     """Whether at this https address somebody answers plain http, and successfully."""
     plain = url.replace("https:", "http:", 1)
@@ -334,48 +267,12 @@ def _speaks_plainly(session: requests.Session, url: str) -> bool:
         return False
 
 
-def _bounded(response: requests.Response, limit: int) -> bytes:
-    """The body, of at most `limit` bytes.
-
-    Raises:
-        ValueError, OSError: it is none that we asked for, too long, or comes too slowly.
-    """
-    # Compressed replies were not asked for, and are how a small reply becomes a large one.
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise ValueError("a compressed reply")
-    content, end = bytearray(), time.monotonic() + TORRENT_SECONDS
-    for part in response.iter_content(64 * 1024):
-        content += part
-        if time.monotonic() >= end:
-            raise ValueError(LATE)  # and nobody waits for it any more
-        if len(content) > limit:
-            raise ValueError(f"a reply of more than {limit // (1024 * 1024)} MiB")
-    return bytes(content)
-
-
 def _address_of(url: str) -> str | None:
     host = urlsplit(url).hostname or ""
     try:
         return ip_literal(host) or socket.gethostbyname(host)
     except (OSError, UnicodeError):
         return None
-
-
-def _cause(error: BaseException) -> str:
-    """The plain reason at the bottom of the pile of exceptions that an HTTP library makes of it."""
-    if isinstance(error, requests.Timeout):
-        return "timed out"
-    for below in _causes(error):
-        if isinstance(below, OSError) and below.strerror:
-            return below.strerror
-    return plain_text(str(error), 120)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    below: BaseException | None = error
-    while below is not None:
-        yield below
-        below = below.__cause__ or below.__context__
 
 
 def _is_no_name(error: BaseException) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from minibit import __version__
 from minibit.address import ip_literal
 from minibit.dialects import json_fields
 from minibit.dialects.json_replies import ConflictError, Listing, Refusal, Welcome, block_list, full_text
@@ -26,7 +27,8 @@ from minibit.serve.exchange import MAX_BODY, REMEDIES
 from minibit.serve.tracker import Tracker
 from minibit.serve.visitors import host_name
 from minibit.text import plain_text
-from minibit.torrent import metainfo
+from minibit.torrent import torrent_file
+from minibit.torrent.torrent_file import TorrentFile
 from minibit.tracker.peer_manager import MAX_ACTIVE
 
 MAX_LISTED: Final = 16 * 1024 * 1024  # block numbers in one full listing: about 100 MB of JSON
@@ -55,7 +57,9 @@ def create_app(tracker: Tracker, budget: Budget) -> Flask:
 
     @lru_cache(maxsize=2)
     def torrent(announce_url: str) -> bytes:
-        return metainfo.encode(tracker.metainfo, announce_url)
+        return torrent_file.encode(
+            TorrentFile(tracker.metainfo, ((announce_url,),), created_by=f"MiniBit {__version__}")
+        )
 
     def held(size: int, make: Callable[[], Response]) -> Response:
         """What `make` answers, of about `size` bytes; the budget has them back when it is sent."""

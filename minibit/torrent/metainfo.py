@@ -1,5 +1,8 @@
 """v1 metainfo (BEP 3): what is shared, how it is cut into blocks, and which hash each block has.
 
+A hybrid torrent (BEP 52) is read through its v1 half. BEP 47's attributes are read: padding is bytes between
+two files that lie in none, an executable is marked, and symbolic links, which could lead out, are left out.
+
 Everything in a `.torrent` comes from a stranger, so `parse` refuses whatever could hurt before a byte
 is written: sizes that are absurd, names that leave the download folder or that some file system
 treats specially, two files under one path. Reading a folder to *make* metainfo is `share.py`'s work.
@@ -7,6 +10,7 @@ treats specially, two files under one path. Reading a folder to *make* metainfo 
 
 import hashlib
 import unicodedata
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -37,14 +41,17 @@ class FileEntry:
     path: tuple[str, ...]
     length: int
     offset: int
+    executable: bool = False
 
 
 @dataclass(frozen=True)
 class Metainfo:
-    """A share. `files` are in order and adjacent; `digests` holds 20 bytes of SHA-1 per block.
+    """A share. `files` are in order; bytes before, between and behind them are padding: zeros that lie in no
+    file (BEP 47). `digests` holds 20 bytes of SHA-1 per block.
 
     A single file has one entry whose path is `(name,)`; in a folder every path begins with `name`.
-    `info` is the bencoded info dictionary, the bytes that `info_hash` is taken of.
+    `info` is the bencoded info dictionary, the bytes that `info_hash` is taken of. `private`: peers come from
+    the torrent's own trackers alone (BEP 27). `links` is how many symbolic links are left out.
     """
 
     name: str
@@ -52,6 +59,8 @@ class Metainfo:
     layout: Layout
     digests: bytes
     info: bytes
+    private: bool = False
+    links: int = 0
 
     @cached_property
     def info_hash(self) -> bytes:
@@ -64,42 +73,76 @@ class Metainfo:
 
 
 def build(
-    name: str, files: list[tuple[tuple[str, ...], int]], block_size: int, digests: bytes, *, folder: bool
+    name: str,
+    files: list[tuple[tuple[str, ...], int]],
+    block_size: int,
+    digests: bytes,
+    *,
+    folder: bool,
+    executable: Container[int] = (),
+    private: bool = False,
 ) -> Metainfo:
     """Metainfo of `files` (path below the share's own root, length), hashed block by block.
 
-    For a single file (`folder=False`), `files` has one entry with the empty path.
+    For a single file (`folder=False`), `files` has one entry with the empty path. `executable` are files by
+    their numbers.
 
     Raises:
         MetainfoError: a name that peers would refuse.
     """
     info: dict[str, Any] = {"name": name, "piece length": block_size, "pieces": digests}
+    described = [
+        {"length": length} | ({"attr": "x"} if index in executable else {})
+        for index, (_, length) in enumerate(files)
+    ]
     if folder:
-        info["files"] = [{"length": length, "path": list(path)} for path, length in files]
+        info["files"] = [
+            entry | {"path": list(path)} for entry, (path, _) in zip(described, files, strict=True)
+        ]
     else:
-        info["length"] = files[0][1]
-    return parse(bencode.encode({"info": info}))
-
-
-def encode(metainfo: Metainfo, announce_url: str | None = None) -> bytes:
-    """The `.torrent` file: the info dictionary, and the tracker to announce to."""
-    document: dict[str, Any] = {"info": bencode.decode(metainfo.info), "created by": "MiniBit"}
-    if announce_url is not None:
-        document["announce"] = announce_url
-    return bencode.encode(document)
+        info |= described[0]
+    if private:
+        info["private"] = 1
+    return from_info(bencode.decode(bencode.encode(info)))
 
 
 def parse(data: bytes) -> Metainfo:
-    """The share that a `.torrent` file describes.
+    """The share that a `.torrent` file describes; what else it says is `torrent_file`'s matter.
 
     Raises:
         MetainfoError: malformed, absurd or unsafe; the message says which part.
     """
+    return from_document(document(data))
+
+
+def from_document(document: Any) -> Metainfo:
+    """The share that a decoded `.torrent` file describes; raises as `parse` does."""
+    return from_info(_field(document, b"info", dict, "the torrent"))
+
+
+def document(data: bytes) -> Any:
+    """What a `.torrent` file holds, decoded and not looked at.
+
+    Raises:
+        MetainfoError: it is none.
+    """
     try:
-        document = bencode.decode(data)
+        return bencode.decode(data)
     except BencodeError as error:
         raise MetainfoError(f"this is not a .torrent file: {error}") from None
-    info = _field(document, b"info", dict, "the torrent")
+
+
+def from_info(info: dict[bytes, Any]) -> Metainfo:
+    """The share that a decoded info dictionary describes.
+
+    Raises:
+        MetainfoError: malformed, absurd or unsafe; the message says which part.
+    """
+    if b"pieces" not in info and info.get(b"meta version") == 2:
+        raise MetainfoError(
+            "this torrent is of version 2 alone (BEP 52), and only version 1 is spoken here: "
+            "ask for a hybrid or version 1 torrent"
+        )
     name = _safe_name(_field(info, b"name", bytes, "info"))
     block_size = _field(info, b"piece length", int, "info")
     if not 1024 <= block_size <= MAX_FOREIGN_BLOCK_SIZE:
@@ -108,14 +151,15 @@ def parse(data: bytes) -> Metainfo:
         )
     digests = _field(info, b"pieces", bytes, "info")
 
+    links = 0
     if b"files" in info:
         if b"length" in info:
             raise MetainfoError("info: has both 'length' and 'files'")
-        files = _parse_files(name, _field(info, b"files", list, "info"))
+        files, total_size, links = _parse_files(name, _field(info, b"files", list, "info"))
     else:
-        files = (FileEntry((name,), _length(info, (name,)), 0),)
+        total_size = _length(info, (name,))
+        files = (FileEntry((name,), total_size, 0, b"x" in _attributes(info)),)
 
-    total_size = files[-1].offset + files[-1].length
     if not 0 < total_size <= MAX_TOTAL_SIZE:
         raise MetainfoError(f"info: a total size of {total_size} bytes is not supported")
     layout = Layout(total_size, block_size)
@@ -126,24 +170,43 @@ def parse(data: bytes) -> Metainfo:
             f"info: {len(digests)} bytes of block hashes where {layout.block_count} blocks need "
             f"{20 * layout.block_count}"
         )
-    return Metainfo(name, files, layout, digests, bencode.encode(info))
+    private = info.get(b"private") == 1
+    return Metainfo(name, files, layout, digests, bencode.encode(info), private, links)
 
 
-def _parse_files(name: str, entries: list[Any]) -> tuple[FileEntry, ...]:
+def _parse_files(name: str, entries: list[Any]) -> tuple[tuple[FileEntry, ...], int, int]:
+    """The files, how long they are with their padding, and how many links were left out."""
     if not 0 < len(entries) <= MAX_FILES:
         raise MetainfoError(f"info: {len(entries)} files (1–{MAX_FILES} are supported)")
     files: list[FileEntry] = []
-    offset = 0
+    offset = links = 0
     for entry in entries:
+        attributes = _attributes(entry)
+        if b"p" in attributes:  # named by whoever made it, often all by one name, and never written
+            offset += _length(entry, (name, "padding"))
+            continue
         elements = _field(entry, b"path", list, "a file")
         if not 0 < len(elements) <= MAX_PATH_DEPTH:
             raise MetainfoError(f"a file's path has {len(elements)} parts (1–{MAX_PATH_DEPTH})")
         path = (name, *(_safe_name(element) for element in elements))
+        if b"l" in attributes:
+            if entry.get(b"length", 0) != 0:
+                raise MetainfoError(f"file {_told(path)}: a symbolic link with bytes of its own")
+            links += 1
+            continue
         length = _length(entry, path)
-        files.append(FileEntry(path, length, offset))
+        files.append(FileEntry(path, length, offset, b"x" in attributes))
         offset += length
+    if offset and not any(entry.length for entry in files):
+        raise MetainfoError(f"info: none of {len(entries)} files has any bytes: there is nothing to fetch")
     _refuse_clashes(files)
-    return tuple(files)
+    return tuple(files), offset, links
+
+
+def _attributes(entry: Any) -> bytes:
+    """BEP 47's letters; what is no string says nothing."""
+    attributes = entry.get(b"attr") if isinstance(entry, dict) else None
+    return attributes if isinstance(attributes, bytes) else b""
 
 
 def _refuse_clashes(files: list[FileEntry]) -> None:

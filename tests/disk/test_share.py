@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from minibit.disk import share
 from minibit.disk.share import from_path, left_out, survey
 from minibit.errors import UsageError
-from minibit.torrent import metainfo
+from minibit.torrent import torrent_file
 from minibit.torrent.metainfo import MAX_FILES, FileEntry
+from minibit.torrent.torrent_file import TorrentFile
 
 KIB = 1024
 
@@ -58,7 +59,7 @@ def test_a_folder_in_the_order_of_its_paths(tmp_path: Path) -> None:
 def test_what_is_shared_parses_as_a_torrent(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(noise(100_000))
     made = from_path(tmp_path / "f").metainfo
-    again = metainfo.parse(metainfo.encode(made, "http://127.0.0.1:5000/announce"))
+    again = torrent_file.parse(torrent_file.encode(TorrentFile(made))).metainfo
     assert again == made
     assert again.info_hash == made.info_hash
 

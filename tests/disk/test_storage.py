@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from minibit.disk import storage
 from minibit.disk.storage import MAX_OPEN_FILES, Storage
 from minibit.errors import StorageError, UsageError
-from minibit.torrent import metainfo
+from minibit.torrent import bencode, metainfo
 from minibit.torrent.metainfo import Metainfo
 
 BLOCK = 1024
@@ -578,3 +578,46 @@ def test_new_files_are_plain_and_not_executable(tmp_path: Path) -> None:
     mode = target.lies_at(0).stat().st_mode
     assert stat.S_ISREG(mode)
     assert not mode & 0o111
+
+
+# --- padding and attributes (BEP 47)
+
+
+def padded() -> Metainfo:
+    """`a` fills half of the first block, padding the rest and the second; `b` is executable."""
+    files = [
+        {"length": BLOCK // 2, "path": ["a"]},
+        {"length": BLOCK // 2 + BLOCK, "path": [".pad", "1"], "attr": "p"},
+        {"length": 5, "path": ["b"], "attr": "x"},
+    ]
+    info = {"name": "s", "piece length": BLOCK, "pieces": bytes(60), "files": files}
+    return metainfo.parse(bencode.encode({"info": info}))
+
+
+def test_padding_is_zeros_and_never_on_the_disk(tmp_path: Path) -> None:
+    share = padded()
+    storage = opened(share, tmp_path)
+    storage.write(0, 0, b"a" * (BLOCK // 2) + bytes(BLOCK // 2))
+    storage.write(1, 0, bytes(BLOCK))
+    storage.write(2, 0, b"bbbbb")
+    assert read(storage, 0, 0, 2 * BLOCK + 5) == b"a" * (BLOCK // 2) + bytes(BLOCK * 3 // 2) + b"bbbbb"
+    buffer = bytearray(b"x" * BLOCK)
+    assert storage.read_cached(memoryview(buffer), 1, 0)
+    assert buffer == bytes(BLOCK)
+    assert storage.next_data(BLOCK // 2) == 2 * BLOCK
+    for index in (0, 1):
+        storage.finish(index)
+    storage.close()
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["a", "b"]
+
+
+def test_an_executable_file_may_be_run_once_it_is_whole(tmp_path: Path) -> None:
+    storage = opened(padded(), tmp_path)
+    assert not os.access(storage.lies_at(1), os.X_OK)
+    for index in (0, 1):
+        storage.finish(index)
+    storage.check_present()
+    storage.close()
+    modes = {name: (tmp_path / "s" / name).stat().st_mode & 0o111 for name in ("a", "b")}
+    readable = (tmp_path / "s" / "b").stat().st_mode & 0o444
+    assert modes == {"a": 0, "b": readable >> 2}

@@ -8,9 +8,16 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from socket import create_server
 
 import pytest
 from e2e.running import Start, Track, Tracker, contents, eventually, torrent, write_random
+from fakes.trackers import answering, http
+
+from minibit.address import PeerAddress
+from minibit.dialects import http_announce
+from minibit.dialects.announce import AnnounceReply
+from minibit.dialects.http_announce import Form
 
 if os.environ.get("MINIBIT_REQUIRE_FOREIGN"):
     import libtorrent
@@ -47,6 +54,10 @@ class Foreigner:
     @property
     def done(self) -> bool:
         return bool(self._handle.status().is_seeding)
+
+    @property
+    def port(self) -> int:
+        return int(self._session.listen_port())
 
     @property
     def uploaded(self) -> int:
@@ -117,6 +128,47 @@ def test_libtorrent_feeds_a_minibit_peer(
     assert row.figures.corrupt == 0
     eventually(lambda: foreigner.uploaded >= total - 2 * 16384, "libtorrent counts what it gave")
     assert ana.process.poll() is None
+
+
+def hybrid(source: Path, tracker: str) -> bytes:
+    """A torrent of both versions, as libtorrent makes it: with padding, and an executable marked."""
+    files = libtorrent.list_files(str(source))
+    made = libtorrent.create_torrent(files, 16384)
+    made.add_tracker(tracker, 0)
+    libtorrent.set_piece_hashes(made, str(source.parent))
+    return bytes(libtorrent.bencode(made.generate()))
+
+
+def test_minibit_opens_a_hybrid_torrent_of_libtorrents(
+    minibit: Start, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    source = tmp_path / "source" / "collection"
+    write_random(source / "one.bin", 300_003, seed=1)
+    write_random(source / "run", 70_007, seed=2).chmod(0o755)
+    with create_server(("127.0.0.1", 0)) as free:
+        dead = f"http://127.0.0.1:{free.getsockname()[1]}/announce"
+    foreigner = Foreigner(hybrid(source, dead), source.parent)
+    foreigners.append(foreigner)
+    seed = PeerAddress("", "127.0.0.1", foreigner.port)
+    reply = http(http_announce.encode_reply(AnnounceReply(900, 1, 0, (seed,)), Form()))
+
+    with answering(*[reply] * 3) as url:  # started, completed, stopped
+        (tmp_path / "film.torrent").write_bytes(hybrid(source, f"{url}/announce"))
+        ana = minibit(
+            "peer",
+            "ana",
+            0,
+            "--torrent",
+            tmp_path / "film.torrent",
+            "--host",
+            "127.0.0.1",
+            "--leave-when-done",
+        )
+        assert ana.process.wait(30) == 0
+
+    assert contents(tmp_path / "ana" / "collection") == contents(source)
+    assert os.access(tmp_path / "ana" / "collection" / "run", os.X_OK)
+    assert foreigner.uploaded >= 370_010
 
 
 needs_aria2 = pytest.mark.skipif(

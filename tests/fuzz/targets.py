@@ -20,10 +20,10 @@ from minibit.dialects.json_fields import MAX_PARTS_ANSWERED, MAX_PARTS_ASKED
 from minibit.dialects.json_replies import Farewell, Listing, PeerEntry, Refusal, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import ReplyError, RequestError
-from minibit.errors import BencodeError, MetainfoError, MinibitError, RemoteProtocolError
+from minibit.errors import BencodeError, MagnetError, MetainfoError, MinibitError, RemoteProtocolError
 from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
 from minibit.text import MAX_LINE, MAX_NAME, name_fault, one_line, plain_text
-from minibit.torrent import bencode, metainfo
+from minibit.torrent import bencode, magnet, torrent_file
 from minibit.torrent.layout import Layout
 from minibit.wire import messages as m
 from minibit.wire.connection import Connection
@@ -91,25 +91,62 @@ def check_bencode(data: bytes) -> None:
 
 def check_metainfo(data: bytes) -> None:
     try:
-        found = metainfo.parse(data)
+        torrent = torrent_file.parse(data)
     except MetainfoError as error:
         refused(error)
         return
-    assert sum(entry.length for entry in found.files) == found.layout.total_size
+    found = torrent.metainfo
+    end = 0
+    for entry in found.files:  # with padding between them
+        assert entry.offset >= end
+        end = entry.offset + entry.length
+    assert end <= found.layout.total_size
     assert len(found.digests) == 20 * found.layout.block_count
     for entry in found.files:
         assert not {"", ".", ".."} & set(entry.path)
         assert not set("/\\\0") & set("".join(entry.path))
-    assert metainfo.parse(metainfo.encode(found, "http://192.0.2.1/announce")) == found
+    assert torrent_file.parse(torrent_file.encode(torrent)) == torrent
+
+
+def check_magnet(data: bytes) -> None:
+    try:
+        link = magnet.parse(data.decode("utf-8", "surrogateescape"))
+    except MagnetError as error:
+        refused(error)
+        return
+    assert len(link.info_hash) == 20
+    assert link.name.isprintable()
+    assert magnet.parse(str(link)) == link
 
 
 FILES = [(("a",), 40000), (("b", "c é"), 0), (("d",), 10)]
+ATTRIBUTES = [
+    {"length": 100, "path": ["a"], "attr": "x"},
+    {"length": 16284, "path": [".pad", "16284"], "attr": "p"},
+    {"path": ["link"], "attr": "l", "symlink path": ["a"]},
+    {"length": 5, "path": ["b"]},
+]
 INFOS = (
     {"name": "film.bin", "piece length": 16384, "pieces": bytes(60), "length": 40000},
     {"name": "s", "piece length": 16384, "pieces": bytes(60)}
     | {"files": [{"length": length, "path": list(path)} for path, length in FILES]},
+    {"name": "s", "piece length": 16384, "pieces": bytes(40), "private": 1, "files": ATTRIBUTES},
 )
-TORRENTS = [bencode.encode({"announce": "http://192.0.2.1:5000/announce", "info": info}) for info in INFOS]
+ADVICE = {
+    "announce": "http://192.0.2.1:5000/announce",
+    "announce-list": [["udp://t.example:6969", "https://t.example/announce"], ["http://[2001:db8::1]/a"]],
+    "url-list": ["http://192.0.2.1/files/"],
+    "comment": "olá",
+    "created by": "somebody",
+    "creation date": 1_700_000_000,
+}
+TORRENTS = [bencode.encode({**ADVICE, "info": info}) for info in INFOS]
+MAGNETS = [
+    f"magnet:?xt=urn:btih:{ID.hex()}&dn=ol%C3%A1&tr=udp%3A%2F%2Ft.example%3A1&x.pe=192.0.2.1:5001&so=0-4".encode(),
+    b"magnet:?xt=urn:btih:"
+    + b"A234567B" * 4
+    + b"&tr.1=http://t.example/a&tr=http://t.example/b&x.pe=[2001:db8::1]:9",
+]
 VALUES = [
     bencode.encode(value) for value in (0, -7, b"", [], {}, [1, [b"x", {"k": [2]}]], 2**70, {"a": {"b": 1}})
 ]
@@ -370,6 +407,11 @@ QUERY = (b"&", b"=", b"%", b"%00", b"%ff", b"+", b"info_hash=", b"port=", b"numw
 TARGETS: dict[str, Target] = {
     "bencode": Target(check_bencode, [*VALUES, *TORRENTS, *EXTENDED], BENCODED),
     "metainfo": Target(check_metainfo, TORRENTS, (*BENCODED, b"..", b"/", b"4:path", b"\xff", b"5:files")),
+    "magnet": Target(
+        check_magnet,
+        MAGNETS,
+        (b"&", b"=", b"%", b"xt=urn:btih:", b"tr=", b"dn=", b"x.pe=", b"magnet:?", *NUMBERS),
+    ),
     "connection": Target(check_connection, STREAMS, (*FRAMES, *NUMBERS)),
     "messages": Target(check_message, [frame[4:] for frame in FRAMES if len(frame) > 4], NUMBERS),
     "extended": Target(check_extended, EXTENDED, (*BENCODED, b"1:m", b"1:p", b"4:reqq", b"7:minibit")),

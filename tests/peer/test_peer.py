@@ -22,9 +22,10 @@ from minibit.events import kinds
 from minibit.net.listener import listen
 from minibit.peer import peer as peer_module
 from minibit.peer import tracker_client
+from minibit.peer.attendance import default_host
 from minibit.peer.ending import Interrupt
 from minibit.peer.membership import Membership
-from minibit.peer.peer import Peer, PeerSettings, default_host
+from minibit.peer.peer import Peer, PeerSettings
 from minibit.peer.tracker_client import NameTakenError, TrackerClient
 from minibit.serve.service import TrackerService, TrackerSettings
 from minibit.torrent.metainfo import Metainfo
@@ -286,7 +287,7 @@ def test_a_peer_that_the_tracker_has_forgotten_registers_again(source: Path, tmp
             ana = Asked(url, tmp_path / "ana", leave_when_done=False)
             async with ana.running():
                 await until(lambda: ana.peer.complete)
-                ana.peer._attendance.granted = 0
+                ana.peer._presence.granted = 0
                 await asyncio.to_thread(forget, url)
                 await until(lambda: ana.said("the tracker had forgotten us: registered again"))
                 (row,) = service.view().peers

@@ -96,7 +96,7 @@ def test_what_build_makes_survives_encode_and_parse(
     files = [((str(i), *path), length) for i, (path, length) in enumerate(zip(paths, lengths, strict=False))]
     layout = Layout(sum(length for _, length in files), 16 * KIB)
     made = metainfo.build(name, files, 16 * KIB, bytes(20 * layout.block_count), folder=True)
-    again = metainfo.parse(metainfo.encode(made, "http://tracker/announce"))
+    again = metainfo.parse(bencode.encode({"info": bencode.decode(made.info)}))
     assert again == made
     assert again.info_hash == made.info_hash
     assert again.layout == layout
@@ -104,12 +104,6 @@ def test_what_build_makes_survives_encode_and_parse(
     assert [entry.offset for entry in again.files] == [
         sum(n for _, n in files[:i]) for i in range(len(files))
     ]
-
-
-def test_the_torrent_names_its_tracker_only_if_it_has_one() -> None:
-    made = metainfo.build("f", [((), 5)], 16 * KIB, bytes(20), folder=False)
-    assert b"announce" not in bencode.decode(metainfo.encode(made))
-    assert bencode.decode(metainfo.encode(made, "http://t/a"))[b"announce"] == b"http://t/a"
 
 
 @given(st.binary(max_size=200))
@@ -127,7 +121,7 @@ def test_a_damaged_torrent_parses_or_is_refused(data: st.DataObject) -> None:
         found = metainfo.parse(bytes(whole))
     except MetainfoError:
         return
-    assert metainfo.parse(metainfo.encode(found)) == found
+    assert parse(bencode.decode(found.info)) == found
 
 
 SOMETHING_ELSE = [7, b"x", [], {}, [b"x"]]
@@ -322,3 +316,65 @@ def test_a_name_that_would_be_shown_as_another_is_refused_in_one_line(name: str)
 )
 def test_joiners_and_right_to_left_letters_are_part_of_names(name: str) -> None:
     assert parse(folder([name.encode()])).files[0].path == ("s", name)
+
+
+# --- attributes (BEP 47), private torrents (BEP 27), other versions (BEP 52)
+
+PADDED = [
+    {"length": 10, "path": ["a"], "attr": "x"},
+    {"length": 16374, "path": [".pad", "16374"], "attr": "p"},
+    {"length": 7, "path": ["b"], "attr": "h"},
+    {"length": 20, "path": [".pad", "16374"], "attr": "p"},
+]
+
+
+def test_padding_lies_in_no_file() -> None:
+    found = parse(single(name="s", length=None, files=PADDED, pieces=bytes(40)))
+    assert found.files == (
+        FileEntry(("s", "a"), 10, 0, executable=True),
+        FileEntry(("s", "b"), 7, 16 * KIB),
+    )
+    assert found.layout.total_size == 16 * KIB + 27
+
+
+def test_a_single_file_may_be_executable() -> None:
+    assert parse(single(attr="x")).files[0].executable
+
+
+def test_links_are_left_out_and_counted() -> None:
+    link = {"path": ["link"], "attr": "l", "symlink path": ["..", "etc"]}
+    found = parse(single(name="s", length=None, files=[link, {"length": 5, "path": ["a"]}], pieces=bytes(20)))
+    assert [entry.path for entry in found.files] == [("s", "a")]
+    assert found.links == 1
+
+
+def test_a_link_with_bytes_is_refused() -> None:
+    link = {"length": 5, "path": ["link"], "attr": "l", "symlink path": ["a"]}
+    assert "symbolic link" in refused(single(name="s", length=None, files=[link], pieces=bytes(20)))
+
+
+def test_nothing_but_padding_is_nothing_to_fetch() -> None:
+    only = [{"length": 5, "path": [".pad", "5"], "attr": "p"}]
+    assert "nothing to fetch" in refused(single(name="s", length=None, files=only, pieces=bytes(20)))
+
+
+def test_private_is_said_by_one_and_nothing_else() -> None:
+    assert parse(single(private=1)).private
+    assert not parse(single(private=0)).private
+    assert not parse(single(private=b"1")).private
+
+
+def test_a_hybrid_is_read_through_its_first_version_and_a_second_alone_refused() -> None:
+    tree = {"f.bin": {"": {"length": 40 * KIB, "pieces root": bytes(32)}}}
+    hybrid = single(meta_version=2, file_tree=tree)
+    assert parse(hybrid).files == parse(single()).files
+    said = refused(single(pieces=None, length=None, meta_version=2, file_tree=tree))
+    assert "version 2 alone" in said
+
+
+def test_what_is_built_says_what_is_executable_and_private() -> None:
+    made = metainfo.build(
+        "s", [(("a",), 5), (("b",), 5)], 16 * KIB, bytes(20), folder=True, executable={1}, private=True
+    )
+    assert [entry.executable for entry in made.files] == [False, True]
+    assert made.private

@@ -1,0 +1,63 @@
+"""One announce to one tracker of any kind, by its URL (BEP 3): out goes an `Announce`, back comes its reply.
+
+A tracker is a stranger, and so is whoever wrote its URL: replies are bounded, and `web` says whom we call.
+"""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from minibit.address import PeerAddress, is_loopback, is_nowhere
+from minibit.dialects import http_announce
+from minibit.dialects.announce import Announce, AnnounceReply
+from minibit.dialects.http_announce import MAX_REPLY, Form
+from minibit.dialects.refusal import ReplyError
+from minibit.errors import TrackerRefusedError, TrackerUnreachableError
+from minibit.peer import udp_tracker
+from minibit.peer.web import announces, fetch
+
+ANNOUNCE_SECONDS: Final = 15.0
+FIRST_USER_PORT: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A tracker's. `peers` are those in it that we dial: a tracker elsewhere does not aim us at programs of
+    this machine, nor any tracker at the ports of other services, mail, shells, the web."""
+
+    reply: AnnounceReply
+    peers: tuple[PeerAddress, ...]
+
+
+async def announce(url: str, said: Announce, rng: Random, *, seconds: float = ANNOUNCE_SECONDS) -> Answer:
+    """Tell the tracker at `url`, and hear what it says.
+
+    Raises:
+        TrackerUnreachableError: no answer, or not a tracker's.
+        TrackerRefusedError: the answer was no; the message is the tracker's own.
+        UsageError: it may not be called.
+    """
+    if url.startswith("udp:"):
+        reply, ip = await udp_tracker.announce(url, said, rng, seconds=seconds)
+        return _answer(reply, ip)
+    query = http_announce.encode_announce(said, Form()).decode()
+    asked = f"{url}{'&' if '?' in url else '?'}{query}"
+    fetched = await fetch(asked, allows=announces, limit=MAX_REPLY, seconds=seconds)
+    try:
+        reply = http_announce.decode_reply(fetched.body)
+    except ReplyError as error:
+        if error.refused:
+            raise TrackerRefusedError(f"the tracker refused us: {error}") from None
+        if fetched.status != 200:
+            raise TrackerUnreachableError(f"the tracker failed with {fetched.status}") from None
+        raise TrackerUnreachableError(str(error)) from None
+    return _answer(reply, fetched.ip)
+
+
+def _answer(reply: AnnounceReply, ip: str) -> Answer:
+    return Answer(reply, tuple(peer for peer in reply.peers if _dialable(peer, ip)))
+
+
+def _dialable(peer: PeerAddress, tracker: str) -> bool:
+    here = is_loopback(peer.ip) and is_loopback(tracker)
+    return peer.port >= FIRST_USER_PORT and (here or not is_nowhere(peer.ip))

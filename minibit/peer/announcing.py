@@ -1,0 +1,187 @@
+"""How a peer keeps up with the trackers of a torrent, as `attendance` does with MiniBit's.
+
+It comes (`started`), tells how it stands at the intervals that a tracker wishes, says `completed` once and
+`stopped` in the end. One tracker at a time is told (BEP 12, 27). Trackers that are silent, babble or refuse
+are left alone for longer and longer, and the trade goes on without them.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import ClassVar, Final
+
+from minibit.address import PeerAddress
+from minibit.dialects.announce import Announce, Event
+from minibit.disk import torrents
+from minibit.engine.greeting import Identity
+from minibit.engine.portrait import figures
+from minibit.errors import MetainfoError, MinibitError, TrackerUnreachableError, UsageError
+from minibit.net.node import Node
+from minibit.peer.announce_client import Answer, announce
+from minibit.peer.tiers import Tiers
+from minibit.peer.web import fetch, typed
+from minibit.text import one_line, plain_text
+from minibit.torrent import torrent_file
+from minibit.torrent.bencode import MAX_BYTES
+from minibit.torrent.layout import CHUNK_SIZE
+from minibit.torrent.metainfo import Metainfo
+from minibit.torrent.torrent_file import TorrentFile
+
+TORRENT_SECONDS: Final = 60.0  # for a .torrent on the web, which may be large
+GOODBYE_SECONDS: Final = 3.0
+SOONEST: Final = 60.0  # s after an answer before a tracker is asked for more peers
+MAX_TOLD: Final = 20  # trackers of which is told that they do not answer
+
+
+class Announcing:
+    """One peer's presence in the swarm of the torrent at `source`, a path or a URL.
+
+    Args:
+        timeout: how many seconds to look for a tracker or a peer at first, None for ever.
+        tell: called with a line about each thing that a user wants to know.
+    """
+
+    grants: ClassVar = False
+
+    def __init__(self, source: str, timeout: float | None, tell: Callable[[str], None], rng: Random) -> None:
+        self.granted = 0
+        self.unanswered = False
+        self.host = "0.0.0.0"
+        self._source = source
+        self._timeout = timeout
+        self._tell = tell
+        self._rng = rng
+        self._tiers = Tiers((), rng)
+        self._info_hash = b""
+        self._hurry = asyncio.Event()
+        self._soonest = 0.0  # when a tracker may be asked for more peers
+        self._completed = False  # still to be said
+        self._began = False  # a tracker knows of us
+        self._told: set[str] = set()
+
+    async def share(self) -> Metainfo:
+        torrent = await _torrent(self._source)
+        self._tiers = Tiers(torrent.tiers, self._rng)
+        share = torrent.metainfo
+        self._info_hash = share.info_hash
+        self._tell(f"{share.name}: info hash {share.info_hash.hex()}{', private' * share.private}")
+        if not self._tiers:
+            self._tell("this torrent names no tracker: peers have to find us by other ways")
+        return share
+
+    async def come(self, identity: Identity, share: Metainfo, have: int) -> tuple[PeerAddress, ...]:
+        del identity, share, have  # all of it is said in each announce
+        return ()
+
+    async def stay(self, node: Node) -> None:
+        loop = asyncio.get_running_loop()
+        end = float("inf") if self._timeout is None else loop.time() + self._timeout
+        while self._tiers:
+            event = self._event()
+            answer = await self._first_answer(node, event, end)
+            now = loop.time()
+            if answer is None:
+                pause = max(self._tiers.next_due() - now, 1.0)
+                self.unanswered = True
+                if not self._began and not node.engine.neighbours and now + pause >= end:
+                    await asyncio.sleep(max(0.0, end - now))
+                    raise TrackerUnreachableError(
+                        f"gave up after {self._timeout:g} s: no tracker of this torrent answers"
+                    )
+            else:
+                pause, self._soonest = float(answer.reply.interval), now + SOONEST
+                if not self._began:
+                    self._tell(
+                        f"{answer.reply.complete} seeds and {answer.reply.incomplete} others are there"
+                    )
+                elif self.unanswered:
+                    self._tell("a tracker answers again")
+                self.unanswered, self._began = False, True
+                if event is Event.COMPLETED:
+                    self._completed = False
+                node.peers_found(answer.peers)
+            await self._pause(pause)
+        await asyncio.Event().wait()
+
+    async def leave(self, node: Node | None) -> None:
+        if node is None or not self._began:
+            return
+        with suppress(MinibitError, TimeoutError):  # else they will notice our silence by themselves
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._first_answer(node, Event.STOPPED, float("inf"))
+
+    def hurry(self, reason: str) -> None:
+        if reason == "complete":
+            self._completed = True
+            self._soonest = 0.0
+        self._hurry.set()
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+    def _event(self) -> Event:
+        if not self._began:
+            return Event.STARTED
+        return Event.COMPLETED if self._completed else Event.NONE
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, or until it is time to hurry."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while (left := end - loop.time()) > 0:
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._hurry.wait()
+                    end = min(end, max(loop.time(), self._soonest))
+
+    async def _first_answer(self, node: Node, event: Event, end: float) -> Answer | None:
+        """The answer of the first tracker that gives one, None if none does before `end`."""
+        loop = asyncio.get_running_loop()
+        for url in self._tiers.due(loop.time()):
+            if loop.time() >= end:
+                return None
+            try:
+                answer = await announce(url, self._said(node, event), self._rng)
+            except MinibitError as error:
+                self._tiers.failed(url, loop.time())
+                self._blame(url, error)
+            else:
+                self._tiers.answered(url)
+                return answer
+        return None
+
+    def _said(self, node: Node, event: Event) -> Announce:
+        engine, own = node.engine, figures(node.engine, node.now)
+        left = engine.layout.total_size - engine.layout.size_of(engine.blocks.have)
+        return Announce(
+            self._info_hash,
+            engine.identity.peer_id,
+            engine.identity.port,
+            uploaded=own.uploaded,
+            downloaded=own.downloaded,
+            # Some trackers take who does not say for a seed.
+            left=left if engine.layout.block_count else CHUNK_SIZE,
+            event=event,
+            numwant=0 if event is Event.STOPPED else 50,
+        )
+
+    def _blame(self, url: str, error: MinibitError) -> None:
+        # Once for each: those that are gone for good are asked for as long as we live.
+        if url not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(url)
+            self._tell(one_line(f"tracker {plain_text(url.partition('?')[0], 120)}: {error}"))
+
+
+async def _torrent(source: str) -> TorrentFile:
+    if "://" not in source:
+        return await asyncio.to_thread(torrents.read, Path(source))
+    fetched = await fetch(source, allows=typed(source), limit=MAX_BYTES, seconds=TORRENT_SECONDS)
+    if fetched.status != 200:
+        raise UsageError(one_line(f"{source} answered {fetched.status}: check the address"))
+    try:
+        return await asyncio.to_thread(torrent_file.parse, fetched.body)
+    except MetainfoError as error:
+        raise UsageError(one_line(f"{source}: {error}")) from None

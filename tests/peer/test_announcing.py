@@ -1,0 +1,241 @@
+"""A peer in a torrent's own swarm: which trackers it tells what, what bad ones cost, where none leads it."""
+
+import asyncio
+import socket
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from fakes.trackers import answering, dripping, http
+from peer.test_peer import Asked, bounded, source, tracking, until
+
+from minibit.dialects import http_announce
+from minibit.dialects.announce import Announce, AnnounceReply
+from minibit.dialects.http_announce import Form
+from minibit.dialects.udp_announce import Announced, Connect, Connected, Failed, decode_request, encode_reply
+from minibit.disk.share import from_path
+from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
+from minibit.peer import web
+from minibit.peer.announce_client import announce
+from minibit.torrent import torrent_file
+from minibit.torrent.torrent_file import TorrentFile
+
+__all__ = ["source"]
+
+SAID = Announce(b"#" * 20, b"-MB0000-aaaaaaaaaaaa", 6881, left=5)
+REPLY = AnnounceReply(900, 2, 3, ())
+PEERS = (
+    b"\x7f\0\0\1\x17\x70" + b"\x7f\0\0\1\0\x16" + b"\xc0\0\2\1\x17\x70"
+)  # :6000 and :22 here, :6000 elsewhere
+GOOD = http(http_announce.encode_reply(REPLY, Form()))
+
+
+def told(url: str, **options: Any) -> Any:
+    return asyncio.run(announce(url, SAID, Random(1), **options))
+
+
+def write_torrent(source: Path, *tiers: tuple[str, ...]) -> str:
+    share = from_path(source, block_size=16384)
+    path = source.parent / "film.torrent"
+    path.write_bytes(torrent_file.encode(TorrentFile(share.metainfo, tiers)))
+    return str(path)
+
+
+def closed() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return f"http://127.0.0.1:{sock.getsockname()[1]}/announce"
+
+
+def test_a_peer_downloads_by_a_torrent_with_one_living_tracker(source: Path, tmp_path: Path) -> None:
+    async def join() -> tuple[Asked, list[Any]]:
+        async with tracking(source) as (service, url):
+            torrent = await asyncio.to_thread(
+                write_torrent, source, (closed(),), (f"{url}/announce",), (closed(),)
+            )
+            ana = Asked("http://127.0.0.1:1", tmp_path / "ana", torrent=torrent, host="127.0.0.1")
+            seen: list[Any] = []
+            async with ana.running() as task:
+                await until(lambda: service.view().peers or task.done())
+                seen += service.view().peers
+                await task
+            assert service.view().peers == (), "it said stopped"
+            return ana, seen
+
+    ana, seen = bounded(join)
+    assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
+    assert len(seen) == 1
+    assert sum("no answer" in line for line in ana.told) == 1, "the dead tracker is told of once"
+    assert ana.said("seeds and")
+
+
+def test_a_torrent_may_be_fetched_from_a_url_that_the_user_typed(source: Path, tmp_path: Path) -> None:
+    async def join() -> None:
+        async with tracking(source) as (_, url):
+            await Asked("", tmp_path / "ana", torrent=f"{url}/torrent", host="127.0.0.1").peer.run()
+
+    bounded(join)
+    assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
+
+
+def test_no_tracker_in_time_ends_a_peer_that_has_a_timeout(source: Path, tmp_path: Path) -> None:
+    async def join() -> None:
+        torrent = await asyncio.to_thread(write_torrent, source, (closed(),))
+        ana = Asked("", tmp_path / "ana", torrent=torrent, host="127.0.0.1", timeout=0.2)
+        with pytest.raises(TrackerUnreachableError, match="gave up after"):
+            await ana.peer.run()
+
+    bounded(join)
+
+
+def test_what_is_no_torrent_is_told_in_one_line(tmp_path: Path) -> None:
+    async def join(torrent: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            await Asked("", tmp_path / "ana", torrent=torrent, host="127.0.0.1").peer.run()
+        assert "\n" not in str(caught.value)
+
+    bounded(lambda: join(str(tmp_path / "nothing.torrent")))
+    with answering(http(b"<html>")) as url:
+        bounded(lambda: join(f"{url}/film.torrent"))
+    with answering(http(b"", "404 Not Found")) as url:
+        bounded(lambda: join(f"{url}/film.torrent"))
+
+
+def test_a_reply_is_read_and_peers_that_nobody_should_dial_are_left_out() -> None:
+    body = b"d8:intervali900e5:peers18:" + PEERS + b"e"
+    with answering(http(body)) as url:
+        answer = told(f"{url}/announce?key=1")
+    assert [(peer.ip, peer.port) for peer in answer.peers] == [("127.0.0.1", 6000), ("192.0.2.1", 6000)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (http(b"<html>"), "not a tracker's answer"),
+        (http(b"", "500 Oops"), "failed with 500"),
+        (http(b"x" * (http_announce.MAX_REPLY + 1)), "a reply of more than"),
+        (http(GOOD, headers="Content-Encoding: gzip\r\n"), "compressed"),
+        (b"", "no answer"),
+    ],
+)
+def test_garbage_is_no_answer(reply: bytes, words: str) -> None:
+    with answering(reply) as url, pytest.raises(TrackerUnreachableError, match=words):
+        told(f"{url}/announce")
+
+
+def test_a_refusal_is_told_in_the_trackers_words() -> None:
+    with (
+        answering(http(http_announce.encode_failure("no room"))) as url,
+        pytest.raises(TrackerRefusedError, match="no room"),
+    ):
+        told(f"{url}/announce")
+
+
+def test_who_never_answers_is_not_waited_for() -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\n") as url, pytest.raises(TrackerUnreachableError, match="in time"):
+        told(f"{url}/announce", seconds=0.1)
+
+
+def to(url: str) -> bytes:
+    return http(b"", "302 Found", f"Location: {url}\r\n")
+
+
+def test_redirections_are_followed_a_few_times() -> None:
+    with answering(GOOD) as there, answering(to(f"{there}/announce")) as url:
+        assert told(f"{url}/announce").reply.complete == 2
+    with (
+        answering(*[to("/announce")] * (1 + web.MAX_REDIRECTS)) as url,
+        pytest.raises(TrackerUnreachableError, match="redirects more than"),
+    ):
+        told(f"{url}/announce")
+
+
+def test_neither_an_address_nor_a_redirection_leads_to_other_services_here() -> None:
+    with answering(b"") as url, pytest.raises(UsageError, match="which is this machine or its network"):
+        told(f"{url}/cgi-bin/reboot")
+    with (
+        answering(b"") as there,
+        answering(to(f"{there}/admin")) as url,
+        pytest.raises(UsageError, match="which is this machine or its network"),
+    ):
+        told(f"{url}/announce")
+    with (
+        answering(to("file:///etc/passwd")) as url,
+        pytest.raises(UsageError, match="not an address on the web"),
+    ):
+        told(f"{url}/announce")
+
+
+def test_what_is_typed_may_lead_to_its_own_host_and_not_elsewhere_nearby() -> None:
+    allows = web.typed("http://t.example/film.torrent")
+    assert allows("http://t.example:8080/other")
+    assert not allows("http://127.0.0.1/")
+    for ip in (
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.1.1",
+        "0.0.0.0",
+        "::1",
+        "fe80::1",
+        "::ffff:192.168.0.1",
+        "x",
+    ):
+        assert not web.is_far(ip)
+    assert web.is_far("1.1.1.1")
+
+
+class UdpTracker(asyncio.DatagramProtocol):
+    """Answers each announce after lies and strangers' numbers; mute about the first connect."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        self.refuses = refuses
+        self.heard: list[Any] = []
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        request = decode_request(data)
+        self.heard.append(request)
+        if len(self.heard) == 1:
+            return
+        number = request.transaction
+        self.transport.sendto(b"garbage", address)
+        self.transport.sendto(encode_reply(Failed(number ^ 1, "not for you")), address)
+        if isinstance(request, Connect):
+            reply: Any = Connected(number, 77)
+        else:
+            reply = Failed(number, "no room") if self.refuses else Announced(number, REPLY)
+        self.transport.sendto(encode_reply(reply), address)
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_tracker_over_udp(monkeypatch: pytest.MonkeyPatch, refuses: bool) -> None:
+    monkeypatch.setattr("minibit.peer.udp_tracker.FIRST_PATIENCE", 0.02)
+
+    async def tell() -> tuple[Any, list[Any]]:
+        loop = asyncio.get_running_loop()
+        transport, tracker = await loop.create_datagram_endpoint(
+            lambda: UdpTracker(refuses=refuses), local_addr=("127.0.0.1", 0)
+        )
+        port = transport.get_extra_info("sockname")[1]
+        try:
+            return await announce(f"udp://127.0.0.1:{port}/a?b=c", SAID, Random(1)), tracker.heard
+        finally:
+            transport.close()
+
+    if refuses:
+        with pytest.raises(TrackerRefusedError, match="no room"):
+            bounded(tell)
+        return
+    answer, heard = bounded(tell)
+    assert answer.reply.complete == 2
+    assert [type(each) for each in heard[:2]] == [Connect, Connect], "what got lost was sent again"
+    assert (heard[2].connection, heard[2].path, heard[2].announce.left) == (77, b"/a?b=c", 5)
+
+
+def test_nobody_over_udp_is_not_waited_for() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        with pytest.raises(TrackerUnreachableError, match="in time"):
+            told(f"udp://127.0.0.1:{mute.getsockname()[1]}", seconds=0.1)
