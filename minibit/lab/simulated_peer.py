@@ -111,7 +111,7 @@ class SimulatedPeer:
         self.intake = Intake(clock, kind.download, self._take_in)
         journal = None if world.observer is None else world.observer.journal(name)
         self.engine = Engine(
-            Identity(name, _peer_id(world.seed, name, life), PORT),
+            Identity(name, hashlib.sha1(f"{world.seed} {name} {life}".encode()).digest(), PORT),
             world.info_hash,
             world.layout,
             have=have,
@@ -357,9 +357,7 @@ class SimulatedPeer:
     def reunite(self, other: "SimulatedPeer") -> None:
         """What `other` said meanwhile arrives here."""
         for end in [end for end in self._ends.values() if end.cut and end.there.host is other]:
-            end.cut = False
-            held, end.held = end.held, []
-            for said, payload in held:
+            for said, payload in end.mend():
                 self._take_in({end.key: (end, list(said), payload)})
             if not end.there.open:
                 self.lost(end)
@@ -400,7 +398,3 @@ class SimulatedPeer:
             batch.append((key, said))
         if batch:
             self.run(self.engine.happened, batch)
-
-
-def _peer_id(seed: int, name: str, life: int) -> bytes:
-    return hashlib.sha1(f"{seed} {name} {life}".encode()).digest()

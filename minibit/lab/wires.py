@@ -112,6 +112,12 @@ class End:
             self._waking = True
             self.clock.at(when, self._wake)
 
+    def mend(self) -> list[Item]:
+        """What is said arrives again; returns what would have arrived meanwhile."""
+        self.cut = False
+        held, self.held = self.held, []
+        return held
+
     def close(self) -> None:
         """Nothing is said any more; what is on its way arrives."""
         self.open = False
