@@ -126,7 +126,7 @@ class Chaos:
                 simulation.spoil(who, 0)
             case Kind.ROTTEN if peer.alive and not peer.complete:
                 peer.nap.end()  # it finds out by looking
-                self._oracle.rotten(who, fault.blocks)
+                self._oracle.rotten(who, fault.blocks & peer.engine.blocks.have)
                 simulation.rot(who, fault.blocks)
             case Kind.ASLEEP if peer.alive:
                 simulation.nap(who)

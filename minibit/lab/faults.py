@@ -104,8 +104,8 @@ def drawn(seed: int, mode: Mode = Mode.LIVENESS) -> Plan:
         faults.append(Fault(rng.uniform(0.0, storm), Kind.KILLED, ORIGIN))
     if mode is Mode.SAFETY and rng.random() < 0.2:  # what nobody could recover from
         faults.append(Fault(rng.uniform(0.0, storm), Kind.LYING, ORIGIN))
-    if any(fault.kind is Kind.OUTAGE for fault in faults):
-        # A peer that looks for two others only may never look for the origin that comes back.
+    if mode is Mode.LIVENESS:
+        # Peers that look for two others only may end as a clique that nobody who has anything belongs to.
         scenario = replace(scenario, neighbours=max(NEIGHBOURS))
     return Plan(scenario, tuple(sorted(faults, key=lambda fault: fault.at)), storm, mode)
 
