@@ -1,4 +1,4 @@
-"""Who broke the protocol, as far as people are told: once for each machine, for a bounded number of them."""
+"""What went wrong between us and others, as far as people are told: a bounded number of lines of each kind."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,6 +6,8 @@ from typing import Final
 from minibit.address import Address
 
 MAX_BLAMED: Final = 256  # machines
+MAX_BANNED: Final = 256  # bans that are told
+MAX_OURSELVES: Final = 16  # times that we could let nobody in
 
 
 class Blame:
@@ -14,6 +16,7 @@ class Blame:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._blamed: set[str] = set()
+        self._banned = self._excuses = 0
 
     def put_on(self, address: Address, reason: str) -> None:
         """Whoever is at this address was hung up on, and why."""
@@ -21,3 +24,16 @@ class Blame:
         if ip not in self._blamed and len(self._blamed) < MAX_BLAMED:
             self._blamed.add(ip)
             self._tell(f"hung up on {ip} port {port}: {reason}")
+
+    def banned(self, address: Address | None, reason: str) -> None:
+        """Whoever is at this address (None: has left) was banned, and why."""
+        if self._banned < MAX_BANNED:
+            self._banned += 1
+            where = "that has left" if address is None else f"at {address[0]} port {address[1]}"
+            self._tell(f"banned the peer {where}: {reason}")
+
+    def ourselves(self, reason: str) -> None:
+        """Nobody could be let in, for a reason on our side."""
+        if self._excuses < MAX_OURSELVES:
+            self._excuses += 1
+            self._tell(f"cannot accept a connection: {reason}")

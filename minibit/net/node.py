@@ -33,6 +33,7 @@ from minibit.engine.effects import (
 )
 from minibit.engine.engine import Engine
 from minibit.errors import RemoteProtocolError
+from minibit.net.alarm import Alarm
 from minibit.net.blame import Blame
 from minibit.net.gateway import Gateway
 from minibit.net.link import MIN_READING, Link
@@ -59,8 +60,9 @@ class Node:
         storage: where it lies; without both, `begin` gives them later.
         encryption: what to do about it.
         on_announce: called on the loop when the tracker should hear of us at once.
-        on_event: called on the loop with a line about each ban, about the first time that each machine
-            breaks the protocol, and about connections that cannot be accepted; other ends are routine.
+        on_event: called on the loop with a line about each ban and the first time that each machine breaks
+            the protocol, a bounded number of both, and about connections that cannot be accepted; other
+            ends are routine.
 
     `finished` is set once every block is verified and every file was seen where it belongs.
     """
@@ -91,7 +93,7 @@ class Node:
         self._next_turn: asyncio.Handle | None = None
         self._blame = Blame(on_event)
         self._ring = memoryview(bytearray(RING + Connection().frame_limit + 4))
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop, lambda: self._run(self.engine.tick))
         self._disk: Disk | None = None
         if metainfo is not None and storage is not None:
             self._open(metainfo, storage)
@@ -125,7 +127,7 @@ class Node:
             self._running = True
             self._gateway.open()
             self._start_disk()
-            self._arm()
+            self._alarm.set(self.engine.next_deadline(self.now))
             await self._failure
         finally:
             self._close()
@@ -165,7 +167,7 @@ class Node:
 
     def cannot_accept(self, reason: str) -> None:
         """Somebody could not be let in."""
-        self._on_event(f"cannot accept a connection: {reason}")
+        self._blame.ourselves(reason)
 
     def _drop(self, link: Link, reason: str) -> None:
         self._hang_up(link)
@@ -261,18 +263,6 @@ class Node:
                     raise error
         return effects
 
-    def _arm(self) -> None:
-        due = self.engine.next_deadline(self._loop.time())
-        if self._timer is not None:
-            if self._timer.when() <= due and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._timer_rang)
-
-    def _timer_rang(self) -> None:
-        self._timer = None
-        self._run(self.engine.tick)
-
     # --- effects
 
     def _run(self, happen: Callable[[float], list[Effect]] | None = None) -> None:
@@ -294,7 +284,7 @@ class Node:
                 self._send(link)
             if self._dirty:
                 self._come_back()  # what sending gave rise to waits until the loop has looked around
-            self._arm()
+            self._alarm.set(self.engine.next_deadline(self.now))
         except Exception as error:
             # A broken disk, a strategy that broke its contract, or a bug: the node ends, and `run` says why.
             if not self._failure.done():
@@ -338,8 +328,7 @@ class Node:
                     if link is not None:
                         self._hang_up(link)
                 case Ban(_, address, reason):
-                    where = "that has left" if address is None else f"at {address[0]} port {address[1]}"
-                    self._on_event(f"banned the peer {where}: {reason}")
+                    self._blame.banned(address, reason)
                 case Announce(reason):
                     self._on_announce(reason)
                 case Finished():
@@ -393,8 +382,7 @@ class Node:
             self._disk.start(writing=not self.engine.blocks.complete)
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         self._gateway.close()
         for link in list(self._links.values()):
             self._hang_up(link)
