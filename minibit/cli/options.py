@@ -50,6 +50,8 @@ def port_number(text: object, *, where: str) -> int:
     try:
         number: object = int(str(text))
     except ValueError:
+        if said := not_yet([str(text)]):
+            raise UsageError(said) from None
         number = repr(text)
     if not (isinstance(number, int) and 0 <= number <= 65535):
         raise UsageError(f"{where}: {number} is not a port; choose 1024–65535, or 0 for any free one")

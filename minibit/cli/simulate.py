@@ -3,11 +3,13 @@
 import asyncio
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from minibit import __version__
 from minibit.cli.running import FRAME_SECONDS, finish
+from minibit.disk.share import left_out
 from minibit.errors import MinibitError
 from minibit.lab.scenario import Scenario
 from minibit.lab.scenario_file import to_document
@@ -24,8 +26,11 @@ BEHIND: Final = 1.0  # s by which a pace may lag unsaid
 BREATH: Final = 0.001  # s for the loop to hear of Ctrl-C
 
 
-def run_simulation(scenario: Scenario, *, speed: float | None, log: Path | None, as_json: bool) -> None:
-    """Play `scenario` in virtual time; `speed` is virtual seconds per second, None as fast as it goes."""
+def run_simulation(
+    scenario: Scenario, skipped: Sequence[Path], *, speed: float | None, log: Path | None, as_json: bool
+) -> None:
+    """Play `scenario` in virtual time; `speed` is virtual seconds per second, None as fast as it goes.
+    `skipped` is what of the share whose size it has is left out, which is said."""
     remarks: list[str] = []
     events = None if log is None else SimulatedLog(log, scenario, tell=remarks.append)
     simulation = Simulation(scenario, events)
@@ -38,6 +43,8 @@ def run_simulation(scenario: Scenario, *, speed: float | None, log: Path | None,
         nonlocal fault
         if scenario.about:
             display.tell(f"{scenario.name}: {scenario.about}")
+        if skipped:
+            display.tell(left_out(skipped))
         display.tell(f"simulating {count(scenario.peers, 'peer')}, seed {scenario.seed} …")
         began = time.monotonic()
         try:

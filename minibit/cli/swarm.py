@@ -25,6 +25,7 @@ from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_summary, plain_swarm
 from minibit.screen.swarm_table import summary_table, swarm_table
+from minibit.text import one_line
 from minibit.units import count, rate, size
 
 DEFAULT_PEERS: Final = 5
@@ -67,7 +68,7 @@ def run_swarm(
     """
     if log is not None:
         claim(log)
-    length = None if share is None else survey(share)[0]
+    length, skipped = (None, ()) if share is None else survey(share)
     if scenario is not None:
         played = refined(
             load(scenario),
@@ -98,7 +99,7 @@ def run_swarm(
         registry.choking(kind.choking)
     registry.choking(played.origin.choking)
     if nursery is None:
-        run_simulation(played, speed=speed, log=log, as_json=as_json)
+        run_simulation(played, skipped, speed=speed, log=log, as_json=as_json)
         return
     refuse_live(played)
     kept = block_size if share is not None and scenario is None else played.block_size
@@ -161,7 +162,7 @@ def _run_processes(
             display.tell(left_out(skipped))
         if writes > WORTH_SAYING:
             display.tell(f"the copies will take {size(writes)} in {folder}")
-        display.tell(f"starting a tracker with {source.name} and {count(scenario.peers, 'peer')} …")
+        display.tell(f"starting a tracker with {one_line(source.name)} and {count(scenario.peers, 'peer')} …")
         note = _note(scenario, share)
         try:
             await processes.start(display.progress("hashing"))

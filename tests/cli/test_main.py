@@ -242,6 +242,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["peer", "film.torrent", "5001"], ".torrent files cannot be opened yet"),
         (["peer", "ana", "5001", "film.torrent"], ".torrent files cannot be opened yet"),
         (["magnet:?xt=urn:btih:ab"], "magnet links cannot be opened yet: join by a tracker's address"),
+        (["peer", "ana", "film.torrent"], ".torrent files cannot be opened yet"),
         (["peer", "ana", "0", "--tracker", "magnet:?xt=urn:btih:ab"], "magnet links cannot be opened yet"),
         (["status", "--tracker", "a.torrent"], ".torrent files cannot be opened yet"),
         (["peer", "ana", "65536"], "PORT: 65536 is not a port"),

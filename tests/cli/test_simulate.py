@@ -36,6 +36,15 @@ def test_a_simulation_says_how_it_came_out(capsys: pytest.CaptureFixture[str]) -
     assert "no byte was moved" in lines[5]
 
 
+def test_what_is_left_out_of_the_share_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "film.bin").write_bytes(b"x" * 100_000)
+    (tmp_path / "empty").mkdir()
+    assert main(["swarm", "--simulate", "--peers", "1", "--share", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith(
+        f"left out, as only files are shared, no links, special files or empty folders: '{tmp_path}/empty'\n"
+    )
+
+
 def test_a_simulation_as_json_holds_all_that_repeats_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

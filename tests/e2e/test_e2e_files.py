@@ -134,7 +134,8 @@ def test_what_is_left_out_is_said_by_every_command_that_shares(minibit: Start, t
 
 
 def test_a_newline_in_a_shared_files_name_is_told_as_what_it_is(minibit: Start, tmp_path: Path) -> None:
-    write_random(tmp_path / "collection" / "a\nb.bin", 1000)
-    for arguments in (("swarm", "--peers", 1), ("tracker", "--port", 0)):
-        command = minibit(*arguments, "--share", tmp_path / "collection")
+    file = write_random(tmp_path / "collection" / "a\nb.bin", 1000)
+    for share, *arguments in ((file, "swarm", "--peers", 1), (file.parent, "tracker", "--port", 0)):
+        command = minibit(*arguments, "--share", share)
         refused(command, r"the name 'a\nb.bin' holds a character that is not shown: rename that file")
+        assert not any(line.startswith("b.bin") for line in command.out), str(command)
