@@ -319,6 +319,13 @@ def test_two_live_peers_in_one_folder(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == 1, "no litter"
 
 
+def test_two_live_peers_in_a_folder_that_the_first_of_them_made(tmp_path: Path) -> None:
+    storage, _ = begun(SHARE, tmp_path / "new")
+    with pytest.raises(UsageError, match="another peer is at work in"):
+        begun(SHARE, tmp_path / "new")
+    storage.close()
+
+
 def test_where_there_are_no_locks_peers_go_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(_descriptor: int, _how: int) -> None:
         raise OSError(38, "Function not implemented")

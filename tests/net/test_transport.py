@@ -55,11 +55,13 @@ def bounded(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_a_socket_is_set_up_for_small_messages() -> None:
+def test_a_socket_is_set_up_for_small_messages_and_does_not_wait_for_ever() -> None:
     async def look() -> None:
         with paired() as pair:
             assert not pair.near.getblocking()
             assert pair.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                assert pair.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
 
     bounded(look)
 
@@ -198,9 +200,10 @@ def test_a_fast_reader_is_allowed_more_as_soon_as_it_is_known() -> None:
         with paired() as pair:
             loop = asyncio.get_running_loop()
             bound = MIN_UNSENT
-            while bound < MAX_UNSENT:
+            while bound < 1 << 20:
                 take(pair.transport, 65536)
                 await loop.run_in_executor(None, pair.far.recv, 1 << 20)
                 bound = pair.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert bound == MAX_UNSENT == 1 << 20
 
     bounded(hurry)
