@@ -2,7 +2,7 @@
 
 A HAVE alone costs either end a turn of Python, more than a small block does, and each block is told to each
 neighbour: HAVEs × neighbours is what a large swarm costs. So on a fast link those of a while go together.
-With many neighbours, it ends at a multiple of itself on the clock: who is told by forty at one moment is woken
+With many neighbours, it ends at a multiple of itself on the clock: who is told by forty at one moment wakes
 once. In virtual time that costs half as much as telling one by one, and a crowd is as quick; at 0.25 s it
 would take 6 % longer. Who has had no news for as long, because its link is slow, tells at once, and so does
 who is complete.
