@@ -41,7 +41,7 @@ FLOORS: list[dict[str, str]] = [
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
         " writer disk share sample",
-        "net": "listener transport encrypted gateway link blame node",
+        "net": "listener transport encrypted gateway link blame alarm node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing ending peer",
         "serve": "tracker exchange budget places visitors channel announces wsgi app server service",

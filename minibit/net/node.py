@@ -33,6 +33,7 @@ from minibit.engine.effects import (
 )
 from minibit.engine.engine import Engine
 from minibit.errors import RemoteProtocolError
+from minibit.net.alarm import Alarm
 from minibit.net.blame import Blame
 from minibit.net.gateway import Gateway
 from minibit.net.link import MIN_READING, Link
@@ -91,7 +92,7 @@ class Node:
         self._next_turn: asyncio.Handle | None = None
         self._blame = Blame(on_event)
         self._ring = memoryview(bytearray(RING + Connection().frame_limit + 4))
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(lambda: self._run(self.engine.tick))
         self._disk: Disk | None = None
         if metainfo is not None and storage is not None:
             self._open(metainfo, storage)
@@ -262,16 +263,7 @@ class Node:
         return effects
 
     def _arm(self) -> None:
-        due = self.engine.next_deadline(self._loop.time())
-        if self._timer is not None:
-            if self._timer.when() <= due and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._timer_rang)
-
-    def _timer_rang(self) -> None:
-        self._timer = None
-        self._run(self.engine.tick)
+        self._alarm.set(self.engine.next_deadline(self._loop.time()))
 
     # --- effects
 
@@ -393,8 +385,7 @@ class Node:
             self._disk.start(writing=not self.engine.blocks.complete)
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.stop()
         self._gateway.close()
         for link in list(self._links.values()):
             self._hang_up(link)
