@@ -168,7 +168,7 @@ class Downloads:
             return Verdict(guilty=guilty)
         self.verified += 1
         self.trust.good(senders.keys())
-        self.got(1 << block)
+        self.got(1 << block, now)
         if blocks.complete:
             self._news.hurry()
         return Verdict(complete=blocks.complete)
@@ -194,9 +194,9 @@ class Downloads:
 
     # --- news
 
-    def got(self, blocks: int) -> None:
+    def got(self, blocks: int, now: float) -> None:
         """These blocks are new here: neighbours are to be told."""
-        self._news.add(blocks)
+        self._news.add(blocks, now)
 
     def tell(self, now: float) -> None:
         """Tell neighbours which blocks are new since they were last told: HAVE to those who need it."""

@@ -224,7 +224,7 @@ class Engine:
         self._standing.learn(layout, have)
         self.resumed = have.bit_count()
         self.downloads.moved_at = now
-        self.downloads.got(have)
+        self.downloads.got(have, now)
         if self.blocks.complete:
             self.completed_at = now
         for neighbour in list(self.neighbours.values()):

@@ -2,33 +2,41 @@
 
 import pytest
 
-from minibit.engine.news import FEW, FEW_SECONDS, MANY_SECONDS, SOME, SOME_SECONDS, News
+from minibit.engine.news import FEW, FEW_SECONDS, MANY_SECONDS, PAUSE_SECONDS, News
+
+
+def told_once(neighbours: int, now: float = 10.13) -> News:
+    """So many neighbours have just been told something."""
+    news = News()
+    news.add(0b1, now)
+    news.take(neighbours, now)
+    return news
 
 
 def test_without_news_nothing_is_due() -> None:
     news = News()
+    news.add(0, 0.0)
     assert not news.due(0.0)
     assert news.next_deadline() == float("inf")
 
 
-def test_the_first_news_and_news_after_a_pause_are_told_at_once() -> None:
+@pytest.mark.parametrize("neighbours", [1, 50])
+def test_the_first_news_and_news_after_a_pause_are_told_at_once(neighbours: int) -> None:
     news = News()
-    for now in (10.1, 20.2):
-        news.add(0b1)
+    for now in (10.1, 10.1 + PAUSE_SECONDS):
+        news.add(0b1, now)
         assert news.due(now)
-        assert news.take(50, now) == 0b1
+        assert news.take(neighbours, now) == 0b1
         assert not news.due(now)
 
 
 @pytest.mark.parametrize(
-    ("neighbours", "at"), [(1, 10.1 + FEW_SECONDS), (FEW, 10.1 + FEW_SECONDS), (SOME, 10.125), (50, 10.25)]
+    ("neighbours", "at"), [(1, 10.13 + FEW_SECONDS), (FEW, 10.13 + FEW_SECONDS), (FEW + 1, 10.1875)]
 )
 def test_what_is_new_soon_after_goes_together(neighbours: int, at: float) -> None:
-    news = News()
-    news.add(0b1)
-    news.take(neighbours, 10.1)
-    news.add(0b10)
-    news.add(0b100)
+    news = told_once(neighbours)
+    news.add(0b10, 10.14)
+    news.add(0b100, 10.15)
     assert news.next_deadline() == at
     assert not news.due(at - 0.001)
     assert news.due(at)
@@ -37,23 +45,29 @@ def test_what_is_new_soon_after_goes_together(neighbours: int, at: float) -> Non
 
 def test_peers_with_many_neighbours_tell_at_the_same_moments() -> None:
     moments = set()
-    for began in (10.01, 10.1, 10.24):
-        news = News()
-        news.add(1)
-        news.take(40, began)
-        news.add(2)
+    for began in (10.0, 10.07, 10.18):
+        news = told_once(40, began)
+        news.add(0b10, 10.2)
         moments.add(news.next_deadline())
     assert moments == {10.25}
-    assert MANY_SECONDS % SOME_SECONDS == 0, "and so do those that have fewer"
+
+
+def test_what_is_new_at_such_a_moment_waits_for_the_next_one() -> None:
+    news = told_once(40, 10.25)
+    for moment in range(164, 1000):
+        news.add(0b1, moment * MANY_SECONDS)
+        assert news.next_deadline() == (moment + 1) * MANY_SECONDS
+        news.take(40, (moment + 1) * MANY_SECONDS)
 
 
 def test_what_is_lost_is_no_news_and_what_is_urgent_does_not_wait() -> None:
-    news = News()
-    news.add(0b11)
-    news.take(50, 10.0)
-    news.add(0b110)
+    news = told_once(50)
+    news.add(0b110, 10.14)
     news.drop(0b10)
-    assert not news.due(10.1)
+    assert not news.due(10.14)
     news.hurry()
-    assert news.due(10.1)
-    assert news.take(50, 10.1) == 0b100
+    assert news.due(10.14)
+    assert news.take(50, 10.14) == 0b100
+    news.add(0b1000, 10.14)
+    news.drop(0b1000)
+    assert not news.due(20.0)
