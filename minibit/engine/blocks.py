@@ -152,6 +152,10 @@ class Blocks:
         cancel: dict[tuple[int, int], int] = {}
         reliefs = relief.chunks(self._open, self.debts, key, blocks, min(room, RELIEF_BATCH), now, least)
         if not reliefs:
+            if not debt.chunks:
+                moved = relief.move(self._open, self.debts, key, blocks, now)
+                if moved is not None:
+                    return self._move(key, *moved, now)
             debt.vain = now
         for block, chunk, relieved in reliefs:
             chosen[block] = chosen.get(block, 0) | 1 << chunk
@@ -164,6 +168,16 @@ class Blocks:
         for block, chunks in chosen.items():
             self._owe(key, block, self._open[block], chunks, now, asked)
         return Asked(asked, tuple((*whom, chunks) for whom, chunks in cancel.items()))
+
+    def _move(self, key: int, block: int, other: int, now: float) -> Asked:
+        asked: list[Request] = []
+        opened = self._open[block]
+        owed = opened.asked[other]
+        self._drop(other, block, opened, owed, now)
+        opened.welcome[other] = opened.welcome.get(other, 0) | owed
+        opened.owner = key
+        self._owe(key, block, opened, owed, now, asked)
+        return Asked(asked, ((other, block, owed),))
 
     def arrived(
         self, key: int, sender: PeerId, block: int, chunks: int, now: float, *, exclusive: bool

@@ -15,6 +15,7 @@ MAX_ASKED: Final = 3  # neighbours asked for the same chunk
 HASTE: Final = 2.0  # how many times as quick one must be to relieve another
 ENDGAME_AGE: Final = 1.0  # s; who is to deliver within that is not late…
 STALL_AGE: Final = 30.0  # …nor within that while there is something else to ask for
+MOVE_AGE: Final = 0.1
 LONG: Final = 10.0  # s; a block that takes no longer keeps its place
 
 
@@ -52,6 +53,23 @@ def chunks(
             worst = max(suppliers, key=lambda other: (not debts[other].paid, when[other], other))
             chosen.append(Relief(block, chunk, worst if full else None))
     return chosen
+
+
+def move(
+    flying: Mapping[int, OpenBlock], debts: Debts, key: int, blocks: int, now: float
+) -> tuple[int, int] | None:
+    """The block of `blocks` to be asked of this idle neighbour instead of the one it was asked of, and which
+    neighbour that is; None if there is none."""
+    found: tuple[int, int, int] | None = None
+    for number, opened in flying.items():
+        if opened.here or opened.exclusive or len(opened.asked) != 1 or not blocks >> number & 1:
+            continue
+        ((other, owed),) = opened.asked.items()
+        debt = debts[other]
+        if other == key or now - opened.since < MOVE_AGE:
+            continue
+        found = max(found or (0, 0, 0), (debt.chunks, number, other))
+    return None if found is None else found[1:]
 
 
 def block(
