@@ -153,7 +153,7 @@ class Blocks:
         reliefs = relief.chunks(self._open, self.debts, key, blocks, min(room, RELIEF_BATCH), now, least)
         if not reliefs:
             if not debt.chunks:
-                moved = relief.move(self._open, self.debts, key, blocks, now)
+                moved = relief.move(self._open, self.debts, key, blocks, room, now)
                 if moved is not None:
                     return self._move(key, *moved, now)
             debt.vain = now
@@ -170,12 +170,15 @@ class Blocks:
         return Asked(asked, tuple((*whom, chunks) for whom, chunks in cancel.items()))
 
     def _move(self, key: int, block: int, other: int, now: float) -> Asked:
+        """Ask this neighbour for the block instead of the other one; what the other sends all the same is
+        welcome."""
         asked: list[Request] = []
         opened = self._open[block]
         owed = opened.asked[other]
         self._drop(other, block, opened, owed, now)
         opened.welcome[other] = opened.welcome.get(other, 0) | owed
         opened.owner = key
+        opened.moves += 1
         self._owe(key, block, opened, owed, now, asked)
         return Asked(asked, ((other, block, owed),))
 

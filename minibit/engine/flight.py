@@ -15,6 +15,7 @@ class OpenBlock:
     welcome: dict[int, int] = field(default_factory=dict)  # chunks it owes no more and may still send
     since: float = 0.0  # when anybody was last asked for a chunk of it
     owner: int | None = None
+    moves: int = 0  # how often it was taken from one neighbour and asked of another
     exclusive: bool = False  # only its owner may supply it
     senders: dict[PeerId, int] = field(default_factory=dict)  # who supplied what is here
 

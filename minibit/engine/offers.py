@@ -25,6 +25,7 @@ from minibit.torrent.layout import Layout
 FIRST_DEPTH: Final = 2  # blocks on offer to one neighbour at least
 MAX_DEPTH_BYTES: Final = 16 * 1024 * 1024  # …and at most: four request windows
 AHEAD_SECONDS: Final = 3.0  # …and in between, what it takes in this time
+RELAY_MEMORY: Final = 3.0  # s; what was passed on so long ago counts half
 
 
 @dataclass(slots=True)
@@ -39,7 +40,14 @@ class Offer:
     pending: int = 0
     sent: int = 0
     first: int = 0  # of `sent`, those that nobody else in the swarm had before
+    relayed: float = 0.0  # how many of these somebody else has told of since, older ones counting less…
+    weighed_at: float = 0.0  # …as of then
     unsent: dict[int, int] = field(default_factory=dict)  # bytes to go of the blocks that went out in part
+
+    def weigh(self, now: float) -> None:
+        """What was relayed long ago counts less."""
+        self.relayed *= 0.5 ** ((now - self.weighed_at) / RELAY_MEMORY)
+        self.weighed_at = now
 
 
 class Offers:
@@ -69,10 +77,14 @@ class Offers:
         """The blocks of which no copy has left whole: to serve one of these is to serve a first copy."""
         return self._full & ~(swarm | self._out)
 
-    def owing(self, key: int) -> int:
-        """How many first copies this neighbour holds that nobody else has yet."""
+    def delay(self, key: int, now: float) -> float:
+        """How long, of some unit, a first copy would wait at this neighbour until somebody else has it: for
+        all that it holds of which nobody else has a copy, at the pace at which it has passed on others."""
         offer = self._offers.get(key)
-        return 0 if offer is None else (offer.first & ~self._spread).bit_count()
+        if offer is None:
+            return float("inf")
+        offer.weigh(now)
+        return (1 + (offer.first & ~self._spread).bit_count()) / (1 + offer.relayed)
 
     def sent(self, key: int, block: int, length: int, swarm: int) -> None:
         """`length` bytes of `block` are on their way to this neighbour."""
@@ -90,14 +102,20 @@ class Offers:
         offer.pending &= ~bit
         self._out |= bit
 
-    def received(self, key: int, blocks: int) -> None:
+    def received(self, key: int, blocks: int, now: float) -> None:
         """This neighbour holds `blocks`."""
         offer = self._offers.get(key)
-        if offer is None:
-            self._spread |= blocks
-        else:
+        if offer is not None:
             offer.pending &= ~blocks
-            self._spread |= blocks & ~offer.first
+            blocks &= ~offer.first
+        spread = blocks & ~self._spread
+        if spread:
+            self._spread |= spread
+            for each in self._offers.values():
+                relayed = (each.first & spread).bit_count()
+                if relayed:
+                    each.weigh(now)
+                    each.relayed += relayed
 
     def withdraw(self, key: int, granted: int) -> None:
         """This neighbour was choked: what it has not fetched is offered to others, except its grant."""
@@ -136,15 +154,15 @@ class Offers:
             offer.shown |= 1 << block
         return lacking, chosen
 
-    def tempt(self, key: int, holds: int, lacking: int, rng: Random) -> int | None:
+    def tempt(self, key: int, holds: int, lacking: int, rng: Random) -> list[int]:
         """A block to show to a choked neighbour that sees nothing it could want: else it would never
         become interested, and never be unchoked. It is not reserved for that neighbour."""
         offer = self._hiding[key]
         if not lacking or offer.shown & ~(holds | offer.sent):
-            return None
+            return []
         block = bitfield.choose(lacking, rng)
         offer.shown |= 1 << block
-        return block
+        return [block]
 
     def reveal(self, key: int) -> int:
         """This neighbour is to see everything from now on; returns what it had not been shown."""

@@ -10,7 +10,7 @@ from minibit.wire.messages import Request
 
 
 class RequestQueue:
-    """Requests by block, each block's in the order in which they came; `blocks` is the set of those blocks."""
+    """Requests by block, each block's in the order in which they came; `blocks` is the set of those."""
 
     def __init__(self) -> None:
         self.blocks = 0

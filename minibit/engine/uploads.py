@@ -13,6 +13,7 @@ from typing import Final
 from minibit import bitfield
 from minibit.engine.contenders import Contenders
 from minibit.engine.effects import Upload
+from minibit.engine.idleness import Idleness
 from minibit.engine.journal import Chosen
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.offers import Offers
@@ -55,6 +56,7 @@ class Uploads:
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self._current = -1  # whose turn it is
+        self._idleness = Idleness(now)
         self.offers = offers
         self.total = 0
 
@@ -68,18 +70,23 @@ class Uploads:
 
     def settle(self, now: float) -> None:
         """At the end of an input: fill the slots, once however many neighbours came or went."""
-        if self._moved:
-            self.rechoke(now, round_due=False)
+        idle = not self._turns and self._idleness.idle(now)
+        if self._moved or idle:
+            self.rechoke(now, round_due=False, spare=int(idle))
+            if idle:
+                self._idleness.admitted(now)
 
-    def rechoke(self, now: float, *, round_due: bool) -> None:
+    def rechoke(self, now: float, *, round_due: bool, spare: int = 0) -> None:
         """Ask the strategy who holds the slots from now on, and tell those for whom that changed."""
         standing = self._standing
         self._moved = False
         self._contenders.review(now)
-        choice = asking.choke(self._choking, standing.view(round_due=round_due), now, standing.rng)
+        choice = asking.choke(
+            self._choking, standing.view(round_due=round_due, spare=spare), now, standing.rng
+        )
         standing.note(Chosen, now, round_due, choice)
         standing.slots = choice.slots
-        held = {*choice.slots.fixed, choice.slots.optimistic}
+        held = set(choice.slots.held)
         moved = [
             n
             for key, n in standing.neighbours.items()
@@ -91,11 +98,16 @@ class Uploads:
             else:
                 neighbour.demand.unchoked_since = now
                 self._outbox.send(neighbour.key, m.Unchoke())
+        self._idleness.awaited = any(
+            n.interested and n.known and not n.demand.unchoked for n in standing.neighbours.values()
+        )
         self.offer(now)
 
     def sweep(self, now: float) -> None:
         """Notice slots that go unused, and who may compete again."""
         self._moved |= self._contenders.review(now)
+        if not self._idleness.rested() and self._standing.slots.extra:
+            self.rechoke(now, round_due=False, spare=-1)
         self.offer(now)
 
     def _choke(self, neighbour: Neighbour) -> None:
@@ -160,7 +172,7 @@ class Uploads:
         """
         limited = bool(self._bucket.rate)
         while self._turns and self._bucket.ready(now):
-            neighbour, among = self._next_turn()
+            neighbour, among = self._next_turn(now)
             demand, room = neighbour.demand, _room(neighbour, now)
             if limited:
                 room = min(room, CHUNK_SIZE)
@@ -173,24 +185,26 @@ class Uploads:
             self._bucket.take(size)
             self._outbox.put(Upload(neighbour.key, tuple(batch)))
             self._queue_up(neighbour, now)
+        self._idleness.look(now, sending=bool(self._turns) or not self._bucket.ready(now))
 
-    def _next_turn(self) -> tuple[Neighbour, int]:
+    def _next_turn(self, now: float) -> tuple[Neighbour, int]:
         """Whose turn it is, and the blocks of which one is to be served.
 
         Who is being sent a block goes on with it. Then an origin serves first copies, of blocks that it has
-        sent whole to nobody: all others have another source, or will soon. Of several who wait for one, that
-        goes to who holds the fewest that nobody else has yet: whoever passes on what it got gets more. Else
+        sent whole to nobody: all others have another source, or will soon. Of several who wait for one, it
+        goes to who will have passed it on first: whoever passes on what it got gets more, and one with a slow
+        line is not given what a crowd waits for. Nobody is kept waiting for that while the line is free. Else
         it is the turn of who has waited longest.
         """
         neighbours = self._standing.neighbours
         if self._current in self._turns and neighbours[self._current].demand.serving is not None:
             return neighbours[self._current], -1
         key, among = next(iter(self._turns)), -1
-        if self.offers is not None:
-            unborn = self.offers.unborn(self._standing.copies.held)
+        if (offers := self.offers) is not None:
+            unborn = offers.unborn(self._standing.copies.held)
             waiting = [k for k in self._turns if neighbours[k].demand.queue.blocks & unborn] if unborn else []
             if waiting:
-                key, among = min(waiting, key=self.offers.owing), unborn
+                key, among = min(waiting, key=lambda k: offers.delay(k, now)), unborn
         self._current = key
         return neighbours[key], among
 
@@ -232,7 +246,9 @@ class Uploads:
 
     def next_deadline(self, now: float) -> float:
         """When the limit lets something leave; infinity if nothing waits."""
-        return self._bucket.ready_at(now) if self._turns else float("inf")
+        if self._turns:
+            return self._bucket.ready_at(now)
+        return self._idleness.next_deadline(now)
 
     def forget(self, neighbour: Neighbour, now: float) -> None:
         """This neighbour left."""
@@ -283,7 +299,7 @@ class Uploads:
     def holds(self, neighbour: Neighbour, blocks: int, now: float) -> None:
         """A neighbour tells us that it holds these blocks: to it they need not be offered."""
         if self.offers is not None and blocks:
-            self.offers.received(neighbour.key, blocks)
+            self.offers.received(neighbour.key, blocks, now)
             self.offer(now)
 
     def offer(self, now: float) -> None:
@@ -299,11 +315,9 @@ class Uploads:
             eligible = ~neighbour.blocks
             if not demand.unchoked:
                 eligible &= demand.granted if neighbour.fast else 0
-            lacking, shown = offers.refill(
-                key, eligible, demand.granted, lacking, demand.flow.rate(now), rng
-            )
-            if not demand.unchoked and (block := offers.tempt(key, neighbour.blocks, lacking, rng)) is not None:
-                shown.append(block)
+            lacking, shown = offers.refill(key, eligible, demand.granted, lacking, demand.flow.rate(now), rng)
+            if not demand.unchoked:
+                shown += offers.tempt(key, neighbour.blocks, lacking, rng)
             if shown:
                 self._outbox.send(key, m.Haves.of(*shown))
         if not lacking:
