@@ -11,12 +11,18 @@ IDLE_SECONDS: Final = 0.1  # with nothing to send, before one more is admitted
 
 
 class Idleness:
-    """What an uplink did lately; `awaited` is whether somebody choked would like to be served."""
+    """What an uplink did lately."""
 
     def __init__(self, now: float) -> None:
-        self.awaited = False
+        self._awaited = False  # whether somebody choked would like to be served
         self._busy_at = now  # when there was last something to send, or somebody was admitted
         self._rested = False  # whether there was a pause since `rested` was last asked
+
+    def awaits(self, now: float, *, somebody: bool) -> None:
+        """Whether somebody choked would like to be served."""
+        if somebody and not self._awaited:
+            self._busy_at = now  # nobody has waited so far
+        self._awaited = somebody
 
     def look(self, now: float, *, sending: bool) -> None:
         """At the end of an input: is there something to send?"""
@@ -27,7 +33,7 @@ class Idleness:
 
     def idle(self, now: float) -> bool:
         """Whether somebody more is to be served."""
-        return self.awaited and now >= self._busy_at + IDLE_SECONDS
+        return self._awaited and now >= self._busy_at + IDLE_SECONDS
 
     def admitted(self, now: float) -> None:
         """Somebody was: what comes of it is to be seen first."""
@@ -40,4 +46,4 @@ class Idleness:
 
     def next_deadline(self, now: float) -> float:
         """When it will have been idle for long enough, if nothing happens; infinity if nobody would care."""
-        return max(now, self._busy_at + IDLE_SECONDS) if self.awaited else float("inf")
+        return max(now, self._busy_at + IDLE_SECONDS) if self._awaited else float("inf")

@@ -31,6 +31,7 @@ MAX_REFUSALS: Final = 4 * MAX_QUEUED  # in a row; a neighbour that goes on would
 MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour, at most
 MIN_UNSENT: Final = 2 * CHUNK_SIZE  # …and at least
 UNSENT_SECONDS: Final = 1.0  # …and in between, what leaves for it in this time
+ALONE_SECONDS: Final = 3.0  # who has an origin for itself for so long sees everything
 BATCH: Final = 512 * 1024  # bytes handed over at a time: one system call amortised over many chunks
 BURST_SECONDS: Final = 0.1  # how long an idle limited uplink may save up
 
@@ -98,9 +99,8 @@ class Uploads:
             else:
                 neighbour.demand.unchoked_since = now
                 self._outbox.send(neighbour.key, m.Unchoke())
-        self._idleness.awaited = any(
-            n.interested and n.known and not n.demand.unchoked for n in standing.neighbours.values()
-        )
+        waiting = (n for n in standing.neighbours.values() if not n.demand.unchoked)
+        self._idleness.awaits(now, somebody=any(n.interested and n.known for n in waiting))
         self.offer(now)
 
     def sweep(self, now: float) -> None:
@@ -308,7 +308,10 @@ class Uploads:
         if offers is None or not offers.neighbours:
             return
         neighbours, rng = self._standing.neighbours, self._standing.rng
-        lacking = offers.lacking(self._standing.copies.held)
+        if len(neighbours) == 1 and all(now - n.connected_at >= ALONE_SECONDS for n in neighbours.values()):
+            lacking = 0  # there is nobody to hide anything for
+        else:
+            lacking = offers.lacking(self._standing.copies.held)
         for key in offers.neighbours:
             neighbour = neighbours[key]
             demand = neighbour.demand
