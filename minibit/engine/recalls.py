@@ -7,7 +7,7 @@ the last ones tells; now and then it is tried anew.
 
 from typing import Final
 
-WEIGHT: Final = 0.25  # of each block
+WEIGHT: Final = 0.15  # of each block
 HEEDED: Final = 0.6  # how large a part of them must not have come all the same
 PROBE_SECONDS: Final = 4.0
 MAX_PENDING: Final = 64  # blocks of which nothing is known yet
