@@ -28,6 +28,7 @@ class Role(StrEnum):
     """Which upload slot a neighbour has from us."""
 
     FIXED = "fixed"
+    EXTRA = "extra"
     OPTIMISTIC = "optimistic"
     CHOKED = "choked"
 

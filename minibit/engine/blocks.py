@@ -14,13 +14,14 @@ whom is decided in `relief`, who owes what is noted in `debts`.
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from minibit import bitfield
 from minibit.engine import relief
 from minibit.engine.debts import Debts
 from minibit.engine.effects import PeerId
-from minibit.engine.flight import OpenBlock
+from minibit.engine.flight import Arrival, Asked, GivenUp, OpenBlock
+from minibit.engine.recalls import Recalls
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
@@ -29,31 +30,6 @@ MAX_OPEN_BYTES: Final = 48 * 1024 * 1024  # memory for blocks in flight and bein
 MAX_OPEN: Final = 1024  # blocks
 RELIEF_BATCH: Final = 16  # chunks of others that one neighbour is asked for at a time
 VAIN_SECONDS: Final = 0.25  # how long a neighbour that could relieve nobody is not thought of again
-
-
-class Arrival(NamedTuple):
-    """What became of a run of chunks: which are new, how many we had asked for and how long ago, whether
-    the block is complete, and whom to tell that we need which of them no more."""
-
-    accepted: int = 0
-    owed: int = 0
-    waited: float = 0.0
-    complete: bool = False
-    cancel: tuple[tuple[int, int], ...] = ()
-
-
-class Asked(NamedTuple):
-    """The chunks to ask a neighbour for, and whom to tell that we need which of what block no more."""
-
-    requests: list[Request]
-    cancel: tuple[tuple[int, int, int], ...] = ()  # (neighbour, block, chunks)
-
-
-class GivenUp(NamedTuple):
-    """A block that was forgotten to make room, and whom to tell that we need which of its chunks no more."""
-
-    block: int
-    cancel: tuple[tuple[int, int], ...] = ()
 
 
 class Blocks:
@@ -77,6 +53,7 @@ class Blocks:
         self._senders: dict[int, dict[PeerId, int]] = {}  # of the blocks being verified
         self._losses: dict[int, int] = {}  # how often a block had to make room, with something of it here
         self.debts = Debts()
+        self._recalls = Recalls()
 
     @property
     def wanted(self) -> int:
@@ -152,6 +129,10 @@ class Blocks:
         cancel: dict[tuple[int, int], int] = {}
         reliefs = relief.chunks(self._open, self.debts, key, blocks, min(room, RELIEF_BATCH), now, least)
         if not reliefs:
+            if not debt.chunks and self._recalls.useful(now):
+                moved = relief.move(self._open, self.debts, key, blocks, room, now)
+                if moved is not None:
+                    return self._move(key, *moved, now)
             debt.vain = now
         for block, chunk, relieved in reliefs:
             chosen[block] = chosen.get(block, 0) | 1 << chunk
@@ -165,6 +146,20 @@ class Blocks:
             self._owe(key, block, self._open[block], chunks, now, asked)
         return Asked(asked, tuple((*whom, chunks) for whom, chunks in cancel.items()))
 
+    def _move(self, key: int, block: int, other: int, now: float) -> Asked:
+        """Ask this neighbour for the block instead of the other one; what the other sends all the same is
+        welcome."""
+        asked: list[Request] = []
+        opened = self._open[block]
+        owed = opened.asked[other]
+        self._drop(other, block, opened, owed, now)
+        self._recalls.recalled(other, block, now)
+        opened.welcome[other] = opened.welcome.get(other, 0) | owed
+        opened.owner = key
+        opened.moves += 1
+        self._owe(key, block, opened, owed, now, asked)
+        return Asked(asked, ((other, block, owed),))
+
     def arrived(
         self, key: int, sender: PeerId, block: int, chunks: int, now: float, *, exclusive: bool
     ) -> Arrival:
@@ -174,7 +169,10 @@ class Blocks:
             return Arrival()
         # What was never asked of it could poison what others supply. What we asked for and took back,
         # because it choked us, may come all the same and is welcome, except from who is under suspicion.
-        chunks &= opened.asked.get(key, 0) | (0 if exclusive else opened.welcome.get(key, 0))
+        asked, welcome = opened.asked.get(key, 0), 0 if exclusive else opened.welcome.get(key, 0)
+        chunks &= asked | welcome
+        if chunks & welcome & ~asked:
+            self._recalls.came(key, block)
         paid = self._settle(key, opened, chunks)
         owed = paid.bit_count()
         waited = now - self.debts[key].pay(block, paid, now) if paid else 0.0
@@ -220,6 +218,7 @@ class Blocks:
         """This neighbour will not serve that request; returns whether it had been asked."""
         chunk, odd = divmod(request.begin, CHUNK_SIZE)
         opened = self._open.get(request.index)
+        self._recalls.agreed(key, request.index)
         if odd or opened is None or not opened.asked.get(key, 0) >> chunk & 1:
             return False
         self._release(key, request.index, opened, 1 << chunk)

@@ -155,9 +155,7 @@ class Chronicle:
         choice = entry.choice
         if entry.round_due or choice.moves or choice.slots != self._known_engine.slots:
             slots = choice.slots
-            known = dict.fromkeys((*slots.fixed, *choice.scores, *(key for key, _ in choice.moves)))
-            if slots.optimistic is not None:
-                known[slots.optimistic] = None
+            known = dict.fromkeys((*slots.held, *choice.scores, *(key for key, _ in choice.moves)))
             name = {key: self._name(key, entry.at) for key in known}
             chosen = kinds.Chosen(
                 round_due=entry.round_due,
@@ -166,6 +164,7 @@ class Chronicle:
                 scores=tuple((name[key], score) for key, score in choice.scores.items()),
                 moves=tuple((name[key], what) for key, what in choice.moves),
                 rule=choice.rule,
+                extra=tuple(name[key] for key in slots.extra),
             )
             self._tell(entry.at, chosen)
         # Who has left is named for the last time by the choice that fills its place.

@@ -61,7 +61,7 @@ class Contenders:
 
     def _anything_unused(self, now: float) -> bool:
         slots, neighbours = self._standing.slots, self._standing.neighbours
-        holders = (neighbours.get(key) for key in (*slots.fixed, slots.optimistic) if key is not None)
+        holders = (neighbours.get(key) for key in slots.held)
         return any(holder is not None and _unused(holder, now) for holder in holders)
 
     def _rest(self, neighbour: Neighbour, now: float) -> None:

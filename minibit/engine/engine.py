@@ -206,7 +206,7 @@ class Engine:
 
     def granted(self, peer_id: bytes, blocks: int, now: float) -> list[Effect]:
         """The tracker dealt these blocks to the peer with this wire id: serve them even while choking it."""
-        self.uploads.granted(peer_id, blocks)
+        self.uploads.granted(peer_id, blocks, now)
         return self._settled(now)
 
     def revoked(self, peer_id: bytes) -> None:

@@ -5,7 +5,6 @@ uploading knows. Neither half writes in the other's part. Strategies see only a 
 `strategies.view.NeighbourView`.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +13,8 @@ from minibit.address import Address
 from minibit.engine.effects import PeerId
 from minibit.engine.patience import Patience
 from minibit.engine.rates import RateMeter
+from minibit.engine.request_queue import RequestQueue
 from minibit.errors import RemoteProtocolError
-from minibit.wire.messages import Request
 
 FIRST_WINDOW: Final = 16  # chunks asked for at once before the link has shown what it can do
 MIN_WINDOW: Final = 4
@@ -80,7 +79,8 @@ class Demand:
         self.used_at = now  # when it last asked for something, or was sent it
         self.unchoked_since: float | None = None
         self.granted = 0  # blocks that we serve even while choking it
-        self.queue: OrderedDict[Request, None] = OrderedDict()  # in order, and any is cancelled at once
+        self.queue = RequestQueue()
+        self.serving: int | None = None  # the block that is being sent, until its queued chunks are
         self.unsent = 0  # bytes handed to the shell and not yet flushed
         self.refusals = 0  # requests of its that we refused since we last served one
         self.flow = Flow(now)

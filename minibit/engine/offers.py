@@ -2,21 +2,30 @@
 
 This is super-seeding (BEP 16) without its stalls. An origin that shows all it has is asked by several
 neighbours for the same blocks, and its uplink carries the share several times before the last block
-is out. So while some block has no copy in the swarm, a neighbour is shown its grant and a few blocks
-that nobody else has or has been offered; as soon as nothing is lacking, everyone is shown everything.
-A neighbour that empties its offers quickly is offered twice as many: a fast link never waits.
+is out. So while some block has no copy in the swarm, a neighbour is shown only a few blocks that nobody
+else has or has been offered; as soon as nothing is lacking, everyone is shown everything. What comes to a
+crowd twice from its origin is time: nothing else there is as scarce as the first copy of each block.
+
+A *grant* is a right and not an order: what a neighbour was granted is offered to it before anything else,
+even while it is choked, but never what somebody in the swarm holds already. Fetched from the origin by all
+to whom they were granted, overlapping grants would make it carry the share 1.3 times.
+
+Offers follow throughput: a neighbour has as much on offer as it takes in `AHEAD_SECONDS`, at whatever rhythm
+it asks. Who has had the origin for itself for a while sees everything: there is nobody to hide it for.
 """
 
 from dataclasses import dataclass, field
+from math import ceil
 from random import Random
 from typing import Final
 
 from minibit import bitfield
 from minibit.torrent.layout import Layout
 
-FIRST_DEPTH: Final = 2  # blocks on offer to one neighbour at first
+FIRST_DEPTH: Final = 2  # blocks on offer to one neighbour at least
 MAX_DEPTH_BYTES: Final = 16 * 1024 * 1024  # …and at most: four request windows
-FAST: Final = 0.5  # s; whoever empties its offers sooner than this is offered twice as many
+AHEAD_SECONDS: Final = 3.0  # …and in between, what it takes in this time
+RELAY_MEMORY: Final = 3.0  # s; what was passed on so long ago counts half
 
 
 @dataclass(slots=True)
@@ -30,105 +39,144 @@ class Offer:
     shown: int = 0
     pending: int = 0
     sent: int = 0
+    first: int = 0  # of `sent`, those that nobody else in the swarm had before
+    relayed: float = 0.0  # how many of these somebody else has told of since, older ones counting less…
+    weighed_at: float = 0.0  # …as of then
     unsent: dict[int, int] = field(default_factory=dict)  # bytes to go of the blocks that went out in part
-    depth: int = FIRST_DEPTH
-    refilled: float = float("-inf")
+
+    def weigh(self, now: float) -> None:
+        """What was relayed long ago counts less."""
+        self.relayed *= 0.5 ** ((now - self.weighed_at) / RELAY_MEMORY)
+        self.weighed_at = now
 
 
 class Offers:
-    """The offers to all neighbours that do not see everything yet."""
+    """The offers to all neighbours that came while something was lacking."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._full = bitfield.full(layout.block_count)
         self._max_depth = max(FIRST_DEPTH, MAX_DEPTH_BYTES // layout.block_size)
-        self._open: dict[int, Offer] = {}
+        self._offers: dict[int, Offer] = {}
+        self._hiding: dict[int, Offer] = {}  # the offers to those who do not see everything yet
+        self._out = 0  # all that was sent whole to somebody who is here
+        self._spread = 0  # what somebody has told of who did not get the first copy
 
     def greet(self, key: int) -> None:
-        """A neighbour came: it sees nothing but what it is granted and offered from now on."""
-        self._open[key] = Offer()
-
-    def grant(self, key: int, blocks: int) -> int:
-        """A neighbour is to see these blocks too; returns those that it did not."""
-        offer = self._open.get(key)
-        if offer is None:
-            return 0
-        new = blocks & ~offer.shown
-        offer.shown |= blocks
-        return new
+        """A neighbour came: it sees nothing but what it is offered from now on."""
+        self._offers[key] = self._hiding[key] = Offer()
 
     def lacking(self, swarm: int) -> int:
         """The blocks that nobody in the swarm has, was sent or is offered; `swarm` is all that it holds."""
-        for offer in self._open.values():
-            swarm |= offer.pending | offer.sent
+        swarm |= self._out
+        for offer in self._offers.values():
+            swarm |= offer.pending
         return self._full & ~swarm
 
-    def sent(self, key: int, block: int, length: int) -> None:
+    def unborn(self, swarm: int) -> int:
+        """The blocks of which no copy has left whole: to serve one of these is to serve a first copy."""
+        return self._full & ~(swarm | self._out)
+
+    def delay(self, key: int, now: float) -> float:
+        """How long, of some unit, a first copy would wait at this neighbour until somebody else has it: for
+        all that it holds of which nobody else has a copy, at the pace at which it has passed on others."""
+        offer = self._offers.get(key)
+        if offer is None:
+            return float("inf")
+        offer.weigh(now)
+        return (1 + (offer.first & ~self._spread).bit_count()) / (1 + offer.relayed)
+
+    def sent(self, key: int, block: int, length: int, swarm: int) -> None:
         """`length` bytes of `block` are on their way to this neighbour."""
-        offer = self._open.get(key)
+        offer = self._offers.get(key)
         if offer is None:
             return
         unsent = offer.unsent.pop(block, self._layout.block_length(block)) - length
         if unsent > 0:
             offer.unsent[block] = unsent
-        else:
-            offer.sent |= 1 << block
-            offer.pending &= ~(1 << block)
+            return
+        bit = 1 << block
+        if not (swarm | self._out) & bit:
+            offer.first |= bit
+        offer.sent |= bit
+        offer.pending &= ~bit
+        self._out |= bit
 
-    def received(self, key: int, blocks: int) -> None:
+    def received(self, key: int, blocks: int, now: float) -> None:
         """This neighbour holds `blocks`."""
-        offer = self._open.get(key)
+        offer = self._offers.get(key)
         if offer is not None:
             offer.pending &= ~blocks
+            blocks &= ~offer.first
+        spread = blocks & ~self._spread
+        if spread:
+            self._spread |= spread
+            for each in self._offers.values():
+                relayed = (each.first & spread).bit_count()
+                if relayed:
+                    each.weigh(now)
+                    each.relayed += relayed
 
-    def withdraw(self, key: int) -> None:
-        """This neighbour was choked: what it has not fetched is offered to others."""
-        offer = self._open.get(key)
+    def withdraw(self, key: int, granted: int) -> None:
+        """This neighbour was choked: what it has not fetched is offered to others, except its grant."""
+        offer = self._offers.get(key)
         if offer is not None:
-            offer.pending = 0
+            offer.pending &= granted
 
-    def refill(self, key: int, holds: int, swarm: int, now: float, rng: Random) -> list[int]:
-        """The blocks to show to an unchoked neighbour now; the fewer it has pending, the more."""
-        offer = self._open[key]
-        if offer.pending.bit_count() * 2 > offer.depth:
-            return []
-        if now - offer.refilled < FAST:
-            offer.depth = min(offer.depth * 2, self._max_depth)
-        offer.refilled = now
-        lacking = self.lacking(swarm) & ~holds
+    def refill(
+        self, key: int, eligible: int, granted: int, lacking: int, rate: float, rng: Random
+    ) -> tuple[int, list[int]]:
+        """The blocks to offer to a neighbour now; the fewer it has pending, the more.
+
+        Args:
+            eligible: the blocks that it may be offered: what it lacks, and if it is choked, of its grant.
+            granted: what goes before all else.
+            lacking: what the swarm lacks.
+            rate: bytes per second that it takes.
+
+        Returns what is lacking still, and those blocks that it is to be shown.
+        """
+        offer = self._hiding[key]
+        depth = min(max(ceil(rate * AHEAD_SECONDS / self._layout.block_size), FIRST_DEPTH), self._max_depth)
+        if offer.pending.bit_count() * 2 > depth:
+            return lacking, []
         chosen = []
-        while lacking and offer.pending.bit_count() < offer.depth:
-            block = bitfield.choose(lacking, rng)
-            lacking ^= 1 << block
-            offer.pending |= 1 << block
-            if not offer.shown >> block & 1:
-                chosen.append(block)
+        for candidates in (lacking & eligible & granted, lacking & eligible & ~granted):
+            left = candidates
+            while left and offer.pending.bit_count() < depth:
+                block = bitfield.choose(left, rng)
+                left ^= 1 << block
+                lacking ^= 1 << block
+                offer.pending |= 1 << block
+                if not offer.shown >> block & 1:
+                    chosen.append(block)
         for block in chosen:
             offer.shown |= 1 << block
-        return chosen
+        return lacking, chosen
 
-    def tempt(self, key: int, holds: int, swarm: int, rng: Random) -> int | None:
+    def tempt(self, key: int, holds: int, lacking: int, rng: Random) -> list[int]:
         """A block to show to a choked neighbour that sees nothing it could want: else it would never
         become interested, and never be unchoked. It is not reserved for that neighbour."""
-        offer = self._open[key]
-        if offer.shown & ~(holds | offer.sent):
-            return None
-        lacking = self.lacking(swarm)
-        if not lacking:
-            return None
+        offer = self._hiding[key]
+        if not lacking or offer.shown & ~(holds | offer.sent):
+            return []
         block = bitfield.choose(lacking, rng)
         offer.shown |= 1 << block
-        return block
+        return [block]
 
     def reveal(self, key: int) -> int:
         """This neighbour is to see everything from now on; returns what it had not been shown."""
-        return self._full & ~self._open.pop(key).shown
+        return self._full & ~self._hiding.pop(key).shown
 
     def forget(self, key: int) -> None:
         """This neighbour left."""
-        self._open.pop(key, None)
+        self._hiding.pop(key, None)
+        if self._offers.pop(key, None) is not None:
+            self._out = 0
+            for offer in self._offers.values():
+                self._out |= offer.sent
 
     @property
     def neighbours(self) -> list[int]:
         """Those who do not see everything yet."""
-        return list(self._open)
+        return list(self._hiding)

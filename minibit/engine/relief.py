@@ -15,6 +15,9 @@ MAX_ASKED: Final = 3  # neighbours asked for the same chunk
 HASTE: Final = 2.0  # how many times as quick one must be to relieve another
 ENDGAME_AGE: Final = 1.0  # s; who is to deliver within that is not late…
 STALL_AGE: Final = 30.0  # …nor within that while there is something else to ask for
+MOVE_AGE: Final = 0.1  # s; how long a block stays where it was asked for, at least…
+MOVE_TRIPS: Final = 2.0  # …and in round trips: what is under way already is not asked for twice
+MAX_MOVES: Final = 32  # of one block: nobody passes it round for ever
 LONG: Final = 10.0  # s; a block that takes no longer keeps its place
 
 
@@ -52,6 +55,30 @@ def chunks(
             worst = max(suppliers, key=lambda other: (not debts[other].paid, when[other], other))
             chosen.append(Relief(block, chunk, worst if full else None))
     return chosen
+
+
+def move(
+    flying: Mapping[int, OpenBlock], debts: Debts, key: int, blocks: int, room: int, now: float
+) -> tuple[int, int] | None:
+    """The block of `blocks` that this idle neighbour is asked for instead of who was asked before, and who
+    that is; None if there is none. Nobody is late, but a free line is not left waiting: it takes from whoever
+    owes us most the block that was asked of it last, if nothing of that is here and `room` chunks hold it.
+
+    A crowd ends together by this: without it, the last blocks wait in the queues of those who have many.
+    """
+    found: tuple[int, float, int, int] | None = None
+    for number, opened in flying.items():
+        if opened.here or opened.exclusive or len(opened.asked) != 1 or not blocks >> number & 1:
+            continue
+        ((other, owed),) = opened.asked.items()
+        if other == key or owed.bit_count() > room or opened.moves >= MAX_MOVES:
+            continue
+        debt = debts[other]
+        if now - opened.since < max(MOVE_AGE, MOVE_TRIPS * max(debt.trip, debts[key].trip)):
+            continue
+        each = (debt.chunks, opened.since, number, other)
+        found = each if found is None else max(found, each)
+    return None if found is None else found[2:]
 
 
 def block(

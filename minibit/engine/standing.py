@@ -44,7 +44,7 @@ class Standing:
         self.blocks = Blocks(layout, have)
         self.copies = Copies(layout.block_count)  # among neighbours
 
-    def view(self, *, candidates: int = 0, round_due: bool = False) -> SwarmView:
+    def view(self, *, candidates: int = 0, round_due: bool = False, spare: int = 0) -> SwarmView:
         """The swarm as strategies see it."""
         return SwarmView(
             block_count=self.layout.block_count,
@@ -55,4 +55,5 @@ class Standing:
             slots=self.slots,
             candidates=candidates,
             round_due=round_due,
+            spare=spare,
         )

@@ -13,10 +13,12 @@ from typing import Final
 from minibit import bitfield
 from minibit.engine.contenders import Contenders
 from minibit.engine.effects import Upload
+from minibit.engine.idleness import Idleness
 from minibit.engine.journal import Chosen
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.offers import Offers
 from minibit.engine.rates import TokenBucket
+from minibit.engine.request_queue import RequestQueue
 from minibit.engine.standing import Standing
 from minibit.errors import RemoteProtocolError
 from minibit.strategies import asking
@@ -29,6 +31,7 @@ MAX_REFUSALS: Final = 4 * MAX_QUEUED  # in a row; a neighbour that goes on would
 MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour, at most
 MIN_UNSENT: Final = 2 * CHUNK_SIZE  # …and at least
 UNSENT_SECONDS: Final = 1.0  # …and in between, what leaves for it in this time
+ALONE_SECONDS: Final = 3.0  # who has an origin for itself for so long sees everything
 BATCH: Final = 512 * 1024  # bytes handed over at a time: one system call amortised over many chunks
 BURST_SECONDS: Final = 0.1  # how long an idle limited uplink may save up
 
@@ -53,6 +56,8 @@ class Uploads:
         self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now, saved=1)
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
+        self._current = -1  # whose turn it is
+        self._idleness = Idleness(now)
         self.offers = offers
         self.total = 0
 
@@ -66,18 +71,23 @@ class Uploads:
 
     def settle(self, now: float) -> None:
         """At the end of an input: fill the slots, once however many neighbours came or went."""
-        if self._moved:
-            self.rechoke(now, round_due=False)
+        idle = not self._turns and self._idleness.idle(now)
+        if self._moved or idle:
+            self.rechoke(now, round_due=False, spare=int(idle))
+            if idle:
+                self._idleness.admitted(now)
 
-    def rechoke(self, now: float, *, round_due: bool) -> None:
+    def rechoke(self, now: float, *, round_due: bool, spare: int = 0) -> None:
         """Ask the strategy who holds the slots from now on, and tell those for whom that changed."""
         standing = self._standing
         self._moved = False
         self._contenders.review(now)
-        choice = asking.choke(self._choking, standing.view(round_due=round_due), now, standing.rng)
+        choice = asking.choke(
+            self._choking, standing.view(round_due=round_due, spare=spare), now, standing.rng
+        )
         standing.note(Chosen, now, round_due, choice)
         standing.slots = choice.slots
-        held = {*choice.slots.fixed, choice.slots.optimistic}
+        held = set(choice.slots.held)
         moved = [
             n
             for key, n in standing.neighbours.items()
@@ -89,23 +99,24 @@ class Uploads:
             else:
                 neighbour.demand.unchoked_since = now
                 self._outbox.send(neighbour.key, m.Unchoke())
+        waiting = (n for n in standing.neighbours.values() if not n.demand.unchoked)
+        self._idleness.awaits(now, somebody=any(n.interested and n.known for n in waiting))
         self.offer(now)
 
     def sweep(self, now: float) -> None:
         """Notice slots that go unused, and who may compete again."""
         self._moved |= self._contenders.review(now)
+        if not self._idleness.rested() and self._standing.slots.extra:
+            self.rechoke(now, round_due=False, spare=-1)
         self.offer(now)
 
     def _choke(self, neighbour: Neighbour) -> None:
         demand = neighbour.demand
         demand.unchoked_since = None
-        dropped = [request for request in demand.queue if not demand.granted >> request.index & 1]
-        for request in dropped:
-            del demand.queue[request]
         self._outbox.send(neighbour.key, m.Choke())
-        self._reject(neighbour, dropped)
+        self._reject(neighbour, demand.queue.drop(~demand.granted))
         if self.offers is not None:
-            self.offers.withdraw(neighbour.key)
+            self.offers.withdraw(neighbour.key, demand.granted)
 
     # --- queues
 
@@ -127,7 +138,7 @@ class Uploads:
             elif request in queue:
                 demand.refusals += 1  # one answer is enough
             elif len(queue) < MAX_QUEUED:
-                queue[request] = None
+                queue.add(request)
                 demand.used_at = now
             elif neighbour.fast:
                 refused.append(request)
@@ -142,43 +153,87 @@ class Uploads:
     def cancel(self, neighbour: Neighbour, cancelled: m.Cancel) -> None:
         """A neighbour takes a request back; BEP 6 wants a rejection in answer."""
         request = m.Request(cancelled.index, cancelled.begin, cancelled.length)
-        if request in neighbour.demand.queue:
-            del neighbour.demand.queue[request]
+        if neighbour.demand.queue.remove(request):
             self._reject(neighbour, [request])
 
     def lost(self, blocks: int) -> None:
         """Blocks are gone from the disk: what was asked of them is refused."""
         for neighbour in self._standing.neighbours.values():
-            queue = neighbour.demand.queue
-            gone = [request for request in queue if blocks >> request.index & 1]
-            for request in gone:
-                del queue[request]
-            self._reject(neighbour, gone)
+            self._reject(neighbour, neighbour.demand.queue.drop(blocks))
+
+    # --- turns
 
     def serve(self, now: float) -> None:
-        """Hand chunks to the shell: by turns, as far as the limit and each neighbour's room allow."""
-        batch_bytes = CHUNK_SIZE if self._bucket.rate else BATCH
+        """Hand chunks to the shell, as far as the limit and each neighbour's room allow.
+
+        Neighbours take turns, and a turn is a block: what is sent of several at a time is of use to nobody
+        until the last of them is whole, and a crowd waits for whole blocks. Where there is no limit, a turn
+        is at least a batch, which a fast link wants large.
+        """
+        limited = bool(self._bucket.rate)
         while self._turns and self._bucket.ready(now):
-            key = next(iter(self._turns))
-            del self._turns[key]
-            neighbour = self._standing.neighbours[key]
-            demand = neighbour.demand
-            batch: list[m.Request] = []
-            size = 0
-            room = min(batch_bytes, _room(neighbour, now))
-            while demand.queue and size < room:
-                request, _ = demand.queue.popitem(last=False)
-                batch.append(request)
-                size += request.length
-                if self.offers is not None:
-                    self.offers.sent(key, request.index, request.length)
+            neighbour, among = self._next_turn(now)
+            demand, room = neighbour.demand, _room(neighbour, now)
+            if limited:
+                room = min(room, CHUNK_SIZE)
+            batch, size = self._batch(neighbour, among, min(room, BATCH), one_block=limited)
+            del self._turns[neighbour.key]
             if not batch:
                 continue
             demand.unsent += size
             demand.refusals = 0
             self._bucket.take(size)
-            self._outbox.put(Upload(key, tuple(batch)))
+            self._outbox.put(Upload(neighbour.key, tuple(batch)))
             self._queue_up(neighbour, now)
+        self._idleness.look(now, sending=bool(self._turns) or not self._bucket.ready(now))
+
+    def _next_turn(self, now: float) -> tuple[Neighbour, int]:
+        """Whose turn it is, and the blocks of which one is to be served.
+
+        Who is being sent a block goes on with it. Then an origin serves first copies, of blocks that it has
+        sent whole to nobody: all others have another source, or will soon. Of several who wait for one, it
+        goes to who will have passed it on first: whoever passes on what it got gets more, and one with a slow
+        line is not given what a crowd waits for. Nobody is kept waiting for that while the line is free. Else
+        it is the turn of who has waited longest.
+        """
+        neighbours = self._standing.neighbours
+        if self._current in self._turns and neighbours[self._current].demand.serving is not None:
+            return neighbours[self._current], -1
+        key, among = next(iter(self._turns)), -1
+        if (offers := self.offers) is not None:
+            unborn = offers.unborn(self._standing.copies.held)
+            waiting = [k for k in self._turns if neighbours[k].demand.queue.blocks & unborn] if unborn else []
+            if waiting:
+                key, among = min(waiting, key=lambda k: offers.delay(k, now)), unborn
+        self._current = key
+        return neighbours[key], among
+
+    def _batch(
+        self, neighbour: Neighbour, among: int, room: float, *, one_block: bool
+    ) -> tuple[list[m.Request], int]:
+        """What this neighbour is sent next, and its bytes: the rest of the block that it is being sent, then
+        of those it waits for the one with the fewest copies, so that what is rare spreads first."""
+        queue, demand = neighbour.demand.queue, neighbour.demand
+        batch: list[m.Request] = []
+        size = 0
+        while queue and size < room:
+            if demand.serving is None or not queue.blocks >> demand.serving & 1:
+                demand.serving = self._rarest(queue, among)
+            request = queue.pop(demand.serving)
+            batch.append(request)
+            size += request.length
+            if self.offers is not None:
+                self.offers.sent(neighbour.key, request.index, request.length, self._standing.copies.held)
+            if not queue.blocks >> request.index & 1:
+                demand.serving = None
+                if one_block:
+                    break
+        return batch, size
+
+    def _rarest(self, queue: RequestQueue, among: int) -> int:
+        _, rarest = self._standing.copies.rarest(queue.blocks & among or queue.blocks)
+        oldest = queue.oldest
+        return oldest if rarest >> oldest & 1 else bitfield.choose(rarest, self._standing.rng)
 
     def flushed(self, neighbour: Neighbour, count: int, now: float) -> None:
         """`count` payload bytes have left for this neighbour."""
@@ -191,7 +246,9 @@ class Uploads:
 
     def next_deadline(self, now: float) -> float:
         """When the limit lets something leave; infinity if nothing waits."""
-        return self._bucket.ready_at(now) if self._turns else float("inf")
+        if self._turns:
+            return self._bucket.ready_at(now)
+        return self._idleness.next_deadline(now)
 
     def forget(self, neighbour: Neighbour, now: float) -> None:
         """This neighbour left."""
@@ -213,13 +270,14 @@ class Uploads:
 
     # --- what an origin shows
 
-    def granted(self, peer_id: bytes, blocks: int) -> None:
+    def granted(self, peer_id: bytes, blocks: int, now: float) -> None:
         """Serve these blocks to this peer, now or when it comes, even while choking it."""
         self._standing.grants[peer_id] = blocks
         for neighbour in self._standing.neighbours.values():
             if neighbour.peer_id == peer_id:
                 neighbour.expected = True
                 self._grant(neighbour, blocks)
+                self.offer(now)
 
     def revoked(self, peer_id: bytes) -> None:
         """That peer will not come back."""
@@ -235,39 +293,37 @@ class Uploads:
         """Serve these blocks to this neighbour even while it is choked, and say so."""
         new = blocks & ~neighbour.demand.granted
         neighbour.demand.granted |= blocks
-        told: list[m.Message] = []
-        if self.offers is not None:
-            shown = self.offers.grant(neighbour.key, blocks)
-            if shown:
-                told.append(m.Haves(shown))
         if neighbour.fast:
-            told += map(m.AllowedFast, bitfield.indices(new))
-        if told:
-            self._outbox.send(neighbour.key, *told)
+            self._outbox.send(neighbour.key, *map(m.AllowedFast, bitfield.indices(new)))
 
     def holds(self, neighbour: Neighbour, blocks: int, now: float) -> None:
         """A neighbour tells us that it holds these blocks: to it they need not be offered."""
         if self.offers is not None and blocks:
-            self.offers.received(neighbour.key, blocks)
+            self.offers.received(neighbour.key, blocks, now)
             self.offer(now)
 
     def offer(self, now: float) -> None:
-        """Show unchoked neighbours what the swarm lacks; once it lacks nothing, show all to everyone."""
+        """Show neighbours what the swarm lacks; once it lacks nothing, show all to everyone."""
         offers = self.offers
         if offers is None or not offers.neighbours:
             return
         neighbours, rng = self._standing.neighbours, self._standing.rng
-        swarm = self._standing.copies.held
+        if len(neighbours) == 1 and all(now - n.connected_at >= ALONE_SECONDS for n in neighbours.values()):
+            lacking = 0  # there is nobody to hide anything for
+        else:
+            lacking = offers.lacking(self._standing.copies.held)
         for key in offers.neighbours:
             neighbour = neighbours[key]
-            if neighbour.demand.unchoked:
-                shown = offers.refill(key, neighbour.blocks, swarm, now, rng)
-            else:
-                block = offers.tempt(key, neighbour.blocks, swarm, rng)
-                shown = [] if block is None else [block]
+            demand = neighbour.demand
+            eligible = ~neighbour.blocks
+            if not demand.unchoked:
+                eligible &= demand.granted if neighbour.fast else 0
+            lacking, shown = offers.refill(key, eligible, demand.granted, lacking, demand.flow.rate(now), rng)
+            if not demand.unchoked:
+                shown += offers.tempt(key, neighbour.blocks, lacking, rng)
             if shown:
                 self._outbox.send(key, m.Haves.of(*shown))
-        if not offers.lacking(swarm):
+        if not lacking:
             for key in offers.neighbours:
                 hidden = offers.reveal(key) & ~neighbours[key].blocks
                 if hidden:

@@ -145,8 +145,8 @@ class Chosen:
     """It dealt its upload slots anew: in a round, or between two and then only told if somebody moved.
 
     `scores` has everybody who competed and was ranked, `moves` everybody who got a place ("drawn",
-    "promoted", "filled" …) or lost one ("demoted", "replaced", "lost interest", "left" …). `rule` says what
-    a score is; logs of 0.3.0 do not.
+    "promoted", "filled", "admitted" …) or lost one ("demoted", "replaced", "dismissed", "lost interest",
+    "left" …). `rule` says what a score is, `extra` whom an idle line serves besides; logs of 0.3.0 do not.
     """
 
     round_due: Flag
@@ -155,6 +155,7 @@ class Chosen:
     scores: Scores
     moves: Moves
     rule: Reason = ""
+    extra: Names = ()
 
 
 # --- its blocks

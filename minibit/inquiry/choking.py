@@ -103,6 +103,8 @@ class ChokingQuestion:
             role = "fixed"
         elif choice is not None and choice.optimistic == who:
             role = "optimistic"
+        elif choice is not None and who in choice.extra:
+            role = "extra"
         else:
             role = "choked" if who in actor.neighbours or found is not None else "stranger"
         missed = None

@@ -116,7 +116,7 @@ class Scene:
                 actor.choice = event
                 if event.round_due:
                     actor.round_at, actor.rounds = self.t, actor.rounds + 1
-                    places = (*event.fixed, event.optimistic)
+                    places = (*event.fixed, event.optimistic, *event.extra)
                     lost = next((name for name, _ in event.scores if name not in places), None)
                     if lost is not None:
                         self.loser = actor.name, lost, self.t

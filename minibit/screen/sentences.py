@@ -1,6 +1,7 @@
 """Answers of `inquiry` in plain words, a line each. Pure functions; what is true was found out before."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from minibit import bitfield, units
 from minibit.inquiry.block import Asked, BlockStory, Came
@@ -26,6 +27,13 @@ def block_lines(story: BlockStory) -> list[str]:
     return _indented(lines if story.here else [*lines, f"it has not come to {peer} by then"])
 
 
+_PLACES: Final = {
+    "fixed": "a fixed place",
+    "optimistic": "the optimistic place",
+    "extra": "a place beyond the slots, as the line would else be idle",
+}
+
+
 def choking_lines(place: Place) -> list[str]:
     """What one peer is to another, and why."""
     peer, who = place.peer, place.who
@@ -37,8 +45,7 @@ def choking_lines(place: Place) -> list[str]:
         if place.origin:
             lines.append("what the tracker granted it is served all the same")
     else:
-        slot = "a fixed place" if place.role == "fixed" else "the optimistic place"
-        lines.append(f"{peer} does not choke {who}: it has {slot}")
+        lines.append(f"{peer} does not choke {who}: it has {_PLACES[place.role]}")
     if place.contest is not None and not place.free_rider and place.withdrawn is None:
         lines += _contest(place, place.contest)
     if place.moves:

@@ -97,11 +97,7 @@ def _moves(view: SwarmView, after: Slots) -> tuple[tuple[int, str], ...]:
     moves += [(key, "fixed") for key in after.fixed if key not in before.fixed]
     if after.optimistic is not None and after.optimistic != before.optimistic:
         moves.append((after.optimistic, "optimistic"))
-    moves += [
-        (key, "choked")
-        for key in (*before.fixed, before.optimistic)
-        if key is not None and key not in after and key not in withdrawn
-    ]
+    moves += [(key, "choked") for key in before.held if key not in after and key not in withdrawn]
     return tuple(moves)
 
 

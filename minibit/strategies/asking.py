@@ -57,9 +57,9 @@ def choke(strategy: ChokingStrategy, view: SwarmView, now: float, rng: Random) -
     if not isinstance(answer, Choice):
         raise _wrong("choking", strategy, answer, "a Choice")
     slots = answer.slots
-    if not isinstance(slots, Slots) or not isinstance(slots.fixed, tuple):
-        raise _wrong("choking", strategy, answer, "a Choice whose slots are Slots of a tuple")
-    held = slots.fixed if slots.optimistic is None else (*slots.fixed, slots.optimistic)
+    if not (isinstance(slots, Slots) and isinstance(slots.fixed, tuple) and isinstance(slots.extra, tuple)):
+        raise _wrong("choking", strategy, answer, "a Choice whose slots are Slots of tuples")
+    held = slots.held
     # Those who hold the slots now may keep them, though they have just left.
     if not _are_whole(*held) or not all(key in view.neighbours or key in view.slots for key in held):
         raise _wrong("choking", strategy, answer, "a Choice whose slots are keys of view.neighbours")

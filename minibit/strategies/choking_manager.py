@@ -1,4 +1,4 @@
-"""The choking manager: up to 4 fixed slots and 1 optimistic one, a round every 10 s.
+"""The choking manager: up to 4 fixed slots and 1 optimistic one, a round every 10 s, and idle lines used.
 
 It owns the *slots*; how good a neighbour is, a strategy tells it by a score. The rules:
 
@@ -9,11 +9,17 @@ It owns the *slots*; how good a neighbour is, a strategy tells it by a score. Th
 * Between rounds no slot stands empty while someone interested is choked: the optimistic one is drawn,
   so that a newcomer first shows what it is worth, then fixed ones go to the best scores (ties by lot).
 
+* A line that stands idle though somebody waits admits one of these by lot, and goes on so; a line that never
+  rests dismisses the last admitted, one each second. These are *extra*: they hold no slot, and a slot that is
+  free is filled with the best as ever. So a fast peer serves many and a slow one few, each blocks that come
+  whole; in a small swarm nobody waits, and it stays at 4 + 1.
+
 A fixed peer that falls out of a round is choked: it takes part in that round's second draw only if
 nobody else waits.
 
-Moves name everybody who got a place ("drawn", "promoted", "filled") and everybody who lost one: "demoted"
-by a round, "replaced" as the optimistic one, or gone from the contest by itself ("lost interest", "left").
+Moves name everybody who got a place ("drawn", "promoted", "filled", "admitted") and everybody who lost one:
+"demoted" by a round, "replaced" as the optimistic one, "dismissed" by a busy line, or gone from the contest
+by itself ("lost interest", "left").
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +37,7 @@ Score = Callable[[NeighbourView], float]
 def manage(view: SwarmView, rng: Random, score: Score, rule: str = "") -> Choice:
     """The slots after this moment, by the rules above; `score` is asked once per competing neighbour, if
     anybody is to be ranked. `rule` says in a few words what it is."""
-    if not view.round_due and _full(view):
+    if not view.round_due and not view.spare and _full(view):
         return Choice(view.slots, rule=rule)
     competing = {key: n for key, n in view.neighbours.items() if n.interested and n.known}
     scores = {key: score(neighbour) for key, neighbour in competing.items()}
@@ -66,7 +72,13 @@ def manage(view: SwarmView, rng: Random, score: Score, rule: str = "") -> Choice
         chosen = rng.choice([key for key in pool if scores[key] == best])
         fixed.append(chosen)
         moves.append((chosen, "filled"))
-    slots = Slots(tuple(fixed), optimistic)
+    extra = [key for key in view.slots.extra if key in competing and key not in fixed and key != optimistic]
+    if view.spare < 0 and extra:
+        moves.append((extra.pop(), "dismissed"))
+    if view.spare > 0 and (pool := waiting(optimistic, *extra)):
+        extra.append(rng.choice(pool))
+        moves.append((extra[-1], "admitted"))
+    slots = Slots(tuple(fixed), optimistic, tuple(extra))
     before = view.slots.optimistic
     if before in competing and before not in slots:  # known only now: it may have been drawn again
         moves.append((before, "replaced"))
@@ -78,7 +90,7 @@ def _full(view: SwarmView) -> bool:
     slots = view.slots
     if slots.optimistic is None or len(slots.fixed) < FIXED_SLOTS:
         return False
-    for key in (*slots.fixed, slots.optimistic):
+    for key in slots.held:
         neighbour = view.neighbours.get(key)
         if neighbour is None or not (neighbour.interested and neighbour.known):
             return False
@@ -87,8 +99,8 @@ def _full(view: SwarmView) -> bool:
 
 def withdrawals(view: SwarmView, after: Slots) -> Iterator[tuple[int, str]]:
     """Who held a slot, holds none after this moment, and would not have it: the neighbour and why."""
-    for key in (*view.slots.fixed, view.slots.optimistic):
-        if key is None or key in after:
+    for key in view.slots.held:
+        if key in after:
             continue
         neighbour = view.neighbours.get(key)
         if neighbour is None:

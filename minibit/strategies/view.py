@@ -54,13 +54,20 @@ class NeighbourView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Whom we upload to: neighbours' keys."""
+    """Whom we upload to: neighbours' keys. `extra` are those served only because the uplink would be idle."""
 
     fixed: tuple[int, ...] = ()
     optimistic: int | None = None
+    extra: tuple[int, ...] = ()
 
     def __contains__(self, key: int) -> bool:
-        return key in self.fixed or key == self.optimistic
+        return key in self.fixed or key == self.optimistic or key in self.extra
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """All of them."""
+        drawn = () if self.optimistic is None else (self.optimistic,)
+        return (*self.fixed, *drawn, *self.extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class SwarmView:
     neighbours: Mapping[int, NeighbourView]
     slots: Slots
     candidates: int = 0  # when picking: the wanted blocks that the neighbour to be asked can give
+    spare: int = 0  # when choking: 1 if the uplink stood idle though somebody waits, -1 if it never rests
     round_due: bool = False  # when choking: whether this is a round, not just a slot to be filled
 
     @property

@@ -6,7 +6,7 @@ import pytest
 
 from minibit import bitfield
 from minibit.engine.blocks import MAX_OPEN, RELIEF_BATCH, Arrival, Blocks, GivenUp
-from minibit.engine.relief import ENDGAME_AGE, HASTE, LONG, MAX_ASKED, STALL_AGE
+from minibit.engine.relief import HASTE, LONG, MAX_ASKED, MOVE_AGE, STALL_AGE
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
@@ -138,7 +138,7 @@ def deliver(book: Blocks, key: int, block: int, first_chunk: int, count: int, pa
 def test_endgame_asks_a_second_neighbour_and_cancels_at_the_loser() -> None:
     book = Blocks(LAYOUT, FULL ^ 0b1)
     take(book, 1)
-    assert again(book, 2, ENDGAME_AGE / 4) == []
+    assert again(book, 2, MOVE_AGE / 2) == []
     assert again(book, 2, 2.0) == [(0, 0), (0, 1), (0, 2)]
     assert arrive(book, 2, 0, 0b011, now=2.5) == Arrival(0b011, 2, 0.5, False, ((1, 0b011),))
     assert arrive(book, 1, 0, 0b100, now=3.0) == Arrival(0b100, 1, 3.0, True, ((2, 0b100),))
@@ -221,7 +221,7 @@ def test_in_endgame_a_chunk_that_one_rejects_is_still_owed_by_the_other() -> Non
 
 def test_before_the_endgame_only_what_comes_very_late_is_doubled(book: Blocks) -> None:
     take(book, 1)
-    assert again(book, 2, STALL_AGE / 3 - 1, blocks=1) == []
+    assert again(book, 2, MOVE_AGE / 2, blocks=1) == []
     assert again(book, 2, STALL_AGE + 0.1, blocks=1) == [(0, 0), (0, 1), (0, 2)]
 
 

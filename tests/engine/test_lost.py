@@ -43,7 +43,8 @@ def test_who_asked_for_a_lost_block_is_refused() -> None:
     stage.puppet(2, interested=True)
     stage.says(2, request(3), request(4), request(3, 1))
     queue = stage.neighbour(2).demand.queue
-    assert list(queue) == [request(3), request(4), request(3, 1)][3 - len(queue) :]
+    assert set(queue) <= {request(3), request(4), request(3, 1)}
+    assert len(queue) >= 2
     stage.served(2)
     stage.heard(2)
     stage.note(stage.engine.lost(0b11000, stage.now))

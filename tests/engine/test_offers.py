@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from minibit import bitfield
-from minibit.engine.offers import FAST, FIRST_DEPTH, MAX_DEPTH_BYTES, Offers
+from minibit.engine.offers import AHEAD_SECONDS, FIRST_DEPTH, MAX_DEPTH_BYTES, RELAY_MEMORY, Offers
 from minibit.torrent.layout import Layout
 
 COUNT = 20
@@ -21,14 +21,17 @@ def offers_to(*keys: int) -> Offers:
     return offers
 
 
-def refill(offers: Offers, key: int, holds: int = 0, swarm: int = 0, now: float = 0.0) -> int:
+def refill(
+    offers: Offers, key: int, holds: int = 0, swarm: int = 0, *, granted: int = 0, rate: float = 0.0
+) -> int:
     """What this neighbour is shown anew, as a bitfield."""
-    return bitfield.from_indices(offers.refill(key, holds, swarm, now, Random(1)), COUNT)
+    _, shown = offers.refill(key, ~holds, granted, offers.lacking(swarm), rate, Random(1))
+    return bitfield.from_indices(shown, COUNT)
 
 
 def send_whole(offers: Offers, key: int, blocks: int) -> None:
     for block in bitfield.indices(blocks):
-        offers.sent(key, block, LAYOUT.block_length(block))
+        offers.sent(key, block, LAYOUT.block_length(block), 0)
 
 
 def test_each_lacking_block_is_offered_to_one_neighbour() -> None:
@@ -52,36 +55,76 @@ def test_nothing_more_is_shown_before_half_is_on_its_way() -> None:
     assert refill(offers, 1) == 0
     one = first & -first
     (block,) = bitfield.indices(one)
-    offers.sent(1, block, SIZE - 16384)
+    offers.sent(1, block, SIZE - 16384, 0)
     assert refill(offers, 1) == 0, "half a block is not sent"
-    offers.sent(1, block, 16384)
-    assert refill(offers, 1, now=9.0).bit_count() == 1
+    offers.sent(1, block, 16384, 0)
+    assert refill(offers, 1).bit_count() == 1
 
 
-def test_who_is_quick_is_offered_twice_as_many() -> None:
+def test_offers_follow_what_a_neighbour_takes_whatever_its_rhythm() -> None:
     offers = Offers(Layout(200 * SIZE, SIZE))
     offers.greet(1)
-    now, sizes = 0.0, []
-    for wait in (FAST / 2, FAST / 2, FAST / 2, 2 * FAST, FAST / 2):
-        shown = offers.refill(1, 0, 0, now, Random(1))
+    sizes = []
+    for rate in (0, 5 * SIZE, 10 * SIZE, 1):
+        _, shown = offers.refill(1, -1, 0, offers.lacking(0), rate / AHEAD_SECONDS, Random(1))
         sizes.append(len(shown))
         for block in shown:
-            offers.sent(1, block, SIZE)
-        now += wait
-    assert sizes == [2, 4, 8, 16, 16]
+            offers.sent(1, block, SIZE, 0)
+    assert sizes == [FIRST_DEPTH, 5, 10, FIRST_DEPTH]
 
 
 @pytest.mark.parametrize("block_size", [16 << 10, 1 << 20, 16 << 20])
 def test_an_offer_is_bounded(block_size: int) -> None:
     offers = Offers(Layout(10_000 * block_size, block_size))
     offers.greet(1)
-    sizes = []
-    for turn in range(14):
-        shown = offers.refill(1, 0, 0, turn * FAST / 2, Random(1))
-        sizes.append(len(shown))
-        for block in shown:
-            offers.sent(1, block, block_size)
-    assert max(sizes) == sizes[-1] == max(FIRST_DEPTH, MAX_DEPTH_BYTES // block_size)
+    _, shown = offers.refill(1, -1, 0, offers.lacking(0), 1e12, Random(1))
+    assert len(shown) == max(FIRST_DEPTH, MAX_DEPTH_BYTES // block_size)
+
+
+def test_a_grant_is_offered_before_all_else() -> None:
+    offers = offers_to(1)
+    granted = 0b11 << 10
+    assert refill(offers, 1, granted=granted) == granted
+
+
+def test_a_grant_is_no_order_to_fetch_what_somebody_has() -> None:
+    offers = offers_to(1)
+    granted = 0b11 << 10
+    assert not refill(offers, 1, swarm=granted, granted=granted) & granted
+
+
+def test_first_copies_are_those_that_were_sent_whole_to_nobody() -> None:
+    offers = offers_to(1)
+    assert offers.unborn(0b1) == FULL ^ 0b1
+    offers.sent(1, 3, SIZE - 1, 0b1)
+    assert offers.unborn(0b1) == FULL ^ 0b1
+    offers.sent(1, 3, 1, 0b1)
+    assert offers.unborn(0b1) == FULL ^ 0b1001
+
+
+def test_first_copies_would_wait_longest_where_many_lie() -> None:
+    offers = offers_to(1, 2)
+    send_whole(offers, 1, 0b111)
+    send_whole(offers, 2, 0b1000)
+    assert offers.delay(1, 0.0) > offers.delay(2, 0.0)
+    offers.received(3, 0b111, 0.0)  # somebody has them now: it passes on what it gets
+    assert offers.delay(1, 0.0) < offers.delay(2, 0.0)
+
+
+def test_passing_on_is_forgotten_in_time() -> None:
+    offers = offers_to(1)
+    send_whole(offers, 1, 0b111)
+    offers.received(2, 0b111, 0.0)
+    soon, late = offers.delay(1, 0.0), offers.delay(1, 20 * RELAY_MEMORY)
+    assert soon == 1 / 4
+    assert late == pytest.approx(1.0, abs=1e-5)
+
+
+def test_who_got_the_first_copy_does_not_spread_it_by_telling() -> None:
+    offers = offers_to(1, 2)
+    send_whole(offers, 1, 0b111)
+    offers.received(1, 0b111, 0.0)
+    assert offers.delay(1, 0.0) == 4.0
 
 
 def test_what_was_sent_is_offered_to_nobody_else_even_if_it_is_never_told_of() -> None:
@@ -110,9 +153,9 @@ def test_what_a_choked_neighbour_was_offered_goes_to_others() -> None:
     nearly = FULL ^ 0b11
     assert refill(offers, 1, swarm=nearly) == 0b11
     assert refill(offers, 2, swarm=nearly) == 0
-    offers.withdraw(1)
+    offers.withdraw(1, 0)
     assert refill(offers, 2, swarm=nearly) == 0b11
-    offers.withdraw(2)
+    offers.withdraw(2, 0)
     assert refill(offers, 1, swarm=nearly) == 0, "it sees them already: there is nothing to tell it"
     assert offers.lacking(nearly) == 0
 
@@ -120,42 +163,40 @@ def test_what_a_choked_neighbour_was_offered_goes_to_others() -> None:
 def test_what_a_neighbour_got_elsewhere_is_no_longer_reserved_for_it() -> None:
     offers = offers_to(1)
     shown = refill(offers, 1)
-    offers.received(1, shown)
+    offers.received(1, shown, 0.0)
     assert refill(offers, 1, holds=shown, swarm=shown).bit_count() >= FIRST_DEPTH
 
 
-def test_a_grant_is_shown_once() -> None:
+def test_a_choke_takes_no_grant_back() -> None:
     offers = offers_to(1)
-    assert offers.grant(1, 0b1100) == 0b1100
-    assert offers.grant(1, 0b0110) == 0b0010
-    assert offers.grant(9, 0b1) == 0
-    assert offers.lacking(0) == FULL, "granted is not sent"
+    assert refill(offers, 1, granted=0b1000).bit_count() == FIRST_DEPTH
+    offers.withdraw(1, 0b1000)
+    assert offers.lacking(0) == FULL ^ 0b1000
 
 
 def test_who_sees_nothing_to_want_is_tempted_with_one_block() -> None:
     offers = offers_to(1)
-    block = offers.tempt(1, 0, 0, Random(1))
-    assert block is not None
-    assert offers.tempt(1, 0, 0, Random(1)) is None, "it sees one now"
+    (block,) = offers.tempt(1, 0, FULL, Random(1))
+    assert offers.tempt(1, 0, FULL, Random(1)) == [], "it sees one now"
     assert offers.lacking(0) == FULL, "it is not reserved"
-    assert offers.tempt(1, 1 << block, 1 << block, Random(1)) is not None, "it has got that one"
-    assert offers_to(1).tempt(1, 0, FULL, Random(1)) is None, "nothing is lacking"
+    assert offers.tempt(1, 1 << block, FULL ^ 1 << block, Random(1)), "it has got that one"
+    assert offers_to(1).tempt(1, 0, 0, Random(1)) == [], "nothing is lacking"
 
 
 def test_who_does_not_tell_what_it_has_is_tempted_all_the_same() -> None:
     offers = offers_to(1)
     send_whole(offers, 1, refill(offers, 1))
-    assert offers.tempt(1, 0, 0, Random(1)) is not None
+    assert offers.tempt(1, 0, offers.lacking(0), Random(1))
 
 
 def test_revealing_shows_the_rest() -> None:
     offers = offers_to(1, 2)
-    seen = refill(offers, 1) | offers.grant(1, 0b111 << 10)
+    seen = refill(offers, 1)
     assert offers.reveal(1) == FULL & ~seen
     assert 1 not in offers.neighbours
     assert 2 in offers.neighbours
-    offers.sent(1, 0, SIZE)
-    offers.received(1, 1)
-    offers.withdraw(1)
+    offers.sent(1, 0, SIZE, 0)
+    offers.received(1, 1, 0.0)
+    offers.withdraw(1, 0)
     offers.forget(1)
     assert offers.neighbours == [2]
