@@ -13,7 +13,7 @@ class Alarm:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, due: float) -> None:
-        """Ring at `due`, a time of the loop's clock, or earlier: a ring too many is cheaper than each change."""
+        """Ring at `due`, a time of the loop's clock, or earlier: a ring too many costs less than a change."""
         if self._timer is not None:
             if self._timer.when() <= due:
                 return

@@ -1,4 +1,4 @@
-"""What went wrong between us and others, as far as people are told: a bounded number of lines of each kind."""
+"""What went wrong between us and others, as far as people are told: so many lines of each kind."""
 
 from collections.abc import Callable
 from typing import Final
