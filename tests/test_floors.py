@@ -31,7 +31,7 @@ FLOORS: list[dict[str, str]] = [
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates idleness patience request_queue neighbour places addresses extensions"
-        " debts flight recalls relief"
+        " debts allowance flight recalls relief"
         " blocks journal standing trust news offers contenders downloads uploads greeting engine stalls"
         " portrait chronicle",
         "tracker": "notices peer_manager block_distributor portrait swarm",

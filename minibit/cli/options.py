@@ -112,6 +112,10 @@ Tracker = Annotated[str, typer.Option(metavar="URL", help="The tracker's address
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]
+DownloadLimit = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Bytes per second that each peer fetches at most; 0 for no limit."),
+]
 Encrypt = Annotated[
     Encryption,
     typer.Option(
@@ -208,13 +212,13 @@ def tracker_url(url: str) -> str:
     return url
 
 
-def upload_rate(text: str) -> float:
+def limit(text: str, option: str) -> float:
     """Bytes per second.
 
     Raises:
         UsageError: not a size.
     """
-    return float(parse_size(text.removesuffix("/s"), "--upload-limit"))
+    return float(parse_size(text.removesuffix("/s"), option))
 
 
 def block_bytes(text: str | None) -> int | None:

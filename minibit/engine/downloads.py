@@ -12,6 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
+from minibit.engine.allowance import Allowance
 from minibit.engine.effects import Discard, PeerId, Store, Verify
 from minibit.engine.journal import Picked, Spoilt, Verified
 from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
@@ -42,9 +43,14 @@ class Verdict:
 
 
 class Downloads:
-    """What we fetch and from whom; totals are in bytes, `corrupt` and `verified` in blocks."""
+    """What we fetch and from whom; totals are in bytes, `corrupt` and `verified` in blocks.
 
-    def __init__(self, standing: Standing, picking: PickingStrategy, now: float) -> None:
+    Args:
+        limit: bytes per second over all neighbours; 0 is no limit.
+    """
+
+    def __init__(self, standing: Standing, picking: PickingStrategy, now: float, *, limit: float) -> None:
+        self.allowance = Allowance(limit, now)
         self._standing = standing
         self._outbox = standing.outbox
         self._picking = picking
@@ -135,6 +141,8 @@ class Downloads:
             neighbour.key, neighbour.source, block, chunks, now, exclusive=exclusive
         )
         owed, accepted = arrival.owed, arrival.accepted
+        if self.allowance.limit:
+            self.allowance.came(owed, len(run) - owed)
         if owed or accepted:
             supply.asked_at = now
             supply.snubbed = False
@@ -218,28 +226,36 @@ class Downloads:
                 neighbour.supply.interesting = False
                 self._outbox.send(neighbour.key, m.NotInterested())
 
-    def next_deadline(self) -> float:
-        """When neighbours are to be told next; infinity if there is no news."""
-        return self._news.next_deadline()
+    def next_deadline(self, now: float) -> float:
+        """When neighbours are to be told or asked next; infinity if there is no news and nothing to ask."""
+        return min(self._news.next_deadline(), self.allowance.next_deadline(now))
 
     # --- windows
 
     def fill(self, neighbour: Neighbour, now: float) -> None:
-        """Ask this neighbour for as much as its window has room for; small gaps wait for more."""
+        """Ask this neighbour for as much as its window has room for; with a limit, when its turn comes."""
+        if self.allowance.limit:
+            self.allowance.line_up(neighbour.key)
+        else:
+            self._ask(neighbour, MAX_WINDOW, now)
+
+    def _ask(self, neighbour: Neighbour, most: int, now: float) -> int:
+        """Ask for at most so many chunks, and return how many; small gaps wait for more."""
         supply = neighbour.supply
         if not supply.serving:
-            return
+            return 0
         book = self._standing.blocks
         outstanding = book.debts.outstanding(neighbour.key)
         window = 1 if supply.snubbed else min(supply.window, supply.queue_limit)
         room = window - outstanding
         if room <= 0 or (outstanding and room < window // 8):
-            return
+            return 0
+        room = min(room, most)
         blocks = neighbour.blocks & ~supply.refused & book.missing
         if supply.choking:
             blocks &= supply.allowed
         if not blocks:
-            return
+            return 0
         given_up = book.make_room(neighbour.key, blocks, now)
         if given_up is not None:
             self._outbox.put(Discard(given_up.block))
@@ -262,6 +278,7 @@ class Downloads:
             if not outstanding or supply.asked_at is None:
                 supply.asked_at = now
             self._outbox.send(neighbour.key, *requests)
+        return len(requests)
 
     def settle(self, now: float) -> None:
         """At the end of an input: ask for what came loose, once however often it did."""
@@ -273,6 +290,18 @@ class Downloads:
                 neighbours.sort(key=lambda neighbour: blocks.debts.promise(neighbour.key, 1, now))
             for neighbour in neighbours:
                 self.fill(neighbour, now)
+        if self.allowance.limit:
+            self._ask_by_turns(now)
+
+    def _ask_by_turns(self, now: float) -> None:
+        """As far as the limit allows, ask everybody who has room for one chunk after another."""
+        allowance = self.allowance
+        allowance.balance(self._standing.blocks.debts)
+        while (key := allowance.next(now)) is not None:
+            asked = self._ask(self._standing.neighbours[key], 1, now)
+            if asked:
+                allowance.asked(asked)
+                allowance.line_up(key)
 
     def release(self, neighbour: Neighbour) -> list[m.Request]:
         """Expect nothing more of this neighbour: others are asked instead. Returns what it still owed."""
@@ -285,6 +314,7 @@ class Downloads:
     def forget(self, neighbour: Neighbour) -> None:
         """This neighbour left."""
         self.release(neighbour)
+        self.allowance.leave(neighbour.key)
         self._standing.blocks.debts.pop(neighbour.key, None)
 
     def sweep(self, now: float) -> None:

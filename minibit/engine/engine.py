@@ -56,7 +56,7 @@ class Engine:
         info_hash: which share (20 bytes).
         layout: how it is cut; None until `learned` says (BEP 9). Meanwhile it meets neighbours.
         have: the blocks that are verified already, as a bitfield.
-        upload_limit: bytes per second over all neighbours; 0 is no limit.
+        upload_limit, download_limit: bytes per second over all neighbours; 0 is no limit.
         offering: whether to behave as an origin, offering first what the swarm lacks.
         extensions: by BEP 10 name, who hears each extension that we speak.
         journal: told of every pick and every choice with its reasons, and of what befalls it.
@@ -74,6 +74,7 @@ class Engine:
         rng: Random,
         now: float,
         upload_limit: float = 0.0,
+        download_limit: float = 0.0,
         offering: bool = False,
         extensions: Mapping[str, Handler] | None = None,
         journal: Journal | None = None,
@@ -97,7 +98,7 @@ class Engine:
         self._next_round = now + ROUND_SECONDS
         self._next_announce = now + REANNOUNCE_SECONDS
         offers = Offers(layout) if offering and layout is not None else None
-        self.downloads = Downloads(self._standing, picking, now)
+        self.downloads = Downloads(self._standing, picking, now, limit=download_limit)
         self.uploads = Uploads(self._standing, choking, limit=upload_limit, offers=offers, now=now)
         self._greeting = Greeting(
             self._standing, identity, info_hash, self.addresses, self.places, self.extensions, offers
@@ -248,7 +249,7 @@ class Engine:
 
     def next_deadline(self, now: float) -> float:
         """When `tick` is to be called next, unless something happens before."""
-        halves = min(self.uploads.next_deadline(now), self.downloads.next_deadline())
+        halves = min(self.uploads.next_deadline(now), self.downloads.next_deadline(now))
         return min(self._next_sweep, self._next_round, halves)
 
     def _settled(self, now: float) -> list[Effect]:

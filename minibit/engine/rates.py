@@ -66,9 +66,9 @@ class TokenBucket:
         return not self.rate or self._tokens > 0
 
     def take(self, count: int) -> None:
-        """`count` bytes are used."""
+        """`count` bytes are used; fewer than 0 are given back."""
         if self.rate:
-            self._tokens -= count
+            self._tokens = min(self._burst, self._tokens - count)
 
     def ready_at(self, now: float) -> float:
         """When something may be taken: `now`, or later."""

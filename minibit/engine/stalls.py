@@ -78,11 +78,11 @@ class Stall:
 
 
 def stall(engine: Engine, now: float, patience: float = STALL_SECONDS) -> Stall | None:
-    """Why nothing has come for `patience` seconds; None if something has, if all is here, or if what is
-    shared is not known yet."""
+    """Why nothing has come for `patience` seconds, besides those that our own limit makes us wait; None if
+    something has, if all is here, or if what is shared is not known yet."""
     blocks, since = engine.blocks, engine.downloads.moved_at
     missing = blocks.full & ~blocks.have
-    if not missing or now - since < patience:
+    if not missing or now - since < patience + engine.downloads.allowance.pause:
         return None
     present = [n for n in engine.neighbours.values() if n.greeted]
     found: dict[str, list[Neighbour]] = {}

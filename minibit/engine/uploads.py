@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from minibit import bitfield
+from minibit.engine.allowance import BURST_SECONDS
 from minibit.engine.contenders import Contenders
 from minibit.engine.effects import Upload
 from minibit.engine.idleness import Idleness
@@ -33,7 +34,6 @@ MIN_UNSENT: Final = 2 * CHUNK_SIZE  # …and at least
 UNSENT_SECONDS: Final = 1.0  # …and in between, what leaves for it in this time
 ALONE_SECONDS: Final = 3.0  # who has an origin for itself for so long sees everything
 BATCH: Final = 512 * 1024  # bytes handed over at a time: one system call amortised over many chunks
-BURST_SECONDS: Final = 0.1  # how long an idle limited uplink may save up
 
 
 class Uploads:
@@ -53,7 +53,7 @@ class Uploads:
         self._contenders = Contenders(standing)
         self.limit = limit
         # A start is no pause: nothing is saved up then.
-        self._bucket = TokenBucket(limit, max(CHUNK_SIZE, limit * BURST_SECONDS), now, saved=1)
+        self._bucket = TokenBucket(limit, max(1, limit * BURST_SECONDS), now, saved=1)
         self._moved = False  # whether somebody became interested, lost interest or left
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self._current = -1  # whose turn it is

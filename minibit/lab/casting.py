@@ -16,6 +16,7 @@ def refined(
     *,
     peers: int | None = None,
     upload: float | None = None,
+    download: float | None = None,
     picking: str | None = None,
     choking: str | None = None,
     grant: tuple[float, float] | None = None,
@@ -34,6 +35,8 @@ def refined(
     if upload is not None:
         classes = tuple(replace(kind, upload=upload) for kind in classes)
         origin = replace(origin, upload=upload)
+    if download is not None:
+        classes = tuple(replace(kind, download=download) for kind in classes)
     if picking is not None:
         classes = tuple(replace(kind, picking=picking) for kind in classes)
     if choking is not None:
@@ -60,7 +63,6 @@ def refuse_live(scenario: Scenario) -> None:
     """
     kinds = scenario.classes
     simulated_only = {
-        "peers.download": any(kind.download for kind in kinds),
         "peers.uplink": any(kind.uplink for kind in kinds),
         "peers.liar": any(kind.liar for kind in kinds),
         "peers.leave = 'silent after …'": any(kind.leave is Departure.SILENT for kind in kinds),

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from minibit.engine.uploads import BURST_SECONDS
+from minibit.engine.allowance import BURST_SECONDS
 from minibit.lab.scenario import Scenario
 from minibit.lab.simulated_peer import SimulatedPeer
 from minibit.torrent.layout import CHUNK_SIZE

@@ -242,6 +242,7 @@ class SwarmProcesses:
         arguments = ["peer", name, "0", "--tracker", self._client.url, "--dir", str(folder)]
         if kind.leave is Departure.WHEN_COMPLETE:
             arguments.append("--leave-when-done")
+        arguments += ["--download-limit", f"{kind.download:.0f}"]
         return [*arguments, "--picking", kind.picking, *self._common(kind.manners, kind.upload, number)]
 
     def _common(self, choking: str, upload: float, number: int) -> list[str]:

@@ -52,8 +52,8 @@ class Departure(StrEnum):
 class PeerClass:
     """`count` peers alike.
 
-    `upload` is what each limits itself to, live and simulated. `uplink` and `download` are what its line
-    carries, simulated only.
+    `upload` and `download` are what each limits itself to, live and simulated. `uplink` is what its line
+    carries, simulated only; a simulated line carries no more than `download` either.
     """
 
     name: str = PEOPLE
@@ -199,6 +199,7 @@ def plain(
     block_size: int | None,
     *,
     upload: float = 0.0,
+    download: float = 0.0,
     picking: str = "rarest-first",
     choking: str = "tit-for-tat",
     grant: tuple[float, float] = (0.3, 0.5),
@@ -206,7 +207,7 @@ def plain(
 ) -> Scenario:
     """What `minibit swarm` without a scenario plays: peers alike, who all come at once and stay."""
     return Scenario(
-        (PeerClass(count=peers, upload=upload, picking=picking, choking=choking),),
+        (PeerClass(count=peers, upload=upload, download=download, picking=picking, choking=choking),),
         size,
         block_size or block_size_for(size),
         OriginLine(upload=upload, choking=choking),

@@ -16,7 +16,7 @@ leave = "never"               # after 1 copy, after 30s; simulated only
 [[peers]]                     # once per class
 name = "fast"                 # fast1, fast2 …; without a name they are called like people
 count = 4
-upload = "2M/s"               # 0 is no limit; download and uplink are of the line, simulated only
+upload = "2M/s"               # 0 is no limit; download likewise; uplink = of the line, simulated only
 arrive = "at once"            # every 2s, poisson 2s
 start = 0
 leave = "never"               # when complete, after 30s, killed after 30s, silent after 30s

@@ -93,8 +93,7 @@ class SimulatedPeer:
         life: int = 0,
     ) -> None:
         clock = world.clock
-        self.world = world
-        self.clock = clock
+        self.world, self.clock = world, clock
         self.name = name
         self.address = address
         self.kind = kind
@@ -120,6 +119,7 @@ class SimulatedPeer:
             rng=Random(f"{world.seed} {name} {life}"),
             now=clock.now,
             upload_limit=kind.upload,
+            download_limit=kind.download,
             offering=offering,
             journal=journal,
         )

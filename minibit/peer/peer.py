@@ -51,6 +51,7 @@ class PeerSettings:
     folder: Path
     torrent: str | None = None
     upload_limit: float = 0.0
+    download_limit: float = 0.0
     encryption: Encryption = Encryption.ALLOW
     picking: str = "rarest-first"
     choking: str = "tit-for-tat"
@@ -174,6 +175,7 @@ class Peer:
                 rng=Random(settings.seed),
                 now=loop.time(),
                 upload_limit=settings.upload_limit,
+                download_limit=settings.download_limit,
                 journal=recording.journal,
             )
             recording.begin(engine, f"{listener.getsockname()[0]}:{identity.port}", presence.granted)

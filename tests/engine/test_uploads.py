@@ -7,9 +7,10 @@ import pytest
 from fakes.puppets import BLOCKS, FULL, Stage, cancel, reject, request
 
 from minibit import bitfield
+from minibit.engine.allowance import BURST_SECONDS
 from minibit.engine.effects import HangUp, Send, Upload
 from minibit.engine.offers import Offers
-from minibit.engine.uploads import BATCH, BURST_SECONDS, MAX_QUEUED, MAX_REFUSALS, MAX_UNSENT, MIN_UNSENT
+from minibit.engine.uploads import BATCH, MAX_QUEUED, MAX_REFUSALS, MAX_UNSENT, MIN_UNSENT
 from minibit.strategies.choking_manager import FIXED_SLOTS, ROUND_SECONDS
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m

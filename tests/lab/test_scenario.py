@@ -137,7 +137,6 @@ def test_too_few_peers_for_the_classes() -> None:
 @pytest.mark.parametrize(
     ("played", "key"),
     [
-        (scenario(PeerClass(download=1.0)), "peers.download"),
         (scenario(PeerClass(uplink=1.0)), "peers.uplink"),
         (scenario(PeerClass("a", liar=True), PeerClass("b")), "peers.liar"),
         (scenario(PeerClass("a", leave=Departure.SILENT, leave_seconds=1.0), PeerClass("b")), "silent after"),
