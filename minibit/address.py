@@ -42,6 +42,11 @@ def _literal(text: str) -> str | None:
     return str(address)
 
 
+def unmapped(ip: str) -> str:
+    """`ip` as a socket shows it, in the one spelling that we use: IPv4-mapped is IPv4, and a scope stays."""
+    return ip if "%" in ip else ip_literal(ip) or ip
+
+
 @lru_cache(KNOWN)
 def is_loopback(ip: str) -> bool:
     literal = ip_literal(ip)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minibit.address import believed_ip, ip_literal, is_loopback, is_near, is_nowhere
+from minibit.address import believed_ip, ip_literal, is_loopback, is_near, is_nowhere, unmapped
 
 
 @given(st.text(max_size=40) | st.ip_addresses().map(str))
@@ -89,3 +89,8 @@ def test_loopback_and_nowhere() -> None:
 )
 def test_who_is_near(ip: str, near: bool) -> None:
     assert is_near(ip) == near
+
+
+def test_what_a_socket_shows_has_one_spelling() -> None:
+    shown = ("::ffff:10.99.0.1", "10.99.0.1", "::1", "fe80::1%eth0", "localhost")
+    assert [unmapped(ip) for ip in shown] == ["10.99.0.1", "10.99.0.1", "::1", "fe80::1%eth0", "localhost"]

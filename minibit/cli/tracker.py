@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
-from minibit.address import is_loopback
+from minibit.address import is_loopback, unmapped
 from minibit.cli.running import finish, framed
 from minibit.disk import sample
 from minibit.disk.share import Share, from_path, left_out
@@ -70,7 +70,7 @@ def run_tracker(
             nonlocal listening
             listening = True
             everywhere = host in ("0.0.0.0", "::", "")
-            place = (own_address_towards(ELSEWHERE) if everywhere else host) or "127.0.0.1"
+            place = unmapped((own_address_towards(ELSEWHERE) if everywhere else host) or "127.0.0.1")
             url = f"http://[{place}]:{tracker_port}" if ":" in place else f"http://{place}:{tracker_port}"
             display.tell(f"tracker on {url}, origin on port {origin}")
             display.tell(

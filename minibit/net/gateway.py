@@ -8,7 +8,7 @@ import asyncio
 import socket
 from typing import Final, Protocol
 
-from minibit.address import Address
+from minibit.address import Address, unmapped
 from minibit.net.encrypted import EncryptedTransport
 from minibit.net.listener import BACKLOG
 from minibit.net.transport import TcpTransport, Transport
@@ -94,7 +94,7 @@ class Gateway:
                 self._host.cannot_accept(str(error.strerror))
                 return
             transport = self._around(TcpTransport(sock), dialled=False)
-            self._host.connected(transport, (address[0], address[1]), outgoing=False)
+            self._host.connected(transport, (unmapped(address[0]), address[1]), outgoing=False)
 
     async def _dial(self, address: Address) -> None:
         try:

@@ -111,7 +111,12 @@ class TrackerService:
             )
             recording.begin(engine, f"{ip}:{port}", 0, origin=True)
             self._origin = Node(
-                engine, listener, metainfo=metainfo, storage=storage, encryption=settings.encryption
+                engine,
+                listener,
+                metainfo=metainfo,
+                storage=storage,
+                encryption=settings.encryption,
+                on_event=self._tell,
             )
             stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)

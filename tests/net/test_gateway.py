@@ -166,3 +166,18 @@ def test_without_descriptors_a_dial_has_failed(monkeypatch: pytest.MonkeyPatch) 
             assert await host.news(1) == [("failed", address)]
 
     bounded(dial)
+
+
+def test_who_comes_over_ipv4_to_an_ipv6_socket_has_an_ipv4_address() -> None:
+    async def run() -> None:
+        with closing(Host()) as host:
+            listener = listen("::", 0)
+            port = listener.getsockname()[1]
+            gateway = Gateway(listener, host, bytes(20), Encryption.ALLOW)
+            gateway.open()
+            async with asyncio.timeout(PATIENCE):
+                with socket.create_connection(("127.0.0.1", port)) as one:
+                    assert await host.news(1) == [("accepted", one.getsockname())]
+            gateway.close()
+
+    asyncio.run(run())

@@ -42,8 +42,10 @@ def share(tmp_path: Path) -> Share:
 class Serving:
     """A service on ports that the system picked, running until told to stop."""
 
-    def __init__(self, share: Share, settings: TrackerSettings) -> None:
-        self.service = TrackerService(share, settings)
+    def __init__(
+        self, share: Share, settings: TrackerSettings, *, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.service = TrackerService(share, settings, tell=tell)
         self._ready: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(
             self.service.run(lambda port, origin: self._ready.set_result((port, origin)))
@@ -255,5 +257,18 @@ def test_whom_the_origin_met_is_told_to_the_tracker(share: Share, monkeypatch: p
                 await asyncio.sleep(0.01)
         finally:
             await serving.stop()
+
+    bounded(serve)
+
+
+def test_whom_the_origin_hangs_up_on_is_told(share: Share) -> None:
+    async def serve() -> None:
+        told: asyncio.Queue[str] = asyncio.Queue()
+        serving = Serving(share, TrackerSettings(port=0), tell=told.put_nowait)
+        _, origin_port = await serving.ports()
+        with socket.create_connection(("127.0.0.1", origin_port)) as rude:
+            rude.sendall(m.Handshake(share.metainfo.info_hash, b"r" * 20).encode() + b"\xff" * 8)
+            assert (await told.get()).startswith("hung up on 127.0.0.1 port ")
+        await serving.stop()
 
     bounded(serve)
