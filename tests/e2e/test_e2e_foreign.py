@@ -104,6 +104,21 @@ def test_libtorrent_downloads_from_minibit_peers(
     )
 
 
+def test_libtorrent_finds_its_peers_over_udp_alone(
+    track: Track, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    share = write_random(tmp_path / "source" / "film.bin", 100_001)
+    tracker = track(share, "--block-size", "16K")
+    told = libtorrent.bdecode(torrent(tracker.url))
+    udp = tracker.url.replace("http://", "udp://").encode() + b"/announce"
+    assert told.pop(b"announce-list")[1] == [udp]
+    foreigner = Foreigner(bytes(libtorrent.bencode(told | {b"announce": udp})), tmp_path / "foreign")
+    foreigners.append(foreigner)
+
+    eventually(lambda: foreigner.done, "libtorrent has the whole share")
+    assert contents(tmp_path / "foreign") == {"film.bin": share.read_bytes()}
+
+
 def test_libtorrent_feeds_a_minibit_peer(
     minibit: Start, track: Track, tmp_path: Path, foreigners: list[Foreigner]
 ) -> None:
