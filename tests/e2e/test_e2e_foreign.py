@@ -1,6 +1,6 @@
 """Foreign clients in the swarm: libtorrent and aria2 download from MiniBit, and MiniBit from libtorrent.
 
-They meet through the tracker's HTTP announce alone, as strangers do.
+They meet through the tracker's announces alone, over HTTP but for one, as strangers do.
 """
 
 import os
@@ -38,6 +38,8 @@ QUIET = {
     "allow_multiple_connections_per_ip": True,  # everybody is at 127.0.0.1
     "ssrf_mitigation": False,  # and so is the tracker
     "stop_tracker_timeout": 1,
+    # It keeps one connection id per IP address in a process, also for another tracker there (BEP 15).
+    "prefer_udp_trackers": False,
 }
 
 
