@@ -45,7 +45,8 @@ FLOORS: list[dict[str, str]] = [
         "net": "alarm listener transport encrypted gateway link blame node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing ending peer",
-        "serve": "tracker exchange budget places visitors channel announces wsgi app server service",
+        "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"
+        " udp_server wsgi app server service",
     },
     {
         "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"

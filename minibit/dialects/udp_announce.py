@@ -161,6 +161,12 @@ def decode_request(datagram: bytes) -> Request:
     raise RequestError("this is no request to a tracker")
 
 
+def connection_of(datagram: bytes) -> int:
+    """The connection id of a datagram of `HEADER` bytes at least, whatever else it is."""
+    connection: int = _HEAD.unpack_from(datagram)[0]
+    return connection
+
+
 def transaction_of(datagram: bytes) -> int:
     """The transaction of a request, of `HEADER` bytes at least, that could not be read any further."""
     transaction: int = _HEAD.unpack_from(datagram)[2]

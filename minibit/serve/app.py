@@ -45,8 +45,8 @@ INDEX: Final = (
 _log = logging.getLogger(__name__)
 
 
-def create_app(tracker: Tracker, budget: Budget) -> Flask:
-    """The WSGI application of `tracker`; its long answers are held on `budget`."""
+def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None) -> Flask:
+    """The WSGI application of `tracker`, which answers on `udp_port` too; `budget` holds its long answers."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     count = tracker.metainfo.layout.block_count
@@ -56,10 +56,12 @@ def create_app(tracker: Tracker, budget: Budget) -> Flask:
     kept = lru_cache(maxsize=min(MAX_ACTIVE, LISTED_CACHE // (8 * count) + 1))(block_list)
 
     @lru_cache(maxsize=2)
-    def torrent(announce_url: str) -> bytes:
-        return torrent_file.encode(
-            TorrentFile(tracker.metainfo, ((announce_url,),), created_by=f"MiniBit {__version__}")
-        )
+    def torrent(host: str) -> bytes:
+        tiers: tuple[tuple[str, ...], ...] = ((f"http://{host}/announce",),)
+        # Asked through another port, we may stand behind something that passes TCP on alone.
+        if udp_port is not None and host.endswith(f":{udp_port}"):
+            tiers += ((f"udp://{host}/announce",),)
+        return torrent_file.encode(TorrentFile(tracker.metainfo, tiers, created_by=f"MiniBit {__version__}"))
 
     def held(size: int, make: Callable[[], Response]) -> Response:
         """What `make` answers, of about `size` bytes; the budget has them back when it is sent."""
@@ -123,7 +125,7 @@ def create_app(tracker: Tracker, budget: Budget) -> Flask:
         host = request.headers.get("Host", "")
         if host_name(host) is None:
             raise RequestError("the Host header must be the tracker's host:port")
-        reply = Response(torrent(f"http://{host}/announce"), mimetype="application/x-bittorrent")
+        reply = Response(torrent(host), mimetype="application/x-bittorrent")
         reply.headers.set("Content-Disposition", "attachment", filename=f"{tracker.metainfo.name}.torrent")
         return reply
 

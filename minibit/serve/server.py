@@ -13,6 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Thread
 from typing import Any, Final
 
+from flask import Flask
+
 from minibit.net.listener import BACKLOG, listen
 from minibit.serve import announces, wsgi
 from minibit.serve.app import create_app
@@ -21,6 +23,7 @@ from minibit.serve.channel import Channel
 from minibit.serve.exchange import REMEDIES, Reply, Request, refusal
 from minibit.serve.places import Places
 from minibit.serve.tracker import Tracker
+from minibit.serve.udp_server import UdpServer, bind_beside
 from minibit.serve.visitors import Visitors
 
 THREADS: Final = 8
@@ -40,7 +43,7 @@ class TrackerServer:
         self._host = host
         self.port = port
         self._budget = Budget()
-        self._app = create_app(tracker, self._budget)
+        self.udp = False  # whether announces are answered over UDP too
         self._visitors = Visitors((host, *names))
         self._places = Places()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,16 +60,24 @@ class TrackerServer:
         """
         listener = listen(self._host, self.port)
         self.port = listener.getsockname()[1]
+        datagrams = bind_beside(listener)
+        self.udp = datagrams is not None
+        app = create_app(self._tracker, self._budget, udp_port=self.port if self.udp else None)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tracker-json")
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._went_wrong)
         self._closing = asyncio.Event()
 
         async def serve(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> None:
+            def handle(request: Request, answer: Callable[[Reply], None]) -> None:
+                self._handle(app, request, answer)
+
             def channel() -> Channel:
-                return Channel(self._handle, self._places, self._budget, loop.time)
+                return Channel(handle, self._places, self._budget, loop.time)
 
             server = await loop.create_server(channel, sock=listener, backlog=BACKLOG)
+            if datagrams is not None:
+                loop.add_reader(datagrams, UdpServer(self._tracker, loop.time).drain, datagrams)
             try:
                 while not closing.is_set():
                     now = loop.time()
@@ -80,6 +91,9 @@ class TrackerServer:
             finally:
                 # Whom asyncio is just accepting has no place yet; it forgets him if the server closes first.
                 loop.remove_reader(listener)
+                if datagrams is not None:
+                    loop.remove_reader(datagrams)
+                    datagrams.close()
                 accepting = asyncio.all_tasks() - {asyncio.current_task()}
                 await asyncio.gather(*accepting, return_exceptions=True)
                 server.close()
@@ -113,7 +127,7 @@ class TrackerServer:
             self._crowded = True
             _log.error("too many files are open, so some connections wait: raise the limit (ulimit -n)")
 
-    def _handle(self, request: Request, answer: Callable[[Reply], None]) -> None:
+    def _handle(self, app: Flask, request: Request, answer: Callable[[Reply], None]) -> None:
         fault = self._visitors.fault(request.headers)
         if request.path in announces.PATHS:
             if fault is not None:
@@ -125,15 +139,15 @@ class TrackerServer:
         elif fault is not None:
             answer(refusal(403, fault))
         else:
-            self._work(request, answer)
+            self._work(app, request, answer)
 
-    def _work(self, request: Request, answer: Callable[[Reply], None]) -> None:
+    def _work(self, app: Flask, request: Request, answer: Callable[[Reply], None]) -> None:
         assert self._loop is not None
         assert self._pool is not None
         loop = self._loop
 
         def work() -> Reply:
-            return wsgi.call(self._app, request)
+            return wsgi.call(app, request)
 
         def done(future: "Future[Reply]") -> None:
             if future.cancelled():

@@ -121,6 +121,8 @@ class TrackerService:
             stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)
             self._server.start()
+            if not self._server.udp:
+                self._tell(f"UDP port {self._server.port} is taken: announces are answered over HTTP alone")
             ready(self._server.port, port)
             tasks = [
                 asyncio.create_task(self._origin.run()),

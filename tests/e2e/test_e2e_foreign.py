@@ -1,6 +1,6 @@
 """Foreign clients in the swarm: libtorrent and aria2 download from MiniBit, and MiniBit from libtorrent.
 
-They meet through the tracker's HTTP announce alone, as strangers do.
+They meet through the tracker's announces alone, over HTTP but for one, as strangers do.
 """
 
 import os
@@ -38,6 +38,8 @@ QUIET = {
     "allow_multiple_connections_per_ip": True,  # everybody is at 127.0.0.1
     "ssrf_mitigation": False,  # and so is the tracker
     "stop_tracker_timeout": 1,
+    # It keeps one connection id per IP address in a process, also for another tracker there (BEP 15).
+    "prefer_udp_trackers": False,
 }
 
 
@@ -102,6 +104,21 @@ def test_libtorrent_downloads_from_minibit_peers(
         lambda: (row := tracker.row("ana")) and row.figures.uploaded >= 16384,
         "ana reports what she gave libtorrent",
     )
+
+
+def test_libtorrent_finds_its_peers_over_udp_alone(
+    track: Track, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    share = write_random(tmp_path / "source" / "film.bin", 100_001)
+    tracker = track(share, "--block-size", "16K")
+    told = libtorrent.bdecode(torrent(tracker.url))
+    udp = tracker.url.replace("http://", "udp://").encode() + b"/announce"
+    assert told.pop(b"announce-list")[1] == [udp]
+    foreigner = Foreigner(bytes(libtorrent.bencode(told | {b"announce": udp})), tmp_path / "foreign")
+    foreigners.append(foreigner)
+
+    eventually(lambda: foreigner.done, "libtorrent has the whole share")
+    assert contents(tmp_path / "foreign") == {"film.bin": share.read_bytes()}
 
 
 def test_libtorrent_feeds_a_minibit_peer(

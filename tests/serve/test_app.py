@@ -263,6 +263,14 @@ def test_torrent_is_the_share_with_the_address_that_was_asked(client: FlaskClien
     assert bencode.decode(six.data)[b"announce"] == b"http://[::1]:5000/announce"
 
 
+def test_torrent_names_udp_second_where_its_port_is_the_one_that_was_asked(tracker: Tracker) -> None:
+    with create_app(tracker, Budget(), udp_port=5000).test_client() as client:
+        both = bencode.decode(client.get("/torrent", headers={"Host": "[::1]:5000"}).data)
+        proxied = bencode.decode(client.get("/torrent", headers={"Host": "tracker.lan:80"}).data)
+    assert both[b"announce-list"] == [[b"http://[::1]:5000/announce"], [b"udp://[::1]:5000/announce"]]
+    assert b"announce-list" not in proxied
+
+
 @pytest.mark.parametrize("host", ["evil/..", "a b", "host:port", "user@host", "host:123456", "x" * 300])
 def test_a_host_that_is_none_gets_no_torrent(client: FlaskClient, host: str) -> None:
     refused(client.get("/torrent", headers={"Host": host}), 400)

@@ -1,0 +1,31 @@
+"""Connection ids (BEP 15): proof that whoever asks receives at his address, with nothing kept of anybody."""
+
+from hashlib import blake2b
+from typing import Final
+
+SLOT: Final = 30.0  # seconds
+SLOTS: Final = 4  # that an id outlives its own: 120 to 150 s, and BEP 15 wants two minutes
+
+
+class ConnectionIds:
+    """Ids under `secret` (at most 64 bytes), which lasts as long as the process.
+
+    They stand for an IP literal without its port: libtorrent uses one id for all its sockets.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def issue(self, ip: str, now: float) -> int:
+        """The id, 64 bits, of `ip` at `now`."""
+        return self._of(ip, int(now // SLOT))
+
+    def valid(self, connection: int, ip: str, now: float) -> bool:
+        """Whether `connection` was issued to `ip` within the last two minutes or so."""
+        slot = int(now // SLOT)
+        age = (slot - connection) & 0xFF  # an id's lowest byte says in which slot it was made
+        return age <= SLOTS and connection == self._of(ip, slot - age)
+
+    def _of(self, ip: str, slot: int) -> int:
+        proof = blake2b(f"{ip} {slot}".encode(), key=self._secret, digest_size=7).digest()
+        return int.from_bytes(proof, "big") << 8 | slot & 0xFF

@@ -1,0 +1,170 @@
+"""The tracker over UDP: who is answered, how much, and that nobody else's time is taken."""
+
+import socket
+from random import Random
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minibit.address import PeerAddress
+from minibit.dialects.announce import Announce, Counts
+from minibit.dialects.udp_announce import (
+    Announced,
+    AnnounceRequest,
+    Connect,
+    Connected,
+    Failed,
+    Reply,
+    Request,
+    Scraped,
+    ScrapeRequest,
+    decode_reply,
+    encode_request,
+)
+from minibit.net.listener import listen
+from minibit.serve.tracker import Tracker
+from minibit.serve.udp_server import BATCH, UdpServer, bind_beside
+from minibit.torrent import metainfo
+
+SHARE = metainfo.build("aula.bin", [((), 20 * 16384)], 16384, bytes(400), folder=False)
+HOME, SIX = ("127.0.0.1", 4000), ("2001:db8::1", 4000, 0, 0)
+
+
+@pytest.fixture
+def server() -> UdpServer:
+    return new_server()
+
+
+def new_server() -> UdpServer:
+    return UdpServer(Tracker(SHARE, rng=Random(7), clock=lambda: 1000.0, unix=lambda: 1000.0), lambda: 1000.0)
+
+
+def ask(server: UdpServer, request: Request, address: tuple[Any, ...] = HOME, now: float = 1000.0) -> Reply:
+    answer = server.answer(encode_request(request), address, now)
+    assert answer is not None
+    return decode_reply(answer, six=":" in address[0] and "." not in address[0])
+
+
+def connected(server: UdpServer, address: tuple[Any, ...] = HOME) -> int:
+    reply = ask(server, Connect(5), address)
+    assert isinstance(reply, Connected)
+    assert reply.transaction == 5
+    return reply.connection
+
+
+def said(number: int = 1, **more: Any) -> Announce:
+    return Announce(SHARE.info_hash, b"-qB5000-" + bytes(11) + bytes([number]), 6880 + number, **more)
+
+
+def announce(server: UdpServer, number: int = 1, address: tuple[Any, ...] = HOME, **more: Any) -> Reply:
+    return ask(server, AnnounceRequest(connected(server, address), 9, said(number, **more)), address)
+
+
+def test_announces_meet_and_a_scrape_counts_them(server: UdpServer) -> None:
+    announce(server, 1, left=0)
+    reply = announce(server, 2, left=5)
+    assert isinstance(reply, Announced)
+    assert reply.reply.peers == (PeerAddress("", "127.0.0.1", 6881),)
+    assert (reply.reply.complete, reply.reply.incomplete) == (1, 1)
+    hashes = (bytes(20), SHARE.info_hash)
+    scraped = ask(server, ScrapeRequest(connected(server), 3, hashes))
+    assert scraped == Scraped(3, (Counts(0, 0, 0), Counts(1, 0, 1)))
+
+
+def test_ipv6_is_told_of_ipv6_and_claims_no_ipv4(server: UdpServer) -> None:
+    announce(server, 1, SIX, ip="10.0.0.1")
+    announce(server, 2, ("::ffff:10.0.0.2", 1, 0, 0))
+    third, fourth = announce(server, 3, SIX), announce(server, 4)
+    assert isinstance(third, Announced)
+    assert isinstance(fourth, Announced)
+    assert third.reply.peers == (PeerAddress("", "2001:db8::1", 6881),)
+    assert fourth.reply.peers == (PeerAddress("", "10.0.0.2", 6882),)
+
+
+def test_a_refusal_is_the_cores_own(server: UdpServer) -> None:
+    other = AnnounceRequest(connected(server), 9, Announce(bytes(20), bytes(20), 1))
+    reply = ask(server, other)
+    assert isinstance(reply, Failed)
+    assert "/torrent" in reply.message
+
+
+@pytest.mark.parametrize("address", [("192.0.2.7", 4000), ("::1", 4000, 0, 0)])
+def test_another_addresss_id_and_an_old_one_are_refused(server: UdpServer, address: tuple[Any, ...]) -> None:
+    request = AnnounceRequest(connected(server), 9, said())
+    assert ask(server, request, address) == Failed(9, "connect again")
+    assert ask(server, request, now=1151.0) == Failed(9, "connect again")
+    assert isinstance(ask(server, request, now=1115.0), Announced)
+
+
+requests = st.builds(AnnounceRequest, st.integers(0, (1 << 64) - 1), st.just(1), st.just(said()))
+scrapes = st.builds(ScrapeRequest, st.integers(0, (1 << 64) - 1), st.just(1), st.just((bytes(20),)))
+
+
+@given(
+    st.binary(max_size=2100) | (requests | scrapes).map(encode_request) | st.just(encode_request(Connect(1)))
+)
+def test_a_stranger_is_sent_no_more_than_he_sent(datagram: bytes) -> None:
+    assert len(new_server().answer(datagram, ("192.0.2.1", 53), 1000.0) or b"") <= len(datagram)
+
+
+def test_a_reply_is_one_safe_datagram(server: UdpServer) -> None:
+    for number in range(1, 120):
+        for address in (HOME, SIX):
+            announce(server, number, address, ip=None)
+    for address in (HOME, SIX):
+        request = encode_request(AnnounceRequest(connected(server, address), 1, said(200, numwant=10_000)))
+        answer = server.answer(request, address, 1000.0)
+        assert answer is not None
+        assert len(answer) <= 1220
+
+
+def test_an_announce_that_is_malformed_is_told_so_to_who_is_connected(server: UdpServer) -> None:
+    datagram = encode_request(AnnounceRequest(connected(server), 9, said()))[:-2] + bytes(2)
+    answer = server.answer(datagram, HOME, 1000.0)
+    assert answer is not None
+    assert b"port" in answer
+    assert server.answer(datagram, ("192.0.2.1", 1), 1000.0) is None
+
+
+def test_a_bug_is_an_answer_and_a_log_entry(
+    server: UdpServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Tracker, "announce", lambda *_: 1 // 0)
+    assert isinstance(announce(server), Failed)
+    assert "ZeroDivisionError" in caplog.text
+
+
+class Flooded:
+    """A socket at which there is always one more datagram, and whose network is gone."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting, self.sent = waiting, 0
+
+    def recvfrom(self, _: int) -> tuple[bytes, tuple[str, int]]:
+        if not self.waiting:
+            raise BlockingIOError
+        self.waiting -= 1
+        return encode_request(Connect(1)), HOME
+
+    def sendto(self, *_: object) -> None:
+        self.sent += 1
+        raise OSError("no route")
+
+
+def test_a_flood_is_taken_in_batches(server: UdpServer) -> None:
+    sock = Flooded(BATCH + 3)
+    server.drain(cast("socket.socket", sock))
+    assert (sock.waiting, sock.sent) == (3, BATCH)
+    server.drain(cast("socket.socket", sock))
+    assert sock.waiting == 0
+
+
+def test_the_port_is_the_same_or_none() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        first = bind_beside(listener)
+        assert first is not None
+        with first:
+            assert first.getsockname() == listener.getsockname()
+            assert bind_beside(listener) is None
