@@ -61,6 +61,8 @@ class Interview:
         self._server.close()
         with suppress(FileNotFoundError):
             self._place.unlink()
+        with suppress(OSError):  # others of ours may be in it
+            self._place.parent.rmdir()
         for task in self._answering:
             task.cancel()
 

@@ -102,7 +102,7 @@ def nothing_told_first(sock: socket.socket, tracker: Tracker, _: random.Random) 
 
 
 def a_block_that_is_none(sock: socket.socket, tracker: Tracker, _: random.Random) -> None:
-    sock.sendall(greeting(tracker) + messages.HaveNone().encode() + messages.Have(0x7FFFFFFF).encode())
+    sock.sendall(greeting(tracker) + messages.HaveNone().encode() + struct.pack(">IBI", 5, 4, 0x7FFFFFFF))
 
 
 def an_absurd_request(sock: socket.socket, tracker: Tracker, _: random.Random) -> None:

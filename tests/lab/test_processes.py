@@ -287,7 +287,7 @@ def test_peers_come_and_go_as_their_class_says(tmp_path: Path, monkeypatch: pyte
         started.stop()
     said = {child.name: child.log.read_text() for child in started._peers}
     assert "--choking unchoke-none" in said["rider"]
-    assert "--leave-when-done --picking random --choking tit-for-tat" in said["stays"]
+    assert "--leave-when-done --download-limit 0 --picking random --choking tit-for-tat" in said["stays"]
     assert "--upload-limit 500000" in said["visitor"]
 
 
