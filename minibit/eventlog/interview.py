@@ -48,7 +48,11 @@ class Interview:
     async def __aenter__(self) -> Self:
         try:
             _enter(self._place.parent)
-            self._server = await asyncio.start_unix_server(self._asked, _free(self._place))
+            try:
+                self._server = await asyncio.start_unix_server(self._asked, _free(self._place))
+            except OSError:  # a path too long for a socket, say
+                _leave(self._place.parent)
+                raise
         except OSError as error:
             self._tell(f"minibit why cannot ask this peer while it runs ({error.strerror or error})")
         return self
@@ -61,8 +65,7 @@ class Interview:
         self._server.close()
         with suppress(FileNotFoundError):
             self._place.unlink()
-        with suppress(OSError):  # others of ours may be in it
-            self._place.parent.rmdir()
+        _leave(self._place.parent)
         for task in self._answering:
             task.cancel()
 
@@ -124,6 +127,11 @@ def _enter(folder: Path) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise OSError(f"{folder} is not this user's alone")
+
+
+def _leave(folder: Path) -> None:
+    with suppress(OSError):  # others of ours are in it, or it was never made
+        folder.rmdir()
 
 
 def _free(place: Path) -> Path:
