@@ -70,10 +70,11 @@ class Downloads:
         new = blocks & ~neighbour.blocks
         neighbour.blocks |= new
         self._standing.copies.add(new)
-        if new & ~self._standing.blocks.have and not neighbour.supply.interesting:
-            neighbour.supply.interesting = True
-            self._outbox.send(neighbour.key, m.Interested())
-        self.fill(neighbour, now)
+        if new & ~self._standing.blocks.have:
+            if not neighbour.supply.interesting:
+                neighbour.supply.interesting = True
+                self._outbox.send(neighbour.key, m.Interested())
+            self.fill(neighbour, now)
 
     def unchoked(self, neighbour: Neighbour, now: float) -> None:
         """A neighbour will serve us."""

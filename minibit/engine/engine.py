@@ -9,7 +9,7 @@ This file wires the parts together and hands each message to the part it concern
 is decided in `greeting`, fetching in `downloads`, serving in `uploads`, choosing in `strategies`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from random import Random
 from typing import Final, cast
@@ -155,7 +155,7 @@ class Engine:
         return self._settled(now)
 
     def happened(
-        self, batch: Iterable[tuple[int, Iterable[m.Handshake | m.Message]]], now: float
+        self, batch: Iterable[tuple[int, Sequence[m.Handshake | m.Message]]], now: float
     ) -> list[Effect]:
         """These messages came from these neighbours, checked by a `Connection` each; settled once for all."""
         for key, messages in batch:
@@ -267,9 +267,9 @@ class Engine:
     # --- small talk
 
     def _received(
-        self, neighbour: Neighbour, messages: Iterable[m.Handshake | m.Message], now: float
+        self, neighbour: Neighbour, messages: Sequence[m.Handshake | m.Message], now: float
     ) -> None:
-        for kind, run in groupby(messages, type):
+        for kind, run in groupby(messages, type) if len(messages) != 1 else [(type(messages[0]), messages)]:
             if not neighbour.greeted and kind is not m.Handshake:
                 raise RemoteProtocolError("that is ourselves")  # everybody else was greeted
             if kind is m.Piece:
