@@ -5,8 +5,9 @@ from random import Random
 import pytest
 
 from minibit import bitfield
-from minibit.engine.blocks import MAX_OPEN, RELIEF_BATCH, Arrival, Blocks, GivenUp
-from minibit.engine.relief import HASTE, LONG, MAX_ASKED, MOVE_AGE, STALL_AGE
+from minibit.engine import relief
+from minibit.engine.blocks import MAX_OPEN, RELIEF_BATCH, Arrival, Asked, Blocks, GivenUp
+from minibit.engine.relief import HASTE, LONG, MAX_ASKED, MAX_MOVES, MOVE_AGE, MOVE_TRIPS, STALL_AGE
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
@@ -228,6 +229,59 @@ def test_before_the_endgame_only_what_comes_very_late_is_doubled(book: Blocks) -
 def test_a_neighbour_with_something_else_to_give_doubles_nothing(book: Blocks) -> None:
     take(book, 1)
     assert again(book, 2, 50.0, blocks=0b11) == []
+
+
+# --- moves: a free line is not left waiting
+
+
+def asked_long_ago() -> Blocks:
+    """Neighbour 1, a quick one, owes blocks 0 and 1; nothing else is wanted."""
+    book = Blocks(LAYOUT, FULL ^ 0b100011)
+    deliver(book, 1, 5, 0, 2, pace=0.001)
+    take(book, 1, 0b1, room=3)
+    take(book, 1, 0b10, room=3, now=0.01)
+    return book
+
+
+def test_an_idle_neighbour_takes_over_what_was_asked_last_and_the_late_chunk_is_welcome() -> None:
+    book = asked_long_ago()
+    asked, cancel = book.ask_again(2, 0b11, 99, 0.3)
+    assert chunks(asked) == [(1, 0), (1, 1), (1, 2)]
+    assert cancel == ((1, 1, 0b111),)
+    assert [book.debts.outstanding(key) for key in (1, 2)] == [3, 3]
+    assert arrive(book, 1, 1, 0b1, now=0.4) == Arrival(0b1, 0, 0.0, False, ((2, 0b1),))
+
+
+@pytest.mark.parametrize(
+    ("reason", "blocks", "room", "now"),
+    [
+        ("it was asked just now", 0b11, 99, MOVE_AGE - 0.01),
+        ("a block is moved whole", 0b11, 2, 0.3),
+        ("the other does not hold it", 0b100000, 99, 0.3),
+    ],
+)
+def test_a_block_stays_where_it_is(reason: str, blocks: int, room: int, now: float) -> None:
+    assert asked_long_ago().ask_again(2, blocks, room, now) == Asked([]), reason
+
+
+def test_what_may_be_on_its_way_is_not_moved() -> None:
+    book = asked_long_ago()
+    book.debts[2].trip = 0.2  # the far one of the two counts
+    assert relief.move(book._open, book.debts, 2, 0b11, 99, 0.39) is None
+    assert relief.move(book._open, book.debts, 2, 0b11, 99, 0.01 + MOVE_TRIPS * 0.2) == (1, 1)
+
+
+def test_a_block_of_which_something_is_here_is_not_moved() -> None:
+    book = asked_long_ago()
+    arrive(book, 1, 1, 0b1, now=0.2)
+    ((_, block, _),) = book.ask_again(2, 0b11, 99, 0.5).cancel
+    assert block == 0
+
+
+def test_a_block_is_not_passed_round_for_ever() -> None:
+    book = asked_long_ago()
+    book._open[0].moves = book._open[1].moves = MAX_MOVES
+    assert again(book, 2, 0.3, 0b11) == []
 
 
 # --- trust

@@ -315,6 +315,115 @@ def test_the_limit_is_honest_at_every_moment(limit: float) -> None:
     assert sent >= 0.95 * limit * (stage.now - began) - burst, "nor is it wasted"
 
 
+# --- turns
+
+
+def order(stage: Stage, seconds: float) -> list[tuple[int, int]]:
+    """The (neighbour, block) of each chunk that leaves in this time, on lines that take all at once."""
+    left: list[tuple[int, int]] = []
+    for _ in range(round(20 * seconds)):
+        for effect in stage.wait(0.05):
+            if isinstance(effect, Upload):
+                left += [(effect.key, chunk.index) for chunk in effect.chunks]
+                stage.flushed(effect.key, sum(chunk.length for chunk in effect.chunks))
+    return left
+
+
+def busy(stage: Stage) -> None:
+    """Its uplink has something to send before whatever comes next."""
+    stage.puppet(99, interested=True)
+    stage.says(99, request(7), request(7, 1))
+
+
+def chunks_of(*blocks: int) -> list[m.Request]:
+    """Both chunks of each of these, mixed."""
+    return [request(block, chunk) for chunk in (0, 1) for block in blocks]
+
+
+def test_a_turn_is_a_block() -> None:
+    stage = seed(upload_limit=4 * CHUNK_SIZE)
+    busy(stage)
+    for key, blocks in ((1, (1, 2)), (2, (3, 4))):
+        stage.puppet(key, interested=True)
+        stage.says(key, *chunks_of(*blocks))
+    turns = [(1, 1), (2, 3), (1, 2), (2, 4)]
+    assert order(stage, 4.0)[1:] == [turn for turn in turns for _ in range(2)]
+
+
+def test_the_rarest_block_leaves_first() -> None:
+    stage = seed(upload_limit=4 * CHUNK_SIZE)
+    busy(stage)
+    stage.puppet(1, interested=True)
+    for key, holds in ((2, 0b00111), (3, 0b00011)):
+        stage.puppet(key, have=holds)
+    stage.says(1, *chunks_of(0, 1, 2, 3))
+    assert [block for key, block in order(stage, 4.0) if key == 1] == [3, 3, 2, 2, 0, 0, 1, 1]
+
+
+def first_copy_out() -> Stage:
+    """An origin with a limit, and neighbours of which 1 got a first copy that nobody else has."""
+    stage = origin(upload_limit=4 * CHUNK_SIZE)
+    for key in (1, 2, 3):
+        stage.puppet(key, interested=True)
+    stage.says(1, *chunks_of(0))
+    assert order(stage, 1.0) == [(1, 0)]
+    busy(stage)
+    return stage
+
+
+def test_first_copies_go_first() -> None:
+    stage = first_copy_out()
+    stage.says(2, *chunks_of(0))
+    stage.says(3, *chunks_of(5))
+    left = order(stage, 3.0)
+    assert left[-4:] == [(3, 5), (3, 5), (2, 0), (2, 0)], "but nobody waits while the line is free"
+
+
+def test_first_copies_go_to_who_holds_fewest_that_nobody_else_has() -> None:
+    stage = first_copy_out()
+    stage.says(1, *chunks_of(4))
+    stage.says(2, *chunks_of(5))
+    left = order(stage, 3.0)
+    assert left[-4:] == [(2, 5), (2, 5), (1, 4), (1, 4)], "but who keeps all, or tells nothing, is served too"
+
+
+def test_an_idle_line_serves_one_more() -> None:
+    stage = seed(upload_limit=100 * CHUNK_SIZE)
+    for key in range(1, 9):
+        stage.puppet(key, interested=True)
+    assert len(stage.engine.slots.held) == FIXED_SLOTS + 1
+    stage.wait(0.35)
+    extra = stage.engine.slots.extra
+    assert len(extra) == 3
+    assert all(stage.neighbour(key).demand.unchoked for key in extra)
+
+
+@pytest.mark.parametrize("cadence", [0.5, 1.0])
+def test_a_neighbours_rhythm_does_not_hold_an_origin_back(cadence: float) -> None:
+    layout, limit = Layout(1200 * 2 * CHUNK_SIZE, 2 * CHUNK_SIZE), 1024 * 1024.0
+    stage = Stage(have=bitfield.full(1200), layout=layout, upload_limit=limit, offering=True)
+    wanted: dict[int, int] = {1: 0, 2: 0}
+    for key in wanted:
+        stage.puppet(key, interested=True)
+
+    def run(seconds: float) -> float:
+        """What is sent in this time, to neighbours that ask for what is new every `cadence` seconds."""
+        before = stage.engine.uploads.total
+        for _ in range(round(seconds / cadence)):
+            for key in wanted:
+                fresh = offers_of(stage)._offers[key].pending & ~wanted[key]
+                wanted[key] |= fresh
+                stage.says(key, *(request(b, chunk) for b in bitfield.indices(fresh) for chunk in (0, 1)))
+            for _ in range(10):
+                stage.wait(cadence / 10)
+                for key in wanted:
+                    stage.flushed(key, sum(chunk.length for chunk in stage.served(key)))
+        return stage.engine.uploads.total - before
+
+    run(8.0)
+    assert run(16.0) > 0.9 * limit * 16.0
+
+
 # --- what an origin shows
 
 

@@ -50,6 +50,34 @@ def test_up_to_four_fixed_and_one_optimistic() -> None:
         assert (slots.optimistic is None) == (count == 0)
 
 
+# --- idle lines
+
+SIX = dict.fromkeys(range(1, 7), 1)
+
+
+def test_an_idle_line_admits_one_more_and_a_busy_one_dismisses_it() -> None:
+    full = seen(scoring(SIX), fixed=(1, 2, 3, 4), optimistic=5)
+    choice = choke(replace(full, spare=1))
+    assert choice.slots == Slots((1, 2, 3, 4), 5, (6,))
+    assert choice.moves == ((6, "admitted"),)
+    full = replace(full, slots=choice.slots)
+    assert choke(full).slots == choice.slots, "until its line is busy"
+    busy = choke(replace(full, spare=-1))
+    assert busy.slots == Slots((1, 2, 3, 4), 5)
+    assert busy.moves == ((6, "dismissed"),)
+
+
+def test_who_is_extra_gets_the_slot_that_becomes_free() -> None:
+    view = seen(scoring({key: 1 for key in SIX if key != 2}))
+    choice = choke(replace(view, slots=Slots((1, 2, 3, 4), 5, (6,))))
+    assert choice.slots == Slots((1, 3, 4, 6), 5)
+
+
+def test_an_idle_line_with_nobody_waiting_stays_as_it_is() -> None:
+    view = seen(scoring(dict.fromkeys(range(1, 6), 1)), fixed=(1, 2, 3, 4), optimistic=5)
+    assert choke(replace(view, spare=1)).slots == view.slots
+
+
 # --- between rounds
 
 
