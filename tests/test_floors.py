@@ -66,7 +66,9 @@ FLOORS: list[dict[str, str]] = [
 # What floors 0 and 1 may use of the standard library: nothing that knows a clock, chance, a file or a wire.
 # Of some modules, only these names.
 PURE: dict[str, set[str] | None] = {
-    **dict.fromkeys(("collections", "collections.abc", "dataclasses", "enum", "functools", "itertools")),
+    **dict.fromkeys(
+        ("abc", "collections", "collections.abc", "dataclasses", "enum", "functools", "itertools")
+    ),
     **dict.fromkeys(("ipaddress", "math", "operator", "re", "struct", "types", "typing", "unicodedata")),
     "base64": {"b32decode"},
     "hashlib": {"sha1"},

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from fakes.onlookers import Onlooker, seen
+from fakes.onlookers import StandIn, seen
 
 from minibit import registry
 from minibit.errors import StrategyError, UsageError
@@ -48,14 +48,14 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", registry.PICKING)
 def test_pickings_by_name(name: str) -> None:
-    pick = registry.picking(name).pick(seen([Onlooker(1, 0b100)], candidates=0b100), 0.0, Random(1))
+    pick = registry.picking(name).pick(seen([StandIn(1, 0b100)], candidates=0b100), 0.0, Random(1))
     assert pick is not None
     assert pick.block == 2
 
 
 @pytest.mark.parametrize("name", registry.CHOKING)
 def test_chokings_by_name(name: str) -> None:
-    served = registry.choking(name).choke(seen([Onlooker(1)]), 0.0, Random(1)).slots
+    served = registry.choking(name).choke(seen([StandIn(1)]), 0.0, Random(1)).slots
     assert (1 in served) is (name != "unchoke-none")
 
 
@@ -68,7 +68,7 @@ def test_ones_own(own: str) -> None:
     pick = registry.picking(f"{own}:Last").pick(seen([], candidates=0b101), 0.0, Random(1))
     assert pick is not None
     assert pick.block == 2
-    assert registry.choking(f"{own}:Nobody").choke(seen([Onlooker(1)]), 0.0, Random(1)) == Choice(Slots())
+    assert registry.choking(f"{own}:Nobody").choke(seen([StandIn(1)]), 0.0, Random(1)) == Choice(Slots())
 
 
 def test_an_unknown_name_lists_those_there_are() -> None:
@@ -118,7 +118,7 @@ def test_a_file_of_ones_own(place: str, tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_file_with_the_name_of_pythons_own_module_is_loaded_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "random.py").write_text(OWN)
     choking = registry.choking(f"{tmp_path / 'random.py'}:Nobody")
-    assert choking.choke(seen([Onlooker(1)]), 0.0, Random(1)) == Choice(Slots())
+    assert choking.choke(seen([StandIn(1)]), 0.0, Random(1)) == Choice(Slots())
     assert sys.modules["random"] is sys.modules[Random.__module__]
     sys.modules.pop("own_random")
 

@@ -14,6 +14,7 @@ is RC4 in both directions, or plain if both like that.
 Chance is an argument. Everything is bounded: nobody makes us keep more than `MAX_HELD` bytes.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from hashlib import sha1
 from typing import Final
@@ -51,7 +52,7 @@ KNOWN: Final = (
 KNOWN_BYTES: Final = 4
 
 
-class Opening:
+class Opening(ABC):
     """One side of the exchange. Feed what arrives to `receive` and send what it returns, until it is `done`.
 
     Then `cipher` is what was agreed on, `rest` is what came behind the exchange, legible, and `seal` and
@@ -100,9 +101,9 @@ class Opening:
         """`data` as it was meant."""
         return self._decrypt(data) if self.cipher is Cipher.RC4 else data
 
+    @abstractmethod
     def _exchange(self) -> Generator[None]:
         """The steps; each `yield` waits for more bytes."""
-        raise NotImplementedError
 
     def _wait(self, count: int) -> Generator[None]:
         """Until so many bytes are here."""

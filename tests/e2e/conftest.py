@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from e2e.running import Command, Start, Track, Tracker
@@ -31,3 +32,12 @@ def track(minibit: Start) -> Track:
         return Tracker(minibit("tracker", "--json", "--share", share, "--port", port, *arguments))
 
     return start
+
+
+@pytest.fixture
+def foreigners() -> Iterator[list[Any]]:
+    """Sessions of foreign clients that a test puts here are closed in the end, whatever happens."""
+    sessions: list[Any] = []
+    yield sessions
+    for session in sessions:
+        session.close()

@@ -6,11 +6,11 @@ They meet through the tracker's announces alone, over HTTP but for one, as stran
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from socket import create_server
 
 import pytest
+from e2e.foreigner import Foreigner, libtorrent
 from e2e.running import Start, Track, Tracker, contents, eventually, torrent, write_random
 from fakes.trackers import answering, http
 
@@ -18,64 +18,6 @@ from minibit.address import PeerAddress
 from minibit.dialects import http_announce
 from minibit.dialects.announce import AnnounceReply
 from minibit.dialects.http_announce import Form
-
-if os.environ.get("MINIBIT_REQUIRE_FOREIGN"):
-    import libtorrent
-else:
-    libtorrent = pytest.importorskip(
-        "libtorrent",
-        reason="NOT TESTED AGAINST A FOREIGN CLIENT: libtorrent is not installed (pip install -e '.[test]')",
-    )
-
-QUIET = {
-    "listen_interfaces": "127.0.0.1:0",
-    "enable_dht": False,
-    "enable_lsd": False,
-    "enable_upnp": False,
-    "enable_natpmp": False,
-    "enable_outgoing_utp": False,
-    "enable_incoming_utp": False,
-    "allow_multiple_connections_per_ip": True,  # everybody is at 127.0.0.1
-    "ssrf_mitigation": False,  # and so is the tracker
-    "stop_tracker_timeout": 1,
-    # It keeps one connection id per IP address in a process, also for another tracker there (BEP 15).
-    "prefer_udp_trackers": False,
-}
-
-
-class Foreigner:
-    """One libtorrent session with one torrent."""
-
-    def __init__(self, metainfo: bytes, folder: Path) -> None:
-        self._session = libtorrent.session(QUIET)
-        parameters = libtorrent.add_torrent_params()
-        parameters.ti = libtorrent.torrent_info(libtorrent.bdecode(metainfo))
-        parameters.save_path = str(folder)
-        self._handle = self._session.add_torrent(parameters)
-
-    @property
-    def done(self) -> bool:
-        return bool(self._handle.status().is_seeding)
-
-    @property
-    def port(self) -> int:
-        return int(self._session.listen_port())
-
-    @property
-    def uploaded(self) -> int:
-        return int(self._handle.status().total_payload_upload)
-
-    def close(self) -> None:
-        self._session.remove_torrent(self._handle)
-        del self._handle, self._session
-
-
-@pytest.fixture
-def foreigners() -> Iterator[list[Foreigner]]:
-    sessions: list[Foreigner] = []
-    yield sessions
-    for session in sessions:
-        session.close()
 
 
 def listed(tracker: Tracker) -> str | None:

@@ -1,39 +1,19 @@
 """What strategies look at, made by hand: neighbours with nothing behind them, and views of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 
 from minibit.copies import Copies
+from minibit.lab.stand_ins import StandIn
 from minibit.strategies.view import Slots, SwarmView
 
 BLOCKS = 10
 
 
-@dataclass(frozen=True)
-class Onlooker:
-    """A neighbour as a strategy may know it; by default interested and known."""
-
-    key: int
-    blocks: int = 0
-    known: bool = True
-    interested: bool = True
-    snubbed: bool = False
-    unchoked_since: float | None = None
-    received: float = 0.0
-    sent: float = 0.0
-
-    def received_rate(self, now: float) -> float:  # noqa: ARG002
-        return self.received
-
-    def sent_rate(self, now: float) -> float:  # noqa: ARG002
-        return self.sent
-
-
 def seen(
-    onlookers: Iterable[Onlooker],
+    onlookers: Iterable[StandIn],
     *,
     fixed: tuple[int, ...] = (),
     optimistic: int | None = None,
@@ -55,14 +35,14 @@ def seen(
     )
 
 
-def scoring(scores: dict[int, int], **more: Any) -> list[Onlooker]:
+def scoring(scores: dict[int, int], **more: Any) -> list[StandIn]:
     """Interested neighbours such that tit-for-tat gives each its score.
 
     Each holds that many blocks that nobody else holds, so that each of them is rare.
     """
     onlookers, next_block = [], 0
     for key, score in scores.items():
-        onlookers.append(Onlooker(key, ((1 << score) - 1) << next_block, **more))
+        onlookers.append(StandIn(key, ((1 << score) - 1) << next_block, **more))
         next_block += score
     assert next_block <= BLOCKS, "more rare blocks than there are blocks"
     return onlookers
@@ -73,7 +53,7 @@ def swarms(draw: st.DrawFn) -> SwarmView:
     """Any swarm, with slots as a manager may have left them before somebody came, told or lost interest."""
     keys = draw(st.lists(st.integers(0, 30), unique=True, max_size=12))
     onlookers = [
-        Onlooker(
+        StandIn(
             key,
             blocks=draw(st.integers(0, (1 << BLOCKS) - 1)) if known else 0,
             known=known,

@@ -4,7 +4,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from fakes.onlookers import BLOCKS, Onlooker, seen, swarms
+from fakes.onlookers import BLOCKS, StandIn, seen, swarms
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,17 +19,17 @@ def slots(view: SwarmView, seed: int = 1, now: float = 100.0) -> Slots:
     return Reciprocity().choke(view, now, Random(seed)).slots
 
 
-def givers(rates: dict[int, float]) -> list[Onlooker]:
-    return [Onlooker(key, received=rate) for key, rate in rates.items()]
+def givers(rates: dict[int, float]) -> list[StandIn]:
+    return [StandIn(key, received=rate) for key, rate in rates.items()]
 
 
 @pytest.mark.parametrize("strategy", [RandomPicking(), Sequential()])
 def test_nothing_to_choose_from(strategy: PickingStrategy) -> None:
-    assert strategy.pick(seen([Onlooker(1, 0b1)], candidates=0), 0.0, Random(1)) is None
+    assert strategy.pick(seen([StandIn(1, 0b1)], candidates=0), 0.0, Random(1)) is None
 
 
 def test_random_picks_each_candidate_equally_often() -> None:
-    view = seen([Onlooker(1, 0b11101)], candidates=0b11101)
+    view = seen([StandIn(1, 0b11101)], candidates=0b11101)
     rng = Random(9)
     drawn = Counter(choice.block for _ in range(4000) if (choice := RandomPicking().pick(view, 0.0, rng)))
     assert set(drawn) == {0, 2, 3, 4}
@@ -58,7 +58,7 @@ def test_equal_givers_keep_their_place() -> None:
 
 
 def test_the_snubbed_have_no_claim() -> None:
-    snubbed = Onlooker(9, received=99, snubbed=True)
+    snubbed = StandIn(9, received=99, snubbed=True)
     view = seen([*givers({1: 1, 2: 2, 3: 3, 4: 4, 5: 0.5}), snubbed], round_due=True)
     assert set(slots(view).fixed) == {1, 2, 3, 4}
 
@@ -75,7 +75,7 @@ def test_an_optimistic_that_earns_a_place_leaves_its_slot_to_another() -> None:
 @pytest.mark.parametrize(("since", "stays"), [(71.0, True), (70.0, False)])
 def test_the_optimistic_rotates_after_30_seconds(since: float, stays: bool) -> None:
     view = seen(
-        [*givers({1: 9, 2: 9, 3: 9, 4: 9, 6: 0}), Onlooker(5, unchoked_since=since)],
+        [*givers({1: 9, 2: 9, 3: 9, 4: 9, 6: 0}), StandIn(5, unchoked_since=since)],
         fixed=(1, 2, 3, 4),
         optimistic=5,
         round_due=True,
@@ -85,7 +85,7 @@ def test_the_optimistic_rotates_after_30_seconds(since: float, stays: bool) -> N
 
 def test_a_lone_optimistic_is_not_choked_for_nobody() -> None:
     view = seen(
-        [*givers({1: 9, 2: 9, 3: 9, 4: 9}), Onlooker(5, unchoked_since=0.0)],
+        [*givers({1: 9, 2: 9, 3: 9, 4: 9}), StandIn(5, unchoked_since=0.0)],
         fixed=(1, 2, 3, 4),
         optimistic=5,
         round_due=True,
@@ -95,11 +95,11 @@ def test_a_lone_optimistic_is_not_choked_for_nobody() -> None:
 
 def test_a_complete_peer_passes_its_longest_held_slot_on() -> None:
     served = [
-        Onlooker(key, unchoked_since=since) for key, since in {1: 40.0, 2: 20.0, 3: 60.0, 4: 80.0}.items()
+        StandIn(key, unchoked_since=since) for key, since in {1: 40.0, 2: 20.0, 3: 60.0, 4: 80.0}.items()
     ]
-    waiting = [Onlooker(6), Onlooker(7)]
+    waiting = [StandIn(6), StandIn(7)]
     view = seen(
-        [*served, Onlooker(5, unchoked_since=99.0), *waiting],
+        [*served, StandIn(5, unchoked_since=99.0), *waiting],
         fixed=(1, 2, 3, 4),
         optimistic=5,
         round_due=True,
@@ -115,7 +115,7 @@ def test_a_seed_serves_everybody_in_turn() -> None:
     rng = Random(4)
     for turn in range(30):
         now = 10.0 * turn
-        onlookers = [Onlooker(key, unchoked_since=unchoked.get(key)) for key in range(12)]
+        onlookers = [StandIn(key, unchoked_since=unchoked.get(key)) for key in range(12)]
         view = seen(onlookers, fixed=held.fixed, optimistic=held.optimistic, round_due=True, have=EVERYTHING)
         held = Reciprocity().choke(view, now, rng).slots
         unchoked = {key: unchoked.get(key, now) for key in range(12) if key in held}
@@ -139,7 +139,7 @@ def test_its_moves_are_told() -> None:
 
 
 def test_who_left_or_lost_interest_is_told_apart_from_who_is_choked() -> None:
-    view = seen([*givers({1: 9, 2: 8}), Onlooker(3, interested=False)], fixed=(1, 3), optimistic=4)
+    view = seen([*givers({1: 9, 2: 8}), StandIn(3, interested=False)], fixed=(1, 3), optimistic=4)
     for strategy in (Reciprocity(), UnchokeAll()):
         moves = strategy.choke(view, 100.0, Random(1)).moves
         assert moves[:2] == ((3, "lost interest"), (4, "left"))
@@ -149,7 +149,7 @@ def test_who_left_or_lost_interest_is_told_apart_from_who_is_choked() -> None:
 
 
 def test_everybody_interested_is_served() -> None:
-    view = seen([Onlooker(1), Onlooker(2, interested=False), Onlooker(3, known=False)])
+    view = seen([StandIn(1), StandIn(2, interested=False), StandIn(3, known=False)])
     choice = UnchokeAll().choke(view, 0.0, Random(1))
     assert choice.slots == Slots((1, 3))
     assert choice.moves == ((1, "fixed"), (3, "fixed"))
@@ -159,7 +159,7 @@ def test_everybody_interested_is_served() -> None:
 
 
 def test_a_free_rider_serves_nobody_and_takes_back_what_it_gave() -> None:
-    choice = UnchokeNone().choke(seen([Onlooker(1), Onlooker(2)], fixed=(1,), optimistic=2), 0.0, Random(1))
+    choice = UnchokeNone().choke(seen([StandIn(1), StandIn(2)], fixed=(1,), optimistic=2), 0.0, Random(1))
     assert choice.slots == Slots()
     assert choice.moves == ((1, "choked"), (2, "choked"))
 

@@ -6,14 +6,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from fakes.onlookers import Onlooker, seen
+from fakes.onlookers import StandIn, seen
 
 from minibit.errors import StrategyError
 from minibit.strategies import asking
 from minibit.strategies.alternatives import Sequential, UnchokeAll
 from minibit.strategies.view import Choice, Pick, Slots, SwarmView
 
-VIEW = seen([Onlooker(1, 0b110)], candidates=0b110)
+VIEW = seen([StandIn(1, 0b110)], candidates=0b110)
 
 OWN = """\
 from minibit.strategies.choking_manager import manage
@@ -131,7 +131,7 @@ def test_a_built_in_one_that_raises_is_a_bug_of_ours() -> None:
 
 
 def test_a_slot_may_stay_with_one_who_has_just_left() -> None:
-    view = seen([Onlooker(1, 0b110)], fixed=(2,), optimistic=3)
+    view = seen([StandIn(1, 0b110)], fixed=(2,), optimistic=3)
     kept = Choice(Slots((2, 1), 3))
     assert asking.choke(Stubborn(kept), view, 0.0, Random(1)) is kept
 

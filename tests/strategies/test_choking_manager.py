@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
-from fakes.onlookers import Onlooker, scoring, seen, swarms
+from fakes.onlookers import StandIn, scoring, seen, swarms
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,9 +29,9 @@ def test_only_the_interested_and_known_get_slots() -> None:
     view = seen(
         [
             *scoring({1: 3}),
-            Onlooker(2, interested=False),
-            Onlooker(3, known=False),
-            Onlooker(4, known=False, interested=False),
+            StandIn(2, interested=False),
+            StandIn(3, known=False),
+            StandIn(4, known=False, interested=False),
         ]
     )
     assert choke(view).slots == Slots((), 1)
@@ -110,7 +110,7 @@ def test_the_newly_interested_is_served_at_once() -> None:
 
 
 def test_who_left_or_lost_interest_makes_room_at_once() -> None:
-    uninterested = Onlooker(3, interested=False)  # and neighbour 2 has left
+    uninterested = StandIn(3, interested=False)  # and neighbour 2 has left
     view = seen([*scoring({1: 1, 4: 1, 5: 1, 6: 1}), uninterested], fixed=(1, 2, 3, 4), optimistic=5)
     assert choke(view).slots == Slots((1, 4, 6), 5)
     assert choke(view).moves == ((2, "left"), (3, "lost interest"), (6, "filled"))
@@ -188,7 +188,7 @@ def test_one_that_is_not_promoted_stays_optimistic() -> None:
 
 
 def test_an_optimistic_that_left_or_lost_interest_is_named() -> None:
-    for gone, why in (([], "left"), ([Onlooker(5, interested=False)], "lost interest")):
+    for gone, why in (([], "left"), ([StandIn(5, interested=False)], "lost interest")):
         view = seen([*scoring({1: 1, 6: 0}), *gone], fixed=(1,), optimistic=5)
         assert choke(view).moves == ((5, why), (6, "drawn"))
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from random import Random
 
-from fakes.onlookers import BLOCKS, Onlooker, seen
+from fakes.onlookers import BLOCKS, StandIn, seen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,22 +19,22 @@ def pick(view: SwarmView, seed: int = 1) -> Pick | None:
 
 
 def test_nothing_to_choose_from() -> None:
-    assert pick(seen([Onlooker(1, 0b111)], candidates=0)) is None
+    assert pick(seen([StandIn(1, 0b111)], candidates=0)) is None
 
 
 def test_the_block_with_the_fewest_copies() -> None:
     # Copies: block 0 three, block 1 two, block 2 one.
-    view = seen([Onlooker(1, 0b111), Onlooker(2, 0b011), Onlooker(3, 0b001)], candidates=0b111)
+    view = seen([StandIn(1, 0b111), StandIn(2, 0b011), StandIn(3, 0b001)], candidates=0b111)
     assert pick(view) == Pick(2, 0b111, 0b100, "rarest", 1)
 
 
 def test_only_among_candidates() -> None:
-    view = seen([Onlooker(1, 0b111), Onlooker(2, 0b011), Onlooker(3, 0b001)], candidates=0b011)
+    view = seen([StandIn(1, 0b111), StandIn(2, 0b011), StandIn(3, 0b001)], candidates=0b011)
     assert pick(view) == Pick(1, 0b011, 0b010, "rarest", 2)
 
 
 def test_ties_are_drawn_evenly() -> None:
-    view = seen([Onlooker(1, 0b1111), Onlooker(2, 0b0001)], candidates=0b1111)
+    view = seen([StandIn(1, 0b1111), StandIn(2, 0b0001)], candidates=0b1111)
     rng = Random(5)
     drawn = Counter(choice.block for _ in range(3000) if (choice := RarestFirst().pick(view, 0.0, rng)))
     assert set(drawn) == {1, 2, 3}
@@ -42,7 +42,7 @@ def test_ties_are_drawn_evenly() -> None:
 
 
 def test_it_can_be_explained() -> None:
-    view = seen([Onlooker(1, 0b110), Onlooker(2, 0b001), Onlooker(3, 0b001)], candidates=0b111)
+    view = seen([StandIn(1, 0b110), StandIn(2, 0b001), StandIn(3, 0b001)], candidates=0b111)
     choice = pick(view)
     assert choice is not None
     assert choice.explain() == (
@@ -52,7 +52,7 @@ def test_it_can_be_explained() -> None:
 
 @given(st.lists(SETS, max_size=8), SETS, st.integers())
 def test_against_counting(holders: list[int], candidates: int, seed: int) -> None:
-    view = seen([Onlooker(key, blocks) for key, blocks in enumerate(holders)], candidates=candidates)
+    view = seen([StandIn(key, blocks) for key, blocks in enumerate(holders)], candidates=candidates)
     choice = pick(view, seed)
     if not candidates:
         assert choice is None
