@@ -5,6 +5,7 @@ A display never looks into an engine or a tracker: it is handed one of these val
 bitfield is a hex string in wire order, as in BEP 3, next to the count that it stands for.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -22,6 +23,12 @@ class State(StrEnum):
 
     DOWNLOADING = "downloading"
     COMPLETE = "complete"
+
+
+def served(fixed: Iterable[str], extra: Iterable[str]) -> tuple[str, ...]:
+    """Whom a peer uploads to, but for the optimistic one, as tables show it: with a plus before those beyond
+    its slots, and so many at most."""
+    return (*fixed, *(f"+{name}" for name in extra))[:MAX_FIXED_NAMED]
 
 
 class Role(StrEnum):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minibit import bitfield, snapshot
 from minibit.errors import MinibitError
-from minibit.snapshot import MAX_FIXED_NAMED, Figures, State, Summary, SwarmRow, SwarmStatus
+from minibit.snapshot import MAX_FIXED_NAMED, Figures, State, Summary, SwarmRow, SwarmStatus, served
 
 NAMES = st.text("abcdefghij-0123456789", min_size=1, max_size=20)
 COUNTS = st.integers(0, 2**50)
@@ -229,3 +229,8 @@ def test_a_summary_as_json_holds_the_figures_and_what_follows_from_them() -> Non
             "stays": True,
         }
     ]
+
+
+def test_who_is_served_beyond_the_slots_is_shown_with_a_plus() -> None:
+    assert served(["ana"], ["bia", "caio"]) == ("ana", "+bia", "+caio")
+    assert len(served(map(str, range(MAX_FIXED_NAMED)), ["bia"])) == MAX_FIXED_NAMED

@@ -1,6 +1,5 @@
 """An engine's picture of itself: the frozen figures that displays and heartbeats read."""
 
-from collections.abc import Mapping
 from math import fsum  # the same on every Python, as `sum` of floats is not
 
 from minibit import snapshot
@@ -8,7 +7,6 @@ from minibit.engine.engine import Engine
 from minibit.engine.neighbour import Neighbour
 from minibit.snapshot import Role, State
 from minibit.strategies.tit_for_tat import rare_blocks
-from minibit.strategies.view import Slots
 
 ETA_HORIZON = 99 * 3600.0  # s; beyond that an estimate says nothing
 
@@ -30,15 +28,12 @@ def figures(engine: Engine, now: float) -> snapshot.Figures:
         corrupt=downloads.corrupt,
         banned=engine.banned,
         completed_after=None if engine.completed_at is None else engine.completed_at - engine.started,
-        fixed=_named(slots, labels)[: snapshot.MAX_FIXED_NAMED],
+        fixed=snapshot.served(
+            (labels[key] for key in slots.fixed if key in labels),
+            (labels[key] for key in slots.extra if key in labels),
+        ),
         optimistic=labels.get(slots.optimistic) if slots.optimistic is not None else None,
     )
-
-
-def _named(slots: Slots, labels: Mapping[int, str]) -> tuple[str, ...]:
-    """The fixed ones, and with a plus before them those that an idle line serves besides."""
-    fixed = [labels[key] for key in slots.fixed if key in labels]
-    return (*fixed, *(f"+{labels[key]}" for key in slots.extra if key in labels))
 
 
 def portrait(engine: Engine, share: str, granted: int, now: float) -> snapshot.PeerStatus:

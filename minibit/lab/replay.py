@@ -12,7 +12,7 @@ from minibit.copies import Copies
 from minibit.eventlog.reading import Reader
 from minibit.events import kinds
 from minibit.events.entries import MICROSECONDS, Entry, Header
-from minibit.snapshot import MAX_FIXED_NAMED, Figures, State, SwarmRow, SwarmStatus
+from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus, served
 
 MAX_PEERS: Final = 20_000
 CURTAIN_SECONDS: Final = 10.0
@@ -76,8 +76,8 @@ class Picture:
                 past.row = replace(row, figures=replace(old, corrupt=old.corrupt + 1))
             case kinds.Banned():
                 past.row = replace(row, figures=replace(old, banned=old.banned + 1))
-            case kinds.Chosen(_, fixed, optimistic):
-                figures = replace(old, fixed=fixed[:MAX_FIXED_NAMED], optimistic=optimistic)
+            case kinds.Chosen(fixed=fixed, optimistic=optimistic, extra=extra):
+                figures = replace(old, fixed=served(fixed, extra), optimistic=optimistic)
                 past.row = replace(row, figures=figures)
             case kinds.Sampled() as sample:
                 figures = replace(

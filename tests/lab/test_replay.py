@@ -31,7 +31,7 @@ STORY: list[tuple[float, str, Event]] = [
     (1.5, "bia", joined()),
     (2.0, "ana", kinds.Verified(1, (("origin", 2),))),
     (2.5, "ana", kinds.Sampled(1000.0, 500.0, 32768, 7, 32768, 1, 0, (), (), ())),
-    (3.0, "ana", kinds.Chosen(True, ("bia",), "origin", (), ())),
+    (3.0, "ana", kinds.Chosen(True, ("bia",), "origin", (), (), extra=("caio",))),
     (3.5, "bia", kinds.Corrupt(0, (("ana", 2),))),
     (3.5, "bia", kinds.Banned("ana", "lies")),
     *((4.0 + block / 10, "ana", kinds.Verified(block, ())) for block in range(2, BLOCKS)),
@@ -63,7 +63,7 @@ def test_a_row_as_the_live_table_shows_it(story: Path) -> None:
     assert (figures.state, figures.resumed, figures.verified) == (State.DOWNLOADING, 1, 1)
     assert (figures.down_rate, figures.up_rate, figures.downloaded) == (1000.0, 500.0, 32768)
     assert (figures.uploaded, figures.from_origin) == (7, 32768)
-    assert (figures.fixed, figures.optimistic) == (("bia",), "origin")
+    assert (figures.fixed, figures.optimistic) == (("bia", "+caio"), "origin")
     assert (bia.figures.corrupt, bia.figures.banned) == (1, 1)
     assert SwarmStatus.from_json(view.to_json()) == view
 
