@@ -2,7 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
@@ -12,7 +12,7 @@ Address = tuple[str, int]
 """(IP address as text, port)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PeerAddress:
     """Where to dial a peer, and who should answer: `bt_id` is its 20-byte wire id, if it told one."""
 
@@ -21,6 +21,14 @@ class PeerAddress:
     port: int
     bt_id: bytes | None = None
     origin: bool = False
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The address, then the port, big-endian: 6 bytes (BEP 23), or 18 for IPv6 (BEP 7).
+
+        It is kept, since a tracker tells everybody of the same peers; `ip` must be a literal.
+        """
+        return ipaddress.ip_address(self.ip).packed + self.port.to_bytes(2, "big")
 
 
 def ip_literal(text: object) -> str | None:

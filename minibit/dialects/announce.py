@@ -8,10 +8,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
-from minibit.address import KNOWN, PeerAddress, ip_literal
+from minibit.address import PeerAddress, ip_literal
 
 DEFAULT_NUMWANT: Final = 50
 MAX_NUMWANT: Final = 200  # what common trackers allow: 200 compact peers are 1.2 KB
@@ -66,16 +65,12 @@ class Counts:
 
 def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:
     """IPv4 peers as 6 bytes each, IPv6 peers as 18 bytes each: address, then port, big-endian."""
-    packed: dict[int, list[bytes]] = {4: [], 16: []}
-    for peer in peers:
-        address = _packed(peer.ip)
-        packed[len(address)].append(address + peer.port.to_bytes(2, "big"))
-    return b"".join(packed[4]), b"".join(packed[16])
-
-
-@lru_cache(KNOWN)
-def _packed(ip: str) -> bytes:
-    return ipaddress.ip_address(ip).packed
+    packed = [peer.packed for peer in peers]
+    joined = b"".join(packed)
+    if len(joined) == 6 * len(packed):
+        return joined, b""
+    four, six = (b"".join(one for one in packed if len(one) == size) for size in (6, 18))
+    return four, six
 
 
 def unpacked_peers(packed: bytes, size: int) -> Iterator[PeerAddress]:

@@ -8,10 +8,11 @@ Both sides are strangers: a tracker refuses a bad query, and a client takes from
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from minibit.address import PeerAddress, ip_literal
+from minibit.address import KNOWN, PeerAddress, ip_literal
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
     LONGEST_INTERVAL,
@@ -33,11 +34,13 @@ from minibit.torrent import bencode
 
 MAX_QUERY: Final = 16 * 1024  # 64 scraped hashes, every byte percent-encoded, are 5 KB
 MAX_SCRAPED: Final = 64
+MAX_ID: Final = 60  # bytes of an id or info hash in a query, every one of its 20 percent-encoded
 MAX_REPLY: Final = 1 << 20  # bytes; a thousand peers as dictionaries are 100 KB
 MAX_PEERS_READ: Final = 1000  # of one reply, of each kind; common trackers send 200 at most
 MAX_VALUES: Final = 20_000  # of one reply; a thousand peers as dictionaries are 7,000
 
 _NUMBER = re.compile(rb"[-+]?[0-9]{1,100}")
+_EVENTS: Final = {event.value.encode(): event for event in Event}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,10 @@ def decode_announce(raw: bytes) -> tuple[Announce, Form]:
     Raises:
         RequestError: a field missing or malformed; `encode_failure` makes it an answer.
     """
-    query = {key: values[-1] for key, values in _query(raw).items()}
+    query = dict(_query(raw))
     port = _integer(query, b"port", 0)
     if not 0 < port <= 65535:
         raise RequestError("port must be a number from 1 to 65535")
-    event = query.get(b"event", b"").decode("latin-1")
     numwant = _integer(query, b"numwant", DEFAULT_NUMWANT)
     left = _integer(query, b"left", -1)
     announce = Announce(
@@ -87,9 +89,9 @@ def decode_announce(raw: bytes) -> tuple[Announce, Form]:
         downloaded=max(0, _integer(query, b"downloaded", 0)),
         left=left if left >= 0 else None,
         # Events of later BEPs (21: paused) are announces like any other.
-        event=Event(event) if event in set(Event) else Event.NONE,
+        event=_EVENTS.get(query.get(b"event", b""), Event.NONE),
         numwant=min(numwant, MAX_NUMWANT) if numwant >= 0 else DEFAULT_NUMWANT,
-        ip=ip_literal(query.get(b"ip", b"").decode("latin-1")),
+        ip=ip_literal(query[b"ip"].decode("latin-1")) if b"ip" in query else None,
     )
     return announce, Form(query.get(b"compact") != b"0", query.get(b"no_peer_id") == b"1")
 
@@ -147,7 +149,7 @@ def decode_scrape(raw: bytes) -> tuple[bytes, ...]:
     Raises:
         RequestError: a malformed hash, or too many.
     """
-    hashes = _query(raw).get(b"info_hash", [])
+    hashes = [value for key, value in _query(raw) if key == b"info_hash"]
     if len(hashes) > MAX_SCRAPED:
         raise RequestError(f"at most {MAX_SCRAPED} info hashes per scrape")
     return tuple(_twenty(value, "info_hash") for value in hashes)
@@ -186,15 +188,19 @@ def _percent(value: bytes) -> str:
     return f"%{value.hex('%').upper()}"
 
 
-def _query(raw: bytes) -> dict[bytes, list[bytes]]:
+def _query(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
     # A '+' stays a '+': clients percent-encode bytes (RFC 3986), they do not send forms.
     if len(raw) > MAX_QUERY:
         raise RequestError(f"the query is longer than {MAX_QUERY} bytes")
-    fields: dict[bytes, list[bytes]] = {}
     for pair in raw.split(b"&"):
         key, _, value = pair.partition(b"=")
-        fields.setdefault(key, []).append(unquote_to_bytes(value))
-    return fields
+        if b"%" in value:
+            # All clients of a swarm write its info hash in one of a few ways, and each of them its own id.
+            value = _unquoted(value) if len(value) <= MAX_ID else unquote_to_bytes(value)
+        yield key, value
+
+
+_unquoted = lru_cache(KNOWN)(unquote_to_bytes)
 
 
 def _twenty(value: bytes, name: str) -> bytes:
@@ -209,6 +215,8 @@ def _integer(query: Mapping[bytes, bytes], key: bytes, default: int) -> int:
     Other trackers take what clients write here, so clients write anything.
     """
     text = query.get(key, b"")
+    if text.isdigit() and len(text) < 19:  # as nearly all are
+        return int(text)
     if not _NUMBER.fullmatch(text):
         return default
     return min(max(int(text), -MAX_COUNTER), MAX_COUNTER)
