@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 def failure(message: str, status: int = 200) -> Reply:
     """`message` as clients show it; most of them look for it in a 200 only."""
-    return Reply(status, http_announce.encode_failure(message), "text/plain")
+    return Reply(status, http_announce.encode_failure(message), "text/plain", lasting=status == 200)
 
 
 def answer(tracker: Tracker, request: Request) -> Reply:
@@ -30,7 +30,7 @@ def answer(tracker: Tracker, request: Request) -> Reply:
     try:
         if request.path == "/scrape":
             counts = tracker.scrape(http_announce.decode_scrape(request.query))
-            return Reply(200, http_announce.encode_counts(counts), "text/plain")
+            return _told(http_announce.encode_counts(counts))
         remote = ip_literal(request.remote)
         if remote is None:
             raise RequestError("the tracker cannot see which address this request comes from")
@@ -41,4 +41,8 @@ def answer(tracker: Tracker, request: Request) -> Reply:
     except Exception:
         _log.exception("%s failed", request.path)
         return failure("the tracker failed to answer this: its log says why; please report it", 500)
-    return Reply(200, http_announce.encode_reply(reply, form), "text/plain")
+    return _told(http_announce.encode_reply(reply, form))
+
+
+def _told(body: bytes) -> Reply:
+    return Reply(200, body, "text/plain", lasting=True)

@@ -1,8 +1,9 @@
-"""One HTTP connection: one request in, one answer out, and nobody may take his time over either.
+"""One HTTP connection: a request in, an answer out, and nobody may take his time over either.
 
 What the bytes mean is found out by httptools (llhttp, the parser of Node.js); how long they may take, how
-many they may be, and how the end is said, is decided here. A connection carries one request: peers call
-seldom, so places are better free than kept, and no request waits behind another.
+many they may be, and how the end is said, is decided here. A connection carries one request, so that places
+are free and no request waits behind another; only what is answered at once, an announce, may be followed
+by the next one.
 """
 
 import asyncio
@@ -24,8 +25,9 @@ from minibit.serve.places import Places
 
 MAX_HEADER: Final = 64 << 10  # bytes of a request that are not its body: chunks' sizes and trailers too
 MAX_HEADERS: Final = 100
+INBOX: Final = 64 << 10  # bytes that are read at once
 BITE: Final = 16 << 10  # bytes that are parsed at once, between looks at what has come so far
-HEADER_DEADLINE: Final = 5.0  # seconds to send a request's header in
+HEADER_DEADLINE: Final = 5.0  # seconds to send a request's header in, and so to sit idle between two
 REQUEST_DEADLINE: Final = 30.0  # seconds to send a whole request in…
 REQUEST_RATE: Final = 64 << 10  # …and bytes per second of it, once the header's time is over
 GRACE: Final = 10.0  # seconds in which an answer need not be taken…
@@ -46,15 +48,26 @@ class Stage(Enum):
     OVER = "over"
 
 
-class Channel(asyncio.Protocol):
+class Channel(asyncio.BufferedProtocol):
     """A connection, from its `connection_made` to its `connection_lost`; `sweep` is called every second.
+
+    `inbox` is where the connections of one loop receive, `INBOX` bytes. Requests that come together and are
+    answered at once, are answered together; who wants more than `SLICE` bytes that way is told to come again.
 
     After the answer it says that it is done and reads on a while, throwing away what comes: to close with
     bytes unread would reset the connection, and a client that was refused in the middle of a large
     body would never see why (RFC 9112 section 9.6).
     """
 
-    def __init__(self, handle: Handler, places: Places, budget: Budget, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        handle: Handler,
+        places: Places,
+        budget: Budget,
+        clock: Callable[[], float],
+        inbox: bytearray,
+    ) -> None:
+        self._inbox = memoryview(inbox)
         self._handle = handle
         self._places = places
         self._budget = budget
@@ -77,6 +90,7 @@ class Channel(asyncio.Protocol):
         self._reply: Reply | None = None
         self._paused = False
         self._complete = False  # the request was, and it had no body
+        self._answers = bytearray()  # to what came together
 
     @property
     def busy(self) -> bool:
@@ -98,11 +112,14 @@ class Channel(asyncio.Protocol):
         if not self._places.enter(self):
             self.throw_out()
 
-    def data_received(self, data: bytes) -> None:
-        for start in range(0, len(data), BITE):
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self._inbox
+
+    def buffer_updated(self, nbytes: int) -> None:
+        for start in range(0, nbytes, BITE):
             if self.stage not in (Stage.HEADER, Stage.BODY):
-                return
-            bite = data[start : start + BITE]
+                break
+            bite = self._inbox[start : min(start + BITE, nbytes)]
             self._received += len(bite)
             try:
                 self._parser.feed_data(bite)
@@ -114,6 +131,7 @@ class Channel(asyncio.Protocol):
                 self._refuse(400, f"this is no HTTP request ({error}): send one HTTP/1.1 request")
             if self._received - len(self._body) > MAX_HEADER:
                 self._refuse_header()
+        self._say()
 
     def eof_received(self) -> None:
         """Who says no more before the request is whole gets no answer: asyncio closes the connection."""
@@ -159,7 +177,7 @@ class Channel(asyncio.Protocol):
         else:
             self.stage = Stage.BODY
             if self._headers.get(b"expect", b"").lower() == b"100-continue":
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._answers += b"HTTP/1.1 100 Continue\r\n\r\n"
 
     def on_body(self, data: bytes) -> None:
         if self.stage is not Stage.BODY:
@@ -211,15 +229,35 @@ class Channel(asyncio.Protocol):
         if self.stage is Stage.OVER:
             reply.sent()
             return
+        goes_on = self._complete and reply.lasting and self._goes_on()
+        if goes_on and not self._paused and len(self._answers) < SLICE:
+            self._answers += _head(reply, lasting=True)
+            if not self._head_only:
+                self._answers += reply.body
+            reply.sent()
+            self._renew()
+            return
+        self._complete = self._complete and not goes_on  # or something else was asked, and waits to be read
         self.stage, self._since, self._reply = Stage.ANSWERING, self._clock(), reply
-        head = _head(reply)
+        self._answers += _head(reply, lasting=False)
         if not self._head_only:
             self._rest = memoryview(reply.body)
         if len(self._rest) <= SLICE:
-            head += self._rest
+            self._answers += self._rest
             self._rest = self._rest[:0]
-        self._hand(head)
+        self._say()
         self._flow()
+
+    def _goes_on(self) -> bool:
+        """Whether the client may ask something else when this is answered, as HTTP has it."""
+        return bool(self._parser.should_keep_alive()) and not self._parser.should_upgrade()
+
+    def _renew(self) -> None:
+        """The next request begins, with its own deadline and bounds."""
+        self.stage, self._since = Stage.HEADER, self._clock()
+        self._received = self._handed = 0
+        self._target, self._headers = b"", {}
+        self._header_count = self._header_bytes = 0
 
     def _flow(self) -> None:
         while self.stage is Stage.ANSWERING and self._rest and not self._paused:
@@ -237,7 +275,12 @@ class Channel(asyncio.Protocol):
             except (OSError, RuntimeError):  # it is closing already
                 self._transport.abort()
 
-    def _hand(self, data: bytes | memoryview) -> None:
+    def _say(self) -> None:
+        if self._answers and self.stage is not Stage.OVER:
+            said, self._answers = self._answers, bytearray()
+            self._hand(said)
+
+    def _hand(self, data: bytearray | memoryview) -> None:
         self._handed += len(data)
         self._transport.write(data)
 
@@ -280,21 +323,25 @@ class Channel(asyncio.Protocol):
         self._taken = 0
 
 
-@lru_cache(1)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+def _head(reply: Reply, *, lasting: bool) -> bytes:
+    head = _usual(reply.status, reply.content_type, lasting, int(time.time()))
+    if reply.headers:
+        head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers).encode("latin-1")
+    return b"%bContent-Length: %d\r\n\r\n" % (head, len(reply.body))
 
 
-def _head(reply: Reply) -> bytes:
+@lru_cache(16)
+def _usual(status: int, content_type: str, lasting: bool, second: int) -> bytes:
+    """The head of an answer given in this Unix second, but for what is its own."""
     said = {
-        "Content-Type": reply.content_type,
-        "Content-Length": str(len(reply.body)),
-        "Connection": "close",
-        "Date": _date(int(time.time())),
+        "Content-Type": content_type,
+        "Connection": "keep-alive" if lasting else "close",
+        "Date": formatdate(second, usegmt=True),
         "Server": "MiniBit",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
-    lines += (f"{name}: {value}" for name, value in (*said.items(), *reply.headers))
-    return "\r\n".join((*lines, "", "")).encode("latin-1")
+    if lasting:
+        said["Keep-Alive"] = f"timeout={HEADER_DEADLINE:.0f}"
+    lines = (f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *map(": ".join, said.items()))
+    return "".join(f"{line}\r\n" for line in lines).encode("latin-1")

@@ -37,13 +37,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`sent` is called once, when the last of `body` has been handed on, or nobody waits for it any more."""
+    """`sent` is called once, when the last of `body` has been handed on, or nobody waits for it any more.
+
+    `lasting`: it is short and was given at once, so its connection may carry another request.
+    """
 
     status: int
     body: bytes
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     sent: Callable[[], None] = _nothing
+    lasting: bool = False
 
 
 def refusal(status: int, message: str) -> Reply:

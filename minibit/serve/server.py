@@ -19,7 +19,7 @@ from minibit.net.listener import BACKLOG, listen
 from minibit.serve import announces, wsgi
 from minibit.serve.app import create_app
 from minibit.serve.budget import Budget
-from minibit.serve.channel import Channel
+from minibit.serve.channel import INBOX, Channel
 from minibit.serve.exchange import REMEDIES, Reply, Request, refusal
 from minibit.serve.places import Places
 from minibit.serve.tracker import Tracker
@@ -72,8 +72,10 @@ class TrackerServer:
             def handle(request: Request, answer: Callable[[Reply], None]) -> None:
                 self._handle(app, request, answer)
 
+            inbox = bytearray(INBOX)
+
             def channel() -> Channel:
-                return Channel(handle, self._places, self._budget, loop.time)
+                return Channel(handle, self._places, self._budget, loop.time, inbox)
 
             server = await loop.create_server(channel, sock=listener, backlog=BACKLOG)
             if datagrams is not None:
