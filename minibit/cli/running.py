@@ -1,6 +1,7 @@
 """How a command's work runs: on a loop, shown meanwhile, ended by a signal, its exit code in the end."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -32,6 +33,8 @@ def finish(
         asyncio.get_running_loop().call_later(PATIENCE, display.tell, said)
 
     interrupt.on_end = ending
+    # What the modules are made of stays to the end: no search for garbage need pass through it again.
+    gc.freeze()
     display.outlet.on_failure = lambda: interrupt.end_soon(display.outlet.code)
     code = asyncio.run(interrupt.guard(work, until_eof=until_eof))
     if code:

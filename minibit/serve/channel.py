@@ -256,7 +256,7 @@ class Channel(asyncio.BufferedProtocol):
         """The next request begins, with its own deadline and bounds."""
         self.stage, self._since = Stage.HEADER, self._clock()
         self._received = self._handed = 0
-        self._target, self._headers = b"", {}
+        self._target, self._headers, self._complete = b"", {}, False
         self._header_count = self._header_bytes = 0
 
     def _flow(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from minibit.serve.budget import FREE, Budget
 from minibit.serve.channel import (
+    BITE,
     DRAIN_RATE,
     GRACE,
     HEADER_DEADLINE,
@@ -31,6 +32,7 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 9)})
         self.written = bytearray()
+        self.writes = 0
         self.waiting = 0
         self.stuck = False
         self.end = ""
@@ -44,6 +46,7 @@ class Wire(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         self.written += data
+        self.writes += 1
         if self.stuck:
             self.waiting += len(data)
             if self.waiting > SLICE:
@@ -68,7 +71,12 @@ class Wire(asyncio.Transport):
 
 
 class Room:
-    """Connections that share places, a budget and a clock that the test holds."""
+    """Connections that share places, a budget and a clock that the test holds.
+
+    What is asked at `/quick` is answered at once, with `quick` bytes, and may be followed by something else.
+    """
+
+    quick = 3
 
     def __init__(self, budget: Budget | None = None) -> None:
         self.now = 100.0
@@ -86,7 +94,10 @@ class Room:
 
     def _handle(self, request: Request, answer: Callable[[Reply], None]) -> None:
         self.asked.append(request)
-        self.answers.append(answer)
+        if request.path == "/quick":
+            answer(Reply(200, bytes(self.quick), lasting=True))
+        else:
+            self.answers.append(answer)
 
 
 @pytest.fixture
@@ -257,3 +268,82 @@ def test_an_answer_that_comes_after_the_client_has_gone_is_done_with(room: Room)
     sent: list[bool] = []
     room.answers[0](Reply(200, b"late", sent=lambda: sent.append(True)))
     assert (sent, wire.written, len(room.places)) == ([True], b"", 0)
+
+
+QUICK = b"GET /quick HTTP/1.1\r\n\r\n"
+
+
+def test_what_is_answered_at_once_may_be_followed_by_something_else(room: Room) -> None:
+    channel, wire = room.connect()
+    for number in range(1, 4):
+        room.now += HEADER_DEADLINE
+        channel.sweep(room.now)
+        hear(channel, b"GET /quick?%d HTTP/1.1\r\nX: %d\r\n\r\n" % (number, number))
+        assert (wire.written.count(b"Connection: keep-alive"), wire.end) == (number, "")
+    assert [(request.query, dict(request.headers)) for request in room.asked] == [
+        (b"1", {b"x": b"1"}),
+        (b"2", {b"x": b"2"}),
+        (b"3", {b"x": b"3"}),
+    ]
+    room.now += HEADER_DEADLINE + 1
+    channel.sweep(room.now)
+    assert (wire.end, len(room.places)) == ("aborted", 0), "an idle connection is not kept for long"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /quick HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET /quick HTTP/1.0\r\n\r\n",
+        b"GET /quick HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"POST /quick HTTP/1.1\r\nContent-Length: 1\r\n\r\n.",
+    ],
+)
+def test_who_asks_nothing_else_is_closed_and_so_is_who_asks_at_length(room: Room, request_: bytes) -> None:
+    channel, wire = room.connect()
+    hear(channel, request_)
+    assert b"Connection: close" in wire.written
+    assert wire.end == ("said" if request_.startswith(b"POST") else "closed")
+
+
+def test_what_comes_together_is_answered_together_and_in_order(room: Room) -> None:
+    channel, wire = room.connect()
+    hear(channel, QUICK * 3 + b"GET /slow HTTP/1.1\r\n\r\n" + QUICK)
+    assert (wire.writes, wire.written.count(b"200 OK")) == (1, 3)
+    room.answers[0](Reply(404, b"no"))
+    assert (wire.written.count(b"200 OK"), wire.written.count(b"404 "), wire.end) == (3, 1, "closed")
+    assert wire.written.endswith(b"no")
+
+
+def test_a_fault_behind_good_requests_is_said_behind_their_answers(room: Room) -> None:
+    channel, wire = room.connect()
+    hear(channel, QUICK + b"garbage\r\n\r\n")
+    assert wire.written.index(b" 200 ") < wire.written.index(b" 400 ")
+    assert wire.end == "said"
+
+
+def test_who_asks_for_much_at_once_is_told_to_come_again(room: Room) -> None:
+    channel, wire = room.connect()
+    room.quick = 9000
+    hear(channel, QUICK * 1000)
+    assert SLICE < len(wire.written) < SLICE + 2 * room.quick
+    assert wire.written.count(b"Connection: close") == 1
+    assert wire.end == "said", "the rest of what he sends is taken in, so that he sees the answers"
+
+
+def test_who_takes_no_answers_in_gets_no_more_of_them(room: Room) -> None:
+    channel, wire = room.connect()
+    room.quick, wire.stuck = 30_000, True
+    for _ in range(100):
+        hear(channel, QUICK)
+    assert len(wire.written) < SLICE + 3 * room.quick
+    assert wire.written.count(b"Connection: close") == 1
+
+
+def test_bounds_are_those_of_each_request(room: Room) -> None:
+    channel, wire = room.connect()
+    for _ in range(3 * MAX_HEADER // INBOX + 1):
+        hear(channel, b"GET /quick?" + b"x" * (MAX_HEADER // 3) + b" HTTP/1.1\r\n\r\n")
+    assert wire.written.count(b"200 OK") == len(room.asked) == 3 * MAX_HEADER // INBOX + 1
+    hear(channel, b"GET /quick?" + b"x" * (MAX_HEADER + BITE) + b" HTTP/1.1\r\n\r\n")
+    assert b" 431 " in wire.written

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from random import Random
 from threading import Thread, active_count
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -54,6 +55,19 @@ def test_only_the_first_of_pipelined_requests_is_answered(server: TrackerServer)
     with connect(server) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
         assert read_all(connection).count(b"HTTP/1.1 200") == 1
+
+
+def test_announces_and_scrapes_share_a_connection_until_something_else_is_asked(
+    server: TrackerServer,
+) -> None:
+    query = urlencode({"info_hash": SHARE.info_hash, "peer_id": b"-qB5000-" + bytes(12), "port": 6881})
+    with connect(server) as connection:
+        for path in (f"/announce?{query}", "/scrape", "/announce?malformed"):
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            head, _, _ = connection.recv(65536).partition(b"\r\n\r\n")
+            assert b"\r\nConnection: keep-alive" in head
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"\r\nConnection: close" in read_all(connection)
 
 
 @pytest.mark.parametrize("path", ["/", "/status", "/announce", "/nowhere"])
