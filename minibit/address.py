@@ -30,6 +30,12 @@ class PeerAddress:
         """
         return ipaddress.ip_address(self.ip).packed + self.port.to_bytes(2, "big")
 
+    @cached_property
+    def is_nowhere(self) -> bool:
+        """Whether it cannot be dialled from another machine: loopback, or the wildcard 0.0.0.0 / `::`."""
+        address = ipaddress.ip_address(self.ip)
+        return address.is_loopback or address.is_unspecified
+
 
 def ip_literal(text: object) -> str | None:
     """`text` as a canonical IP literal, or None if it is none.
@@ -59,13 +65,6 @@ def unmapped(ip: str) -> str:
 def is_loopback(ip: str) -> bool:
     literal = ip_literal(ip)
     return literal is not None and ipaddress.ip_address(literal).is_loopback
-
-
-@lru_cache(KNOWN)
-def is_nowhere(ip: str) -> bool:
-    """Whether `ip` cannot be dialled from another machine: loopback, or the wildcard 0.0.0.0 / `::`."""
-    address = ipaddress.ip_address(ip)
-    return address.is_loopback or address.is_unspecified
 
 
 @lru_cache(KNOWN)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minibit.address import believed_ip, ip_literal, is_loopback, is_near, is_nowhere, unmapped
+from minibit.address import PeerAddress, believed_ip, ip_literal, is_loopback, is_near, unmapped
 
 
 @given(st.text(max_size=40) | st.ip_addresses().map(str))
@@ -62,7 +62,8 @@ def test_loopback_and_nowhere() -> None:
         "127.0.0.1",
         "::1",
     ]
-    assert [ip for ip in ("127.0.0.1", "::", "0.0.0.0", "10.0.0.1") if is_nowhere(ip)] == [
+    everywhere = ("127.0.0.1", "::", "0.0.0.0", "10.0.0.1")
+    assert [ip for ip in everywhere if PeerAddress("ana", ip, 1).is_nowhere] == [
         "127.0.0.1",
         "::",
         "0.0.0.0",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from minibit.address import PeerAddress, is_loopback, is_nowhere
+from minibit.address import PeerAddress, is_loopback
 from minibit.dialects import http_announce
 from minibit.dialects.announce import Announce, AnnounceReply
 from minibit.dialects.http_announce import MAX_REPLY, Form
@@ -60,4 +60,4 @@ def _answer(reply: AnnounceReply, ip: str) -> Answer:
 
 def _dialable(peer: PeerAddress, tracker: str) -> bool:
     here = is_loopback(peer.ip) and is_loopback(tracker)
-    return peer.port >= FIRST_USER_PORT and (here or not is_nowhere(peer.ip))
+    return peer.port >= FIRST_USER_PORT and (here or not peer.is_nowhere)

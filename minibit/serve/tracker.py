@@ -8,13 +8,13 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from random import Random
 from threading import BoundedSemaphore, Lock
 from types import MappingProxyType, TracebackType
 from typing import Final
 
-from minibit.address import Address, PeerAddress, is_loopback, is_nowhere
+from minibit.address import KNOWN, Address, PeerAddress, is_loopback
 from minibit.dialects.announce import Announce, AnnounceReply, Counts
 from minibit.dialects.json_replies import ConflictError, DoubtError, Farewell, Listing, PeerEntry, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
@@ -26,6 +26,7 @@ from minibit.tracker.swarm import Swarm
 
 ASK_SECONDS: Final = 2.0  # to reach a silent peer whose name somebody else wants
 MAX_ASKED: Final = 2  # at once; whoever is one too many is refused, and asks again
+ROUTE_SECONDS: Final = 10.0  # that this machine's address towards somebody is taken for what it was
 MAX_DRIFT: Final = 1.0  # seconds between Unix time and the swarm's clock that nobody is told of
 
 
@@ -108,7 +109,8 @@ class Tracker:
         self.metainfo = metainfo
         self._clock = clock or growing_clock()
         self._unix = unix
-        self._own_address = own_address
+        # Everybody asks, and each time it is a socket; routes change seldom.
+        self._own_address = lru_cache(KNOWN)(lambda remote, _: own_address(remote))
         self._answers = answers
         self._asking = BoundedSemaphore(MAX_ASKED)
         self._swarm = Swarm(
@@ -148,7 +150,8 @@ class Tracker:
             reply = self._swarm.announce(announce, remote, now)
         if is_loopback(remote):
             return reply
-        return replace(reply, peers=tuple(map(self._seen_from(remote), reply.peers)))
+        seen = self._seen_from(remote)
+        return replace(reply, peers=tuple([seen(peer) if peer.is_nowhere else peer for peer in reply.peers]))
 
     def scrape(self, info_hashes: Sequence[bytes]) -> dict[bytes, Counts]:
         """Counts for those of `info_hashes` that are shared here; for every share if none is named."""
@@ -205,10 +208,10 @@ class Tracker:
 
     def _seen_from(self, remote: str) -> Callable[[PeerAddress], PeerAddress]:
         """Gives an address that `remote` can dial: "here" means this machine, not the asker's."""
-        own, here = cache(self._own_address), is_loopback(remote)
+        here, period = is_loopback(remote), int(self._clock() // ROUTE_SECONDS)
 
         def seen(peer: PeerAddress) -> PeerAddress:
-            ip = own(remote) if not here and is_nowhere(peer.ip) else None
+            ip = self._own_address(remote, period) if peer.is_nowhere and not here else None
             return peer if ip is None else replace(peer, ip=ip)
 
         return seen

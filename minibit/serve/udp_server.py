@@ -9,7 +9,6 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -79,8 +78,10 @@ class UdpServer:
                 return
             answer = self.answer(datagram, address, now)
             if answer is not None:
-                with suppress(OSError):  # it is lost, as the network loses others: the client asks again
+                try:
                     sock.sendto(answer, address)
+                except OSError:
+                    continue  # it is lost, as the network loses others: the client asks again
 
     def answer(self, datagram: bytes, address: tuple[Any, ...], now: float) -> bytes | None:
         """What the socket address `address` is answered to `datagram`; None: nothing."""

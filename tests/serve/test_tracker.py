@@ -14,7 +14,14 @@ from minibit.dialects.announce import Announce, AnnounceReply, Event
 from minibit.dialects.json_replies import ConflictError, Listing, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
 from minibit.dialects.refusal import RequestError
-from minibit.serve.tracker import MAX_ASKED, Tracker, answers, growing_clock, own_address_towards
+from minibit.serve.tracker import (
+    MAX_ASKED,
+    ROUTE_SECONDS,
+    Tracker,
+    answers,
+    growing_clock,
+    own_address_towards,
+)
 from minibit.snapshot import Figures
 from minibit.torrent import metainfo
 from minibit.tracker.notices import Granted, Left, Notice
@@ -88,7 +95,11 @@ def test_peers_on_the_trackers_machine_are_told_to_others_at_an_address_they_can
     own = f"own-{FAR}"
     clocked.asked.clear()
     assert ips(clocked.list(FAR)) == [own, own, "192.168.1.9"]
-    assert clocked.asked == [FAR], "once per call"
+    assert ips(clocked.list(FAR)) == [own, own, "192.168.1.9"]
+    assert clocked.asked == [FAR], "once in a while"
+    clocked.now += ROUTE_SECONDS
+    assert ips(clocked.list(FAR)) == [own, own, "192.168.1.9"]
+    assert clocked.asked == [FAR, FAR], "routes change"
     assert ips(clocked.list(HOME)) == ["0.0.0.0", HOME, "192.168.1.9"]
     assert ips(clocked.list("8.8.8.8")) == ["0.0.0.0", HOME, "192.168.1.9"], "it cannot be told"
     assert sorted(ips(clocked.join("caio", remote=FAR))) == ["192.168.1.9", own, own]
