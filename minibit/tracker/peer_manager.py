@@ -102,6 +102,7 @@ class PeerManager:
         self._drawable: dict[bool, list[PeerRecord]] = {True: [], False: []}  # by `met`
         self._from: Counter[str] = Counter()
         self._heard: dict[bool, OrderedDict[str, PeerRecord]] = {False: OrderedDict(), True: OrderedDict()}
+        self._lasting = 0.0  # until then nobody can have been silent for his lifetime
         self.origin: PeerRecord | None = None
 
     def __len__(self) -> int:
@@ -210,11 +211,15 @@ class PeerManager:
     def expire(self, now: float) -> list[PeerRecord]:
         """Removes and returns the peers that have not been heard of for their lifetime."""
         gone: list[PeerRecord] = []
+        if now < self._lasting:
+            return gone
+        self._lasting = now + LIFETIME  # of whoever comes next
         for foreign, lifetime in ((False, LIFETIME), (True, FOREIGN_LIFETIME)):
             queue = self._heard[foreign]
             while queue:
                 oldest = next(iter(queue.values()))
                 if now - oldest.timestamp < lifetime:
+                    self._lasting = min(self._lasting, oldest.timestamp + lifetime)
                     break
                 self.remove(oldest)
                 gone.append(oldest)
@@ -231,6 +236,8 @@ class PeerManager:
         if asker is not None and not asker.origin:
             self._shuffle_in(asker, rng)
         met, others = self._slice(True, room, rng, asker), self._slice(False, room, rng, asker)
+        if len(met) + len(others) <= room:
+            return origin + met + others
         kept = min(len(met), max(room - len(others), math.ceil(MET_SHARE * room)))
         return origin + met[:kept] + others[: room - kept]
 
@@ -269,7 +276,8 @@ class PeerManager:
             at = (asker.place - start) % len(known)
             if at < len(drawn):
                 del drawn[at]
-        return drawn[:count]
+        del drawn[count:]
+        return drawn
 
     def _place(self, record: PeerRecord) -> None:
         known = self._drawable[record.met]
