@@ -41,7 +41,7 @@ FLOORS: list[dict[str, str]] = [
         "registry": "",
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
-        " writer disk share sample",
+        " writer disk share cache sample secret",
         "net": "alarm listener transport encrypted gateway link blame node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing ending peer",

@@ -3,12 +3,14 @@
 import asyncio
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from minibit.address import is_loopback, unmapped
 from minibit.cli.running import finish, framed
 from minibit.disk import sample
+from minibit.disk.secret import kept_secret
 from minibit.disk.share import Share, from_path, left_out
 from minibit.errors import MinibitError
 from minibit.eventlog.writing import claim
@@ -63,7 +65,8 @@ def run_tracker(
         layout, name = shared.metainfo.layout, shared.metainfo.name
         if shared.skipped:
             display.tell(left_out(shared.skipped))
-        service = TrackerService(shared, settings, tell=display.tell)
+        kept = replace(settings, secret=await asyncio.to_thread(kept_secret))
+        service = TrackerService(shared, kept, tell=display.tell)
         listening = False
 
         def ready(tracker_port: int, origin: int) -> None:

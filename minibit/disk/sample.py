@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp, mkstemp
 from typing import Final
 
+from minibit.disk.cache import cache_folder
 from minibit.errors import StorageError
 
 SAMPLE_NAME: Final = "minibit-sample.bin"
@@ -38,7 +39,7 @@ def cached_sample() -> Path:
         StorageError: there is no room for it anywhere.
     """
     try:
-        return write_sample(_cache() / "minibit")
+        return write_sample(cache_folder())
     except (StorageError, RuntimeError):  # the latter: nobody knows this user's home
         folder = Path(mkdtemp(prefix="minibit-sample-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -90,9 +91,3 @@ def _is_whole(path: Path) -> bool:
             return hashlib.file_digest(file, "sha256").hexdigest() == SAMPLE_DIGEST
     except OSError:  # not there, or not ours to read
         return False
-
-
-def _cache() -> Path:
-    """Where this user's programs keep what can be made again (XDG Base Directory Specification)."""
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return named if named.is_absolute() else Path.home() / ".cache"

@@ -11,7 +11,7 @@ SLOTS: Final = 4  # that an id outlives its own: 120 to 150 s, and BEP 15 wants 
 
 
 class ConnectionIds:
-    """Ids under `secret` (at most 64 bytes), which lasts as long as the process.
+    """Ids under `secret` (at most 64 bytes).
 
     They stand for an IP literal without its port: libtorrent uses one id for all its sockets.
     """

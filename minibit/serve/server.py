@@ -10,6 +10,7 @@ import errno
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from secrets import token_bytes
 from threading import Thread
 from typing import Any, Final
 
@@ -35,15 +36,19 @@ _log = logging.getLogger(__name__)
 class TrackerServer:
     """Serves `tracker` on `host` and `port` (0: the system picks) between `start` and `close`.
 
-    `names`: what the tracker is called, beside its addresses and this machine's own names.
+    `names`: what the tracker is called, beside its addresses and this machine's own names. `secret`: who has
+    it knows the connection ids of UDP that were given out under it; none is one for this server alone.
     """
 
-    def __init__(self, tracker: Tracker, host: str, port: int, *, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, tracker: Tracker, host: str, port: int, *, names: Iterable[str] = (), secret: bytes = b""
+    ) -> None:
         self._tracker = tracker
         self._host = host
         self.port = port
         self._budget = Budget()
         self.udp = False  # whether announces are answered over UDP too
+        self._secret = secret or token_bytes(32)
         self._visitors = Visitors((host, *names))
         self._places = Places()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,7 +84,8 @@ class TrackerServer:
 
             server = await loop.create_server(channel, sock=listener, backlog=BACKLOG)
             if datagrams is not None:
-                loop.add_reader(datagrams, UdpServer(self._tracker, loop.time).drain, datagrams)
+                udp = UdpServer(self._tracker, loop.time, self._secret)
+                loop.add_reader(datagrams, udp.drain, datagrams)
             try:
                 while not closing.is_set():
                     now = loop.time()

@@ -37,7 +37,8 @@ REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it sta
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
     """What the user chose. `grant` is the smallest and largest part of all blocks dealt to a new peer;
-    `allow_hosts` are names under which the tracker may be asked for, beside this machine's own.
+    `allow_hosts` are names under which the tracker may be asked for, beside this machine's own. A tracker
+    that has the `secret` of another one takes connection ids for its own (UDP); none is one of its own.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +50,7 @@ class TrackerSettings:
     seed: int | None = None
     encryption: Encryption = Encryption.ALLOW
     allow_hosts: tuple[str, ...] = ()
+    secret: bytes = b""
     log: Path | None = None
 
 
@@ -66,7 +68,9 @@ class TrackerService:
         self._tracker = Tracker(
             share.metainfo, rng=Random(settings.seed), grant=settings.grant, notify=self._notify
         )
-        self._server = TrackerServer(self._tracker, settings.host, settings.port, names=settings.allow_hosts)
+        self._server = TrackerServer(
+            self._tracker, settings.host, settings.port, names=settings.allow_hosts, secret=settings.secret
+        )
 
     def view(self) -> SwarmStatus:
         """The swarm as it stands."""

@@ -60,12 +60,15 @@ def bind_beside(listener: socket.socket) -> socket.socket | None:
 
 
 class UdpServer:
-    """Answers datagrams for `tracker`; `clock` gives seconds that only grow."""
+    """Answers datagrams for `tracker`; `clock` gives seconds that only grow, in the next process too.
 
-    def __init__(self, tracker: Tracker, clock: Callable[[], float]) -> None:
+    Connection ids that were given out under `secret`, of at most 64 bytes, are known again.
+    """
+
+    def __init__(self, tracker: Tracker, clock: Callable[[], float], secret: bytes) -> None:
         self._tracker = tracker
         self._clock = clock
-        self._ids = ConnectionIds(secrets.token_bytes(32))
+        self._ids = ConnectionIds(secret)
         self._allowance = Allowance(secrets.randbits(62))
 
     def drain(self, sock: socket.socket) -> None:

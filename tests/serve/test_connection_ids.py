@@ -21,7 +21,7 @@ def test_an_id_does_not_come_back_with_its_slots_number(after: float) -> None:
     assert not IDS.valid(IDS.issue("192.0.2.1", 0), "192.0.2.1", after)
 
 
-def test_an_id_is_good_for_one_address_and_one_process() -> None:
+def test_an_id_is_good_for_one_address_under_one_secret() -> None:
     connection = IDS.issue("192.0.2.1", 1000)
     assert not IDS.valid(connection, "192.0.2.2", 1000)
     assert not ConnectionIds(b"other").valid(connection, "192.0.2.1", 1000)

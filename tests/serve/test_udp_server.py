@@ -38,7 +38,8 @@ def server() -> UdpServer:
 
 
 def new_server() -> UdpServer:
-    return UdpServer(Tracker(SHARE, rng=Random(7), clock=lambda: 1000.0, unix=lambda: 1000.0), lambda: 1000.0)
+    tracker = Tracker(SHARE, rng=Random(7), clock=lambda: 1000.0, unix=lambda: 1000.0)
+    return UdpServer(tracker, lambda: 1000.0, b"secret")
 
 
 def ask(server: UdpServer, request: Request, address: tuple[Any, ...] = HOME, now: float = 1000.0) -> Reply:
@@ -96,6 +97,11 @@ def test_another_addresss_id_and_an_old_one_are_refused(server: UdpServer, addre
     assert ask(server, request, address) == Failed(9, "connect again")
     assert ask(server, request, now=1151.0) == Failed(9, "connect again")
     assert isinstance(ask(server, request, now=1115.0), Announced)
+
+
+def test_a_tracker_that_was_started_anew_knows_its_clients_ids(server: UdpServer) -> None:
+    request = AnnounceRequest(connected(server), 9, said())
+    assert isinstance(ask(new_server(), request), Announced)
 
 
 requests = st.builds(AnnounceRequest, st.integers(0, (1 << 64) - 1), st.just(1), st.just(said()))
