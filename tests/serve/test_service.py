@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import pytest
+import requests
 
 from minibit import bitfield
 from minibit.address import Address
@@ -131,6 +132,27 @@ def test_a_taken_port_is_named_and_leaves_no_other_port_taken_and_no_thread(shar
 
     bounded(serve)
     assert set(threading.enumerate()) <= before
+
+
+def test_where_another_program_has_the_udp_port_announces_go_over_http_alone(share: Share) -> None:
+    told: list[str] = []
+
+    async def serve() -> bytes:
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as holder:
+            holder.bind(("127.0.0.1", 0))
+            port = holder.getsockname()[1]
+            serving = Serving(share, TrackerSettings(port=port), tell=told.append)
+            try:
+                assert (await serving.ports())[0] == port
+                url = f"http://127.0.0.1:{port}/torrent"
+                return (await asyncio.to_thread(requests.get, url, timeout=PATIENCE)).content
+            finally:
+                await serving.stop()
+                assert told == [f"UDP port {port} is taken: announces are answered over HTTP alone"]
+
+    torrent = bounded(serve)
+    assert b"http://" in torrent
+    assert b"udp://" not in torrent
 
 
 def test_an_unknown_strategy_is_refused(share: Share) -> None:

@@ -167,6 +167,17 @@ def test_a_flood_is_taken_in_batches(server: UdpServer) -> None:
     assert sock.waiting == 0
 
 
+def test_of_a_flood_of_strangers_nothing_is_kept() -> None:
+    tracker = Tracker(SHARE, rng=Random(7), clock=lambda: 1000.0, unix=lambda: 1000.0)
+    server = UdpServer(tracker, lambda: 1000.0, b"secret")
+    forged = AnnounceRequest(1 << 40, 9, said())
+    for number in range(2000):
+        address = (f"198.18.{number % 8}.{number // 8}", 4000)
+        assert isinstance(ask(server, Connect(number), address), Connected)
+        assert ask(server, forged, address) == Failed(9, "connect again")
+    assert tracker.status().rows == ()
+
+
 def test_the_port_is_the_same_or_none() -> None:
     with listen("127.0.0.1", 0) as listener:
         first = bind_beside(listener)
