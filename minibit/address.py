@@ -6,7 +6,9 @@ from functools import cached_property, lru_cache
 from typing import Final
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
-KNOWN: Final = 8192  # addresses that are not read twice: a tracker asks the same things of the same ones
+KNOWN: Final = (
+    16_384  # addresses that are not read twice: those of a full tracker, which asks the same of each
+)
 
 Address = tuple[str, int]
 """(IP address as text, port)."""

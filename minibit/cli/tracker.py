@@ -23,6 +23,7 @@ from minibit.serve.tracker import own_address_towards
 from minibit.units import size
 from minibit.wire.encryption import Encryption
 
+TURN_SECONDS: Final = 0.0005  # that a thread computes while others wait: a list of all peers takes hundreds
 ELSEWHERE: Final = "192.0.2.1"  # RFC 5737: no machine's address, so its route is the one to anywhere
 
 
@@ -44,6 +45,8 @@ def run_tracker(
     until_eof: bool,
 ) -> None:
     """Hash the share, then serve it until interrupted."""
+    # The loop that answers announces gives its turn away at every system call, and waits to have it back.
+    sys.setswitchinterval(TURN_SECONDS)
     interrupt = Interrupt()
     settings = TrackerSettings(
         host,

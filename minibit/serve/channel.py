@@ -51,8 +51,9 @@ class Stage(Enum):
 class Channel(asyncio.BufferedProtocol):
     """A connection, from its `connection_made` to its `connection_lost`; `sweep` is called every second.
 
-    `inbox` is where the connections of one loop receive, `INBOX` bytes. Requests that come together and are
-    answered at once, are answered together; who wants more than `SLICE` bytes that way is told to come again.
+    `later` has a call made in the loop's next turn. `inbox` is where the connections of one loop receive,
+    `INBOX` bytes. Requests that come together and are answered at once, are answered together; who wants more
+    than `SLICE` bytes that way is told to come again.
 
     After the answer it says that it is done and reads on a while, throwing away what comes: to close with
     bytes unread would reset the connection, and a client that was refused in the middle of a large
@@ -65,6 +66,7 @@ class Channel(asyncio.BufferedProtocol):
         places: Places,
         budget: Budget,
         clock: Callable[[], float],
+        later: Callable[[Callable[[], None]], object],
         inbox: bytearray,
     ) -> None:
         self._inbox = memoryview(inbox)
@@ -72,6 +74,7 @@ class Channel(asyncio.BufferedProtocol):
         self._places = places
         self._budget = budget
         self._clock = clock
+        self._later = later
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self.source = ""
@@ -141,7 +144,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._flow()
+        self._later(self._flow)  # asyncio, which is sending, would end a connection twice that ends meanwhile
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
         self._end()

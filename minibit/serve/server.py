@@ -80,7 +80,7 @@ class TrackerServer:
             inbox = bytearray(INBOX)
 
             def channel() -> Channel:
-                return Channel(handle, self._places, self._budget, loop.time, inbox)
+                return Channel(handle, self._places, self._budget, loop.time, loop.call_soon, inbox)
 
             server = await loop.create_server(channel, sock=listener, backlog=BACKLOG)
             if datagrams is not None:
