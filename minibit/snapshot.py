@@ -6,7 +6,7 @@ bitfield is a hex string in wire order, as in BEP 3, next to the count that it s
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Final
 
@@ -59,7 +59,7 @@ class Figures:
     optimistic: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in _FIGURES}  # `asdict` copies every value
 
     @classmethod
     def from_json(cls, data: object) -> "Figures":
@@ -87,6 +87,7 @@ class Figures:
         )
 
 
+_FIGURES = tuple(field.name for field in fields(Figures))
 _INTEGERS = ("downloaded", "uploaded", "from_origin", "verified", "resumed", "corrupt", "banned")
 
 
