@@ -58,6 +58,32 @@ def digests(
             yield from future.result()
 
 
+def filled(
+    storage: Storage, layout: Layout, on_hole: Callable[[int, bytes], None], stop: Callable[[], bool]
+) -> Iterator[int]:
+    """The blocks that hold anything, in order, until `stop()` is true.
+
+    Those in holes are not read: `on_hole(block, digest)` is told of them, for zeros have a known digest. So a
+    sparse file of any size is gone through at once where it is empty.
+    """
+    count = layout.block_count
+    zeros = {
+        length: hashlib.sha1(bytes(length)).digest()
+        for length in {layout.block_length(0), layout.block_length(count - 1)}
+    }
+    data = 0  # no data lies between the last block looked at and this offset
+    for block in range(count):
+        if stop():
+            return
+        start, length = block * layout.block_size, layout.block_length(block)
+        if data <= start:
+            data = storage.next_data(start)
+        if data < start + length:
+            yield block
+        else:
+            on_hole(block, zeros[length])
+
+
 def check(
     storage: Storage,
     metainfo: Metainfo,
@@ -66,35 +92,18 @@ def check(
 ) -> int:
     """The blocks that are good on disk, as a bitfield; those found so far once `stop()` is true.
 
-    Whatever cannot be read is missing. Holes are not read: they are zeros, whose digest is known, so an
-    empty sparse file of any size is checked at once. `progress(blocks done, blocks in all)` is called
-    in this thread.
+    Whatever cannot be read is missing. `progress(blocks done, blocks in all)` is called in this thread.
     """
     layout = metainfo.layout
     count = layout.block_count
-    zeros = {
-        length: hashlib.sha1(bytes(length)).digest()
-        for length in {layout.block_length(0), layout.block_length(count - 1)}
-    }
     good = bytearray(count)
 
-    def blocks_with_data() -> Iterator[int]:
-        data = 0  # no data lies between the last block looked at and this offset
-        for block in range(count):
-            if stop():
-                return
-            start, length = block * layout.block_size, layout.block_length(block)
-            if data <= start:
-                data = storage.next_data(start)
-            if data < start + length:
-                yield block
-            elif metainfo.digest(block) == zeros[length]:
-                good[block] = True
+    def found(block: int, digest: bytes | StorageError) -> None:
+        good[block] = digest == metainfo.digest(block)
 
     progress(0, count)
-    for block, digest in digests(storage, layout, blocks_with_data()):
-        if digest == metainfo.digest(block):
-            good[block] = True
+    for block, digest in digests(storage, layout, filled(storage, layout, found, stop)):
+        found(block, digest)
         progress(block + 1, count)
     if not stop():
         progress(count, count)

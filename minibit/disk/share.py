@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from minibit.disk.check import digests
+from minibit.disk.check import digests, filled
 from minibit.disk.storage import Storage
 from minibit.errors import MetainfoError, StorageError, UsageError
 from minibit.torrent.layout import MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, Layout, block_size_for
@@ -86,15 +86,22 @@ def from_path(
         raise UsageError(f"the name {error.object!r} is not UTF-8: rename that file") from None
     except MetainfoError as error:
         raise UsageError(f"cannot share {str(path)!r}: {error}") from None
+
+    def note(block: int, digest: bytes) -> None:
+        found[20 * block : 20 * block + 20] = digest
+
     storage = Storage(draft, root.parent, writable=False)
     try:
-        progress(0, total_size)
-        for block, digest in digests(storage, layout, range(layout.block_count)):
+        progress(done := 0, total_size)
+        for block, digest in digests(storage, layout, filled(storage, layout, note, lambda: False)):
             if isinstance(digest, StorageError):
                 raise digest
-            found[20 * block : 20 * block + 20] = digest
-            progress(min(total_size, (block + 1) * block_size), total_size)
+            note(block, digest)
+            done = min(total_size, (block + 1) * block_size)
+            progress(done, total_size)
         storage.check_present()
+        if done < total_size:  # it ends in a hole
+            progress(total_size, total_size)
     except StorageError as error:
         raise UsageError(f"cannot share {error}") from error
     finally:

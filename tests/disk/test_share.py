@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from minibit.disk import share
 from minibit.disk.share import from_path, left_out, survey
+from minibit.disk.storage import Storage
 from minibit.errors import UsageError
 from minibit.torrent import torrent_file
 from minibit.torrent.metainfo import MAX_FILES, FileEntry
@@ -37,6 +38,33 @@ def test_a_single_file(tmp_path: Path) -> None:
     assert found.metainfo.digests == sha1s(content, 16 * KIB)
     assert found.folder == tmp_path
     assert found.skipped == ()
+
+
+def test_holes_are_the_zeros_that_they_are_and_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block_size, size = 16 << 20, 100 << 30
+    with (tmp_path / "disk.img").open("wb") as file:
+        file.truncate(size)
+        file.seek(5 << 30)
+        file.write(b"data")
+    read: list[int] = []
+
+    def read_into(storage: Storage, view: memoryview, block: int, begin: int) -> None:
+        read.append(block)
+        whole(storage, view, block, begin)
+
+    whole = Storage.read_into
+    monkeypatch.setattr(Storage, "read_into", read_into)
+    told: list[tuple[int, int]] = []
+    found = from_path(tmp_path / "disk.img", progress=lambda *done: told.append(done)).metainfo
+    at = (5 << 30) // block_size
+    assert (read, told[-1]) == ([at], (size, size))
+    zeros, data = bytes(block_size), b"data".ljust(block_size, b"\0")
+    assert found.layout.block_size == block_size
+    expected = [hashlib.sha1(zeros).digest()] * (size // block_size)
+    expected[at] = hashlib.sha1(data).digest()
+    assert found.digests == b"".join(expected)
 
 
 def test_a_folder_in_the_order_of_its_paths(tmp_path: Path) -> None:
