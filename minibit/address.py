@@ -1,8 +1,8 @@
 """Where a peer is: addresses as values, what they say of a machine, and which claims about them count."""
 
 import ipaddress
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
@@ -14,9 +14,17 @@ Address = tuple[str, int]
 """(IP address as text, port)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """Where to dial a peer, and who should answer: `bt_id` is its 20-byte wire id, if it told one."""
+    """Where to dial a peer, and who should answer: `bt_id` is its 20-byte wire id, if it told one.
+
+    `packed`, which follows from the rest, is the address, then the port, big-endian: 6 bytes (BEP 23), or 18
+    for IPv6 (BEP 7). `is_nowhere`: it cannot be dialled from another machine, being loopback or the wildcard
+    0.0.0.0 / `::`. A tracker tells everybody of the same peers, so both are found out once.
+
+    Raises:
+        ValueError: `ip` is no IP literal.
+    """
 
     name: str
     ip: str
@@ -24,19 +32,13 @@ class PeerAddress:
     bt_id: bytes | None = None
     origin: bool = False
 
-    @cached_property
-    def packed(self) -> bytes:
-        """The address, then the port, big-endian: 6 bytes (BEP 23), or 18 for IPv6 (BEP 7).
+    packed: bytes = field(init=False, repr=False, compare=False)
+    is_nowhere: bool = field(init=False, repr=False, compare=False)
 
-        It is kept, since a tracker tells everybody of the same peers; `ip` must be a literal.
-        """
-        return ipaddress.ip_address(self.ip).packed + self.port.to_bytes(2, "big")
-
-    @cached_property
-    def is_nowhere(self) -> bool:
-        """Whether it cannot be dialled from another machine: loopback, or the wildcard 0.0.0.0 / `::`."""
-        address = ipaddress.ip_address(self.ip)
-        return address.is_loopback or address.is_unspecified
+    def __post_init__(self) -> None:
+        address, nowhere = _place(self.ip)
+        object.__setattr__(self, "packed", address + self.port.to_bytes(2, "big"))
+        object.__setattr__(self, "is_nowhere", nowhere)
 
 
 def ip_literal(text: object) -> str | None:
@@ -45,6 +47,13 @@ def ip_literal(text: object) -> str | None:
     A scope is dropped, and an IPv4-mapped IPv6 address (what a dual-stack socket shows) is IPv4.
     """
     return _literal(text) if isinstance(text, str) and len(text) <= LONGEST else None
+
+
+@lru_cache(KNOWN)
+def _place(ip: str) -> tuple[bytes, bool]:
+    """The bytes of a literal, and whether it is nowhere."""
+    address = ipaddress.ip_address(ip)
+    return address.packed, address.is_loopback or address.is_unspecified
 
 
 @lru_cache(KNOWN)

@@ -57,6 +57,11 @@ def test_a_claimed_address_counts_from_nearby_only(claimed: str | None, remote: 
     assert believed_ip(claimed, remote) == counts
 
 
+def test_a_host_name_is_no_address() -> None:
+    with pytest.raises(ValueError, match="example"):
+        PeerAddress("ana", "example.org", 258)
+
+
 def test_loopback_and_nowhere() -> None:
     assert [ip for ip in ("127.0.0.1", "::1", "0.0.0.0", "10.0.0.1", "") if is_loopback(ip)] == [
         "127.0.0.1",

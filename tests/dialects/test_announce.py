@@ -1,7 +1,5 @@
 """What every BitTorrent dialect shares: peers packed into bytes, and events by name."""
 
-import pytest
-
 from minibit.address import PeerAddress
 from minibit.dialects.announce import Announce, Event, compact_peers, unpacked_peers
 
@@ -13,11 +11,6 @@ def test_compact_peers_are_six_and_eighteen_bytes() -> None:
     assert compact_peers([]) == (b"", b"")
     assert list(unpacked_peers(four, 6)) == [PeerAddress("", "10.0.0.1", 258)]
     assert list(unpacked_peers(six, 18)) == [PeerAddress("", "2001:db8::1", 6881)]
-
-
-def test_a_peer_without_an_address_cannot_be_packed() -> None:
-    with pytest.raises(ValueError, match="example"):
-        compact_peers([PeerAddress("ana", "example.org", 258)])
 
 
 def test_an_announce_need_not_know_what_is_left() -> None:

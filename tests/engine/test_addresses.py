@@ -164,7 +164,7 @@ def test_the_unheard_of_do_no_harm() -> None:
 # --- bans
 
 
-@pytest.mark.parametrize("ip", ["127.0.0.1", "10.1.2.3", "192.168.0.9", "fe80::1", "::1", "not an address"])
+@pytest.mark.parametrize("ip", ["127.0.0.1", "10.1.2.3", "192.168.0.9", "fe80::1", "::1"])
 def test_behind_a_private_address_it_is_the_peer_that_is_banned(ip: str) -> None:
     guilty, honest = PeerAddress("x", ip, 1, b"x" * 20), PeerAddress("y", ip, 2, b"y" * 20)
     book = book_of(guilty, honest)

@@ -30,6 +30,7 @@ COUNT = 20
 ALL = bitfield.full(COUNT)
 HOME = "127.0.0.1"
 FAR = "192.168.1.5"
+OWN = "203.0.113.7"  # the tracker, as others reach it
 SHARE = metainfo.build("sample.bin", [((), COUNT * 16384)], 16384, bytes(20 * COUNT), folder=False)
 
 
@@ -61,7 +62,7 @@ class Clocked:
 
     def _own(self, ip: str) -> str | None:
         self.asked.append(ip)
-        return f"own-{ip}" if ip != "8.8.8.8" else None
+        return OWN if ip != "8.8.8.8" else None
 
     def join(
         self, name: str, port: int = 5001, bt_id: bytes | None = None, blocks: int = 0, remote: str = HOME
@@ -92,22 +93,21 @@ def test_peers_on_the_trackers_machine_are_told_to_others_at_an_address_they_can
     clocked.tracker.report_origin(("0.0.0.0", 4999), ALL, Figures(), wire_id("o"))
     clocked.join("ana", bt_id=wire_id("a"))
     clocked.join("bia", remote="192.168.1.9")
-    own = f"own-{FAR}"
     clocked.asked.clear()
-    assert ips(clocked.list(FAR)) == [own, own, "192.168.1.9"]
-    assert ips(clocked.list(FAR)) == [own, own, "192.168.1.9"]
+    assert ips(clocked.list(FAR)) == [OWN, OWN, "192.168.1.9"]
+    assert ips(clocked.list(FAR)) == [OWN, OWN, "192.168.1.9"]
     assert clocked.asked == [FAR], "once in a while"
     clocked.now += ROUTE_SECONDS
-    assert ips(clocked.list(FAR)) == [own, own, "192.168.1.9"]
+    assert ips(clocked.list(FAR)) == [OWN, OWN, "192.168.1.9"]
     assert clocked.asked == [FAR, FAR], "routes change"
     assert ips(clocked.list(HOME)) == ["0.0.0.0", HOME, "192.168.1.9"]
     assert ips(clocked.list("8.8.8.8")) == ["0.0.0.0", HOME, "192.168.1.9"], "it cannot be told"
-    assert sorted(ips(clocked.join("caio", remote=FAR))) == ["192.168.1.9", own, own]
+    assert sorted(ips(clocked.join("caio", remote=FAR))) == ["192.168.1.9", OWN, OWN]
     reply = clocked.tracker.announce(Announce(SHARE.info_hash, b"x" * 20, 6881), FAR)
-    assert {peer.ip for peer in reply.peers} == {own, "192.168.1.9", FAR}
+    assert {peer.ip for peer in reply.peers} == {OWN, "192.168.1.9", FAR}
     with pytest.raises(ConflictError) as caught:
         clocked.join("ana", 5002, bt_id=wire_id("b"), remote=FAR)
-    assert caught.value.peer.address == PeerAddress("ana", own, 5001, wire_id("a"))
+    assert caught.value.peer.address == PeerAddress("ana", OWN, 5001, wire_id("a"))
 
 
 def test_nobody_asks_for_our_address_where_it_is_not_needed(clocked: Clocked) -> None:
