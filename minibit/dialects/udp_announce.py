@@ -176,20 +176,17 @@ def transaction_of(datagram: bytes) -> int:
 HEADER: Final = _HEAD.size
 
 
-def encode_announced(transaction: int, interval: int, complete: int, incomplete: int, peers: bytes) -> bytes:
-    """The answer to an announce, with `peers` packed as the family of its socket wants them."""
-    return _REPLIED.pack(_ANNOUNCE, transaction, interval, incomplete, complete) + peers
-
-
 def encode_reply(reply: Reply, *, six: bool = False) -> bytes:
     """`reply` as a datagram. Of the peers, those that are of the socket's family: `six` is IPv6."""
     match reply:
+        case Announced():  # the one that is asked for most
+            answer, each = reply.reply, 18 if six else 6
+            head = _REPLIED.pack(
+                _ANNOUNCE, reply.transaction, answer.interval, answer.incomplete, answer.complete
+            )
+            return head + compact_peers(answer.peers)[six][: MAX_PEERS_BYTES // each * each]
         case Connected(transaction, connection):
             return _CONNECTED.pack(_CONNECT, transaction, connection)
-        case Announced(transaction, answer):
-            each, peers = 18 if six else 6, compact_peers(answer.peers)[six]
-            peers = peers[: MAX_PEERS_BYTES // each * each]
-            return encode_announced(transaction, answer.interval, answer.complete, answer.incomplete, peers)
         case Scraped(transaction, counts):
             packed = (
                 _COUNTS.pack(*(min(n, _MOST) for n in (one.complete, one.downloaded, one.incomplete)))

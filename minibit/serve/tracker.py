@@ -148,7 +148,7 @@ class Tracker:
             raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
         with self._turn as now:
             reply = self._swarm.announce(announce, remote, now)
-        if is_loopback(remote):
+        if is_loopback(remote) or not any(peer.is_nowhere for peer in reply.peers):
             return reply
         seen = self._seen_from(remote)
         return replace(reply, peers=tuple([seen(peer) if peer.is_nowhere else peer for peer in reply.peers]))
