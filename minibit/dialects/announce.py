@@ -1,14 +1,15 @@
 """What BitTorrent clients say to a tracker, and what it answers, over HTTP and UDP alike.
 
 Rules: BEP 3 (*tracker requests*), BEP 23 and BEP 7 (compact peers), BEP 48 (counts). These are the values
-only: how a request is written is the matter of a dialect's own module.
+only: how a request is written is the matter of a dialect's own module. What is made for every announce is a
+named tuple, which takes a third of the time of a frozen dataclass.
 """
 
 import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from minibit.address import PeerAddress, ip_literal
 
@@ -29,8 +30,7 @@ class Event(StrEnum):
     COMPLETED = "completed"
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(NamedTuple):
     """One announce. `left` is None when the client does not know it yet; `ip` is a literal that it claims."""
 
     info_hash: bytes
@@ -44,8 +44,7 @@ class Announce:
     ip: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AnnounceReply:
+class AnnounceReply(NamedTuple):
     """The answer to an announce: seconds until the next one, how many seeds and others, some of them."""
 
     interval: int

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from minibit.address import KNOWN
 from minibit.dialects.announce import (
@@ -57,8 +57,7 @@ class Connect:
     transaction: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnnounceRequest:
+class AnnounceRequest(NamedTuple):
     """`path`: what followed the host in the tracker's URL, with its query (BEP 41); `key`: the client's own
     number, under which it would be known again at another address."""
 
@@ -85,8 +84,7 @@ class Connected:
     connection: int
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(NamedTuple):
     transaction: int
     reply: AnnounceReply
 

@@ -151,7 +151,7 @@ class Tracker:
         if is_loopback(remote) or not any(peer.is_nowhere for peer in reply.peers):
             return reply
         seen = self._seen_from(remote)
-        return replace(reply, peers=tuple([seen(peer) if peer.is_nowhere else peer for peer in reply.peers]))
+        return reply._replace(peers=tuple([seen(peer) if peer.is_nowhere else peer for peer in reply.peers]))
 
     def scrape(self, info_hashes: Sequence[bytes]) -> dict[bytes, Counts]:
         """Counts for those of `info_hashes` that are shared here; for every share if none is named."""

@@ -9,7 +9,6 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from minibit.address import ip_literal
@@ -117,7 +116,7 @@ class UdpServer:
     def _asked(self, request: Request, remote: str, *, six: bool) -> Reply:
         if isinstance(request, AnnounceRequest):
             # The field for an address is IPv4's: over IPv6 it claims nothing (BEP 15).
-            announce = replace(request.announce, ip=None) if six else request.announce
+            announce = request.announce._replace(ip=None) if six else request.announce
             return Announced(request.transaction, self._tracker.announce(announce, remote))
         assert not isinstance(request, Connect)
         found = self._tracker.scrape(request.info_hashes)

@@ -142,7 +142,7 @@ def test_a_malformed_announce_is_refused(change: dict[str, Any]) -> None:
     ],
 )
 def test_numbers_are_read_as_kindly_as_other_trackers_do(field: str, said: str, left: int | None) -> None:
-    assert decode_announce(query(**{field: said}))[0] == replace(ANNOUNCE, left=left)
+    assert decode_announce(query(**{field: said}))[0] == ANNOUNCE._replace(left=left)
 
 
 PEERS = (
@@ -194,14 +194,14 @@ replies = st.builds(AnnounceReply, intervals, counts, counts, st.lists(peers, ma
 @given(replies)
 def test_a_reply_that_lists_peers_survives_the_wire(reply: AnnounceReply) -> None:
     assert decode_reply(encode_reply(reply, Form(compact=False))) == reply
-    anonymous = replace(reply, peers=tuple(replace(peer, bt_id=None) for peer in reply.peers))
+    anonymous = reply._replace(peers=tuple(replace(peer, bt_id=None) for peer in reply.peers))
     assert decode_reply(encode_reply(reply, Form(compact=False, no_peer_id=True))) == anonymous
 
 
 @given(replies)
 def test_a_compact_reply_survives_the_wire_but_for_ids(reply: AnnounceReply) -> None:
     four_first = sorted((replace(peer, bt_id=None) for peer in reply.peers), key=lambda peer: ":" in peer.ip)
-    assert decode_reply(encode_reply(reply, Form())) == replace(reply, peers=tuple(four_first))
+    assert decode_reply(encode_reply(reply, Form())) == reply._replace(peers=tuple(four_first))
 
 
 @given(

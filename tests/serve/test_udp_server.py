@@ -104,7 +104,7 @@ def test_a_tracker_that_was_started_anew_knows_its_clients_ids(server: UdpServer
     assert isinstance(ask(new_server(), request), Announced)
 
 
-requests = st.builds(AnnounceRequest, st.integers(0, (1 << 64) - 1), st.just(1), st.just(said()))
+requests = st.integers(0, (1 << 64) - 1).map(lambda connection: AnnounceRequest(connection, 1, said()))
 scrapes = st.builds(ScrapeRequest, st.integers(0, (1 << 64) - 1), st.just(1), st.just((bytes(20),)))
 
 

@@ -1,7 +1,7 @@
 """The tracker's rules one by one, in virtual time: a clock is a number that the test holds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 
 import pytest
@@ -521,7 +521,7 @@ def test_a_stranger_nearby_replaces_nobody_by_claiming_its_address(crowd: Crowd)
         else:
             crowd.swarm.announce(claim, "10.0.0.66", crowd.now)
             with pytest.raises(RequestError, match="its own machine"):
-                crowd.swarm.announce(replace(claim, port=6881), "10.0.0.66", crowd.now)
+                crowd.swarm.announce(claim._replace(port=6881), "10.0.0.66", crowd.now)
     assert sorted(row.port for row in crowd.status().rows) == [6881, 7000]
 
 
