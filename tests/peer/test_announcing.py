@@ -7,11 +7,12 @@ from random import Random
 from typing import Any
 
 import pytest
+import requests
 from fakes.trackers import answering, dripping, http
-from peer.test_peer import Asked, bounded, source, tracking, until
+from peer.test_peer import Asked, bounded, source, tracking
 
 from minibit.dialects import http_announce
-from minibit.dialects.announce import Announce, AnnounceReply
+from minibit.dialects.announce import Announce, AnnounceReply, Counts
 from minibit.dialects.http_announce import Form
 from minibit.dialects.udp_announce import Announced, Connect, Connected, Failed, decode_request, encode_reply
 from minibit.disk.share import from_path
@@ -48,23 +49,20 @@ def closed() -> str:
 
 
 def test_a_peer_downloads_by_a_torrent_with_one_living_tracker(source: Path, tmp_path: Path) -> None:
-    async def join() -> tuple[Asked, list[Any]]:
+    async def join() -> tuple[Asked, bytes]:
         async with tracking(source) as (service, url):
             torrent = await asyncio.to_thread(
                 write_torrent, source, (closed(),), (f"{url}/announce",), (closed(),)
             )
             ana = Asked("http://127.0.0.1:1", tmp_path / "ana", torrent=torrent, host="127.0.0.1")
-            seen: list[Any] = []
-            async with ana.running() as task:
-                await until(lambda: service.view().peers or task.done())
-                seen += service.view().peers
-                await task
+            await ana.peer.run()
             assert service.view().peers == (), "it said stopped"
-            return ana, seen
+            scrape = await asyncio.to_thread(requests.get, f"{url}/scrape", timeout=20)
+            return ana, scrape.content
 
-    ana, seen = bounded(join)
+    ana, scrape = bounded(join)
     assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
-    assert len(seen) == 1
+    assert list(http_announce.decode_counts(scrape).values()) == [Counts(1, 1, 0)], "it came, and completed"
     assert sum("no answer" in line for line in ana.told) == 1, "the dead tracker is told of once"
     assert ana.said("seeds and")
 
