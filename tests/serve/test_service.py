@@ -139,8 +139,9 @@ def test_where_another_program_has_the_udp_port_announces_go_over_http_alone(sha
 
     async def serve() -> bytes:
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as holder:
-            holder.bind(("127.0.0.1", 0))
-            port = holder.getsockname()[1]
+            with closing(listen("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+                holder.bind(("127.0.0.1", port))
             serving = Serving(share, TrackerSettings(port=port), tell=told.append)
             try:
                 assert (await serving.ports())[0] == port
