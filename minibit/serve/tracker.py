@@ -59,6 +59,12 @@ def answers(address: Address) -> bool:
         return False
 
 
+@lru_cache(KNOWN)
+def _moved(peer: PeerAddress, ip: str) -> PeerAddress:
+    """`peer` at `ip`: mostly the origin, which everybody is told of."""
+    return replace(peer, ip=ip)
+
+
 class Turn:
     """Holds the lock and gives the time; passes the notices on, even if the call was refused."""
 
@@ -212,6 +218,6 @@ class Tracker:
 
         def seen(peer: PeerAddress) -> PeerAddress:
             ip = self._own_address(remote, period) if peer.is_nowhere and not here else None
-            return peer if ip is None else replace(peer, ip=ip)
+            return peer if ip is None else _moved(peer, ip)
 
         return seen
