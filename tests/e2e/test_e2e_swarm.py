@@ -62,7 +62,7 @@ def test_the_sample_as_one_json_document(
     assert (people["picking"], people["choking"]) == ("rarest-first", "tit-for-tat")
     assert not {"latency", "neighbours"} & scenario.keys(), "what a live run does not decide"
     assert list(place.iterdir()) == [], "the temporary folder is still there"
-    assert list(contents(tmp_path / "cache")) == ["minibit/minibit-sample.bin"]
+    assert list(contents(tmp_path / "cache")) == ["minibit/minibit-sample.bin", "minibit/tracker-secret"]
 
 
 def test_eight_copies_of_a_folder(minibit: Start, tmp_path: Path) -> None:
