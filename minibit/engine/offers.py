@@ -80,7 +80,11 @@ class Offers:
 
     def delay(self, key: int, now: float) -> float:
         """How long, of some unit, a first copy would wait at this neighbour until somebody else has it: for
-        all that it holds of which nobody else has a copy, at the pace at which it has passed on others."""
+        all that it holds of which nobody else has a copy, at the pace at which it has passed on others.
+
+        What it owes weighs more than its pace, which is luck among equals: for the pace alone (`BRISK` of 1),
+        whoever happened to pass one block on got the next, and in a crowd that comes one by one the first wait.
+        """
         offer = self._offers.get(key)
         if offer is None:
             return float("inf")

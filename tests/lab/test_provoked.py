@@ -53,7 +53,7 @@ def test_a_slow_uplink(tmp_path: Path) -> None:
 def test_a_liar(tmp_path: Path) -> None:
     told = played(
         tmp_path,
-        8.0,
+        12.0,
         "honest1",
         origin={"upload": "256K/s"},
         peers=[
