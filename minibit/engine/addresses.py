@@ -14,9 +14,11 @@ from minibit.engine.effects import PeerId
 from minibit.engine.neighbour import source
 
 MAX_ADDRESSES: Final = 1000
+MAX_HEARSAY: Final = 500  # of them, those that are known by the word of somebody who may lie
 MAX_DIALLING: Final = 16
 MAX_BANS: Final = 2000  # sources and IP addresses
 MAX_FAILURES: Final = 6
+MAX_HEARSAY_FAILURES: Final = 3  # of an address that nobody but such told us of
 FIRST_RETRY: Final = 2.0
 LASTING: Final = 60.0  # s; a connection that held so long was a success
 
@@ -30,6 +32,7 @@ class Entry:
     failures: int = 0  # dials in a row that led to no lasting connection
     dialling: bool = False
     connected_at: float | None = None
+    hearsay: bool = False  # no tracker and no user told us of it
 
 
 class AddressBook:
@@ -42,8 +45,8 @@ class AddressBook:
         self._mine: dict[Address, None] = {}
         self._who: dict[bytes, PeerAddress] = {}
 
-    def learn(self, peer: PeerAddress, now: float) -> None:
-        """Somebody told us of this peer."""
+    def learn(self, peer: PeerAddress, now: float, *, hearsay: bool = False) -> None:
+        """A tracker or the user told us of this peer, or, if it is `hearsay`, somebody who may lie."""
         address = (peer.ip, peer.port)
         ours = peer.bt_id == self._own_id or address in self._mine
         if ours or self.banned(address):
@@ -55,12 +58,21 @@ class AddressBook:
                 del self._who[next(iter(self._who))]
         entry = self._entries.get(address)
         if entry is None:
-            if len(self._entries) >= MAX_ADDRESSES:
+            rumours = sum(each.hearsay for each in self._entries.values()) if hearsay else 0
+            if len(self._entries) >= MAX_ADDRESSES or rumours >= MAX_HEARSAY:
                 return
-            entry = self._entries[address] = Entry(due=now)
+            entry = self._entries[address] = Entry(due=now, hearsay=hearsay)
+        entry.hearsay &= hearsay
         if peer.bt_id is not None and peer.bt_id != entry.peer_id:
             # Somebody new at an old address, a restarted peer say, deserves a fresh start.
             entry.peer_id, entry.failures, entry.due = peer.bt_id, 0, min(entry.due, now)
+
+    def forget_hearsay(self) -> set[Address]:
+        """Dial nobody whom no tracker and no user told us of; returns their addresses."""
+        forgotten = {address for address, entry in self._entries.items() if entry.hearsay}
+        for address in forgotten:
+            del self._entries[address]
+        return forgotten
 
     @property
     def known(self) -> int:
@@ -80,11 +92,12 @@ class AddressBook:
     def due(self, room: int, connected: set[bytes], now: float) -> list[Address]:
         """Up to `room` addresses to dial now, noted as dialling; never a peer in `connected`.
 
-        An origin comes first, and there is room for one: it dials nobody, and to it everybody turns.
+        An origin comes first, and there is room for one: it dials nobody, and to it everybody turns. What is
+        known by hearsay comes last.
         """
         idle = MAX_DIALLING - sum(entry.dialling for entry in self._entries.values())
         due = [each for each in self._entries.items() if each[1].due <= now]
-        due.sort(key=lambda each: not self._is_origin(each[1]))
+        due.sort(key=lambda each: (not self._is_origin(each[1]), each[1].hearsay))
         chosen: list[Address] = []
         for address, entry in due:
             if len(chosen) >= min(idle, max(room, int(self._is_origin(entry)))):
@@ -103,7 +116,7 @@ class AddressBook:
         entry.connected_at = None
         entry.failures += 1
         entry.due = now + FIRST_RETRY * 2 ** (entry.failures - 1)
-        if entry.failures >= MAX_FAILURES:
+        if entry.failures >= (MAX_HEARSAY_FAILURES if entry.hearsay else MAX_FAILURES):
             del self._entries[address]
 
     def connected(self, address: Address, now: float) -> None:

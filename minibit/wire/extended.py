@@ -21,13 +21,15 @@ class ExtendedHandshake:
 
     `extensions` maps an extension's name to the id to use when sending it to this side, 0 when it is to be
     sent no more; `queue` is how
-    many requests this side accepts at once (`reqq`); `name` is a MiniBit peer's name, or None.
+    many requests this side accepts at once (`reqq`); `metadata_size` how many bytes of metadata it has
+    (BEP 9), however absurd; `name` is a MiniBit peer's name, or None.
     """
 
     extensions: dict[str, int] = field(default_factory=dict)
     client: str = ""
     port: int | None = None
     queue: int | None = None
+    metadata_size: int | None = None
     name: str | None = None
 
     def encode(self) -> bytes:
@@ -36,6 +38,8 @@ class ExtendedHandshake:
             body["p"] = self.port
         if self.queue is not None:
             body["reqq"] = self.queue
+        if self.metadata_size is not None:
+            body["metadata_size"] = self.metadata_size
         if self.name is not None:
             body["minibit"] = {"name": self.name}
         return bencode.encode(body)
@@ -59,13 +63,14 @@ class ExtendedHandshake:
             for name, number in (offered.items() if isinstance(offered, dict) else ())
             if isinstance(number, int) and 0 <= number < 256
         }
-        own = fields.get(b"minibit")
+        own, size = fields.get(b"minibit"), fields.get(b"metadata_size")
         name = plain_text(own.get(b"name")) if isinstance(own, dict) else ""
         return cls(
             extensions=extensions,
             client=plain_text(fields.get(b"v")),
             port=_bounded(fields.get(b"p"), 65535),
             queue=_bounded(fields.get(b"reqq"), MAX_REQQ),
+            metadata_size=size if isinstance(size, int) and size > 0 else None,
             name=name or None,
         )
 
