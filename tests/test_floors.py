@@ -43,7 +43,7 @@ FLOORS: list[dict[str, str]] = [
         " writer disk share sample",
         "net": "alarm listener transport encrypted gateway link blame node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
-        " tiers announcing ending peer",
+        " tiers announcing files introduction ending peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"
         " udp_server wsgi app server service",
     },

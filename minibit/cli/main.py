@@ -96,6 +96,10 @@ def peer(
         str | None,
         typer.Option(metavar="FILE|URL", help="Join this torrent's swarm, by its own trackers, instead."),
     ] = None,
+    magnet: Annotated[
+        str | None,
+        typer.Option(metavar="LINK", help="Join the swarm of this magnet link instead; put it in quotes."),
+    ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
     ] = None,
@@ -135,6 +139,7 @@ def peer(
             tracker=options.tracker_url(tracker),
             folder=directory or Path(name),
             torrent=torrent,
+            magnet=options.magnet_link(magnet, torrent),
             upload_limit=options.limit(upload_limit or "0", "--upload-limit"),
             download_limit=options.limit(download_limit or "0", "--download-limit"),
             encryption=encryption,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,9 @@ from minibit.errors import UsageError
 from minibit.text import name_fault, plain_text
 from minibit.units import parse_size
 from minibit.wire.encryption import Encryption
+
+if TYPE_CHECKING:
+    from minibit.torrent.magnet import Magnet
 
 DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
 # What the processes of a swarm are forked from.
@@ -194,7 +197,7 @@ def elsewhere(words: Sequence[str]) -> str:
     """What to say of a magnet link or a .torrent file where none belongs; nothing of any other word."""
     for word in words:
         if word.startswith("magnet:"):
-            return "magnet links cannot be opened yet: open the .torrent with --torrent FILE|URL"
+            return "a magnet link: join its swarm by minibit peer NAME PORT --magnet 'LINK'"
         if word.endswith(".torrent"):
             shown = plain_text(word, 60)
             return f"{shown!r} is a torrent: join its swarm by minibit peer NAME PORT --torrent {shown}"
@@ -210,6 +213,23 @@ def tracker_url(url: str) -> str:
     if said := elsewhere([url]):
         raise UsageError(said)
     return url
+
+
+def magnet_link(link: str | None, torrent: str | None) -> "Magnet | None":
+    """What `--magnet` names, beside this `--torrent`.
+
+    Raises:
+        UsageError: it is no link that we can follow, or both are named.
+    """
+    from minibit.torrent import magnet
+
+    if torrent is not None and (said := elsewhere([torrent] if torrent.startswith("magnet:") else [])):
+        raise UsageError(said)
+    if link is None:
+        return None
+    if torrent is not None:
+        raise UsageError("--magnet and --torrent both name a swarm: leave one of them out")
+    return magnet.parse(link)
 
 
 def limit(text: str, option: str) -> float:

@@ -3,8 +3,8 @@
 Its pieces are asked of several neighbours at once. If the whole is wrong, nobody knows who spoilt it, so from
 then on one neighbour at a time is to send all of it: who then sends what is wrong is a liar, and hung up on.
 Who is silent or refuses rests for a while. How large it is only neighbours say: what most of them say is
-tried first, one size at a time; if that takes too long, another size or another neighbour gets its turn. So of
-all that liars may send, no more is held than one metadata, and none keeps the honest waiting for ever.
+tried first, one size at a time; if that takes too long, another size or another neighbour gets its turn. So
+of all that liars may send, no more is held than one metadata, and none keeps the honest waiting for ever.
 """
 
 import hashlib

@@ -26,6 +26,7 @@ from minibit.text import one_line, plain_text
 from minibit.torrent import torrent_file
 from minibit.torrent.bencode import MAX_BYTES
 from minibit.torrent.layout import CHUNK_SIZE
+from minibit.torrent.magnet import Magnet
 from minibit.torrent.metainfo import Metainfo
 from minibit.torrent.torrent_file import TorrentFile
 
@@ -36,20 +37,30 @@ MAX_TOLD: Final = 20  # trackers of which is told that they do not answer
 
 
 class Announcing:
-    """One peer's presence in the swarm of the torrent at `source`, a path or a URL.
+    """One peer's presence in the swarm of the torrent at `source`: a path, a URL, or a magnet link.
 
     Args:
+        folder: where the metadata of a magnet link may be kept.
         timeout: how many seconds to look for a tracker or a peer at first, None for ever.
         tell: called with a line about each thing that a user wants to know.
     """
 
     grants: ClassVar = False
 
-    def __init__(self, source: str, timeout: float | None, tell: Callable[[str], None], rng: Random) -> None:
+    def __init__(
+        self,
+        source: str | Magnet,
+        folder: Path,
+        timeout: float | None,
+        tell: Callable[[str], None],
+        rng: Random,
+    ) -> None:
         self.granted = 0
+        self.peers = source.peers if isinstance(source, Magnet) else ()
         self.unanswered = False
         self.host = "0.0.0.0"
         self._source = source
+        self._folder = folder
         self._timeout = timeout
         self._tell = tell
         self._rng = rng
@@ -61,15 +72,27 @@ class Announcing:
         self._began = False  # a tracker knows of us
         self._told: set[str] = set()
 
-    async def share(self) -> Metainfo:
-        torrent = await _torrent(self._source)
-        self._tiers = Tiers(torrent.tiers, self._rng)
-        share = torrent.metainfo
-        self._info_hash = share.info_hash
-        self._tell(f"{share.name}: info hash {share.info_hash.hex()}{', private' * share.private}")
+    async def share(self) -> Metainfo | bytes:
+        source = self._source
+        share: Metainfo | None = None
+        tiers: tuple[tuple[str, ...], ...]
+        if isinstance(source, Magnet):
+            self._info_hash, name = source.info_hash, source.name
+            tiers = (source.trackers,) if source.trackers else ()
+            if (kept := await asyncio.to_thread(torrents.kept, self._folder, source.info_hash)) is not None:
+                share, tiers = kept.metainfo, tiers or kept.tiers
+        else:
+            torrent = await _torrent(source)
+            share, tiers = torrent.metainfo, torrent.tiers
+            self._info_hash = share.info_hash
+        if share is not None:
+            name = share.name
+        private = share is not None and share.private
+        self._tiers = Tiers(tiers, self._rng)
+        self._tell(f"{name or 'magnet link'}: info hash {self._info_hash.hex()}{', private' * private}")
         if not self._tiers:
-            self._tell("this torrent names no tracker: peers have to find us by other ways")
-        return share
+            self._tell("no tracker is named: peers have to find us by other ways")
+        return share or self._info_hash
 
     async def come(self, identity: Identity, share: Metainfo, have: int) -> tuple[PeerAddress, ...]:
         del identity, share, have  # all of it is said in each announce

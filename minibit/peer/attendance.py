@@ -40,6 +40,7 @@ class Attendance:
 
     def __init__(self, tracker: str, timeout: float | None, tell: Callable[[str], None]) -> None:
         self.granted = 0
+        self.peers: tuple[PeerAddress, ...] = ()
         self.unanswered = False
         self.host = default_host(tracker)
         self._client = TrackerClient(tracker)

@@ -10,16 +10,17 @@ from minibit.torrent.metainfo import Metainfo
 
 class Presence(Protocol):
     """One peer's. `grants` is whether blocks are dealt at all, `granted` those that were dealt to us, as a
-    bitfield; `unanswered` whether no tracker answered last time; `host` where to listen unless the user says
-    otherwise."""
+    bitfield; `peers` are those that the user named; `unanswered` whether no tracker answered last time; `host`
+    where to listen unless the user says otherwise."""
 
     grants: ClassVar[bool]
     granted: int
+    peers: tuple[PeerAddress, ...]
     unanswered: bool
     host: str
 
-    async def share(self) -> Metainfo:
-        """What is shared.
+    async def share(self) -> Metainfo | bytes:
+        """What is shared, or its info hash if only its peers can tell more (BEP 9).
 
         Raises:
             TrackerUnreachableError: nobody says it within the time allowed.

@@ -28,6 +28,8 @@ from minibit.serve.tracker import Tracker
 from minibit.serve.visitors import host_name
 from minibit.text import plain_text
 from minibit.torrent import torrent_file
+from minibit.torrent.magnet import Magnet
+from minibit.torrent.metainfo import Metainfo
 from minibit.torrent.torrent_file import TorrentFile
 from minibit.tracker.peer_manager import MAX_ACTIVE
 
@@ -37,7 +39,8 @@ ROW: Final = 1000  # bytes of a peer in a status, roughly, without its blocks
 LISTED_CACHE: Final = 64 * 1024 * 1024  # bytes of block lists kept as text
 
 INDEX: Final = (
-    "MiniBit tracker. GET /torrent is the .torrent that this tracker shares, GET /status the swarm as JSON. "
+    "MiniBit tracker. GET /torrent is the .torrent that this tracker shares, GET /magnet a link to the same, "
+    "GET /status the swarm as JSON. "
     "MiniBit peers use POST /registrar_peer, GET /listar_peers and POST /desconectar_peer; "
     "any BitTorrent client uses GET /announce and GET /scrape.\n"
 )
@@ -57,10 +60,7 @@ def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None)
 
     @lru_cache(maxsize=2)
     def torrent(host: str) -> bytes:
-        tiers: tuple[tuple[str, ...], ...] = ((f"http://{host}/announce",),)
-        # Asked through another port, we may stand behind something that passes TCP on alone.
-        if udp_port is not None and host.endswith(f":{udp_port}"):
-            tiers += ((f"udp://{host}/announce",),)
+        tiers = tuple((url,) for url in announce_urls(host, udp_port))
         return torrent_file.encode(TorrentFile(tracker.metainfo, tiers, created_by=f"MiniBit {__version__}"))
 
     def held(size: int, make: Callable[[], Response]) -> Response:
@@ -121,13 +121,13 @@ def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None)
 
     @app.get("/torrent")
     def get_torrent() -> Response:
-        # The address that reached us will reach us again; it goes into a file, so its form is checked.
-        host = request.headers.get("Host", "")
-        if host_name(host) is None:
-            raise RequestError("the Host header must be the tracker's host:port")
-        reply = Response(torrent(host), mimetype="application/x-bittorrent")
+        reply = Response(torrent(_host()), mimetype="application/x-bittorrent")
         reply.headers.set("Content-Disposition", "attachment", filename=f"{tracker.metainfo.name}.torrent")
         return reply
+
+    @app.get("/magnet")
+    def get_magnet() -> Response:
+        return Response(f"{magnet(tracker.metainfo, _host(), udp_port)}\n", mimetype="text/plain")
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:
@@ -147,6 +147,30 @@ def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None)
         return _json(Refusal(said).to_json(), 500)
 
     return app
+
+
+def announce_urls(host: str, udp_port: int | None) -> tuple[str, ...]:
+    """Where the tracker that is reached at `host`, with its port, hears announces."""
+    # Asked through another port, we may stand behind something that passes TCP on alone.
+    both = udp_port is not None and host.endswith(f":{udp_port}")
+    return (f"http://{host}/announce", *([f"udp://{host}/announce"] if both else []))
+
+
+def magnet(share: Metainfo, host: str, udp_port: int | None) -> Magnet:
+    """The magnet link to this share, whose tracker is reached at `host`, with its port."""
+    return Magnet(share.info_hash, share.name, announce_urls(host, udp_port))
+
+
+def _host() -> str:
+    """The address that reached us, which will reach us again; it is passed on, so its form is checked.
+
+    Raises:
+        RequestError: it is none.
+    """
+    host = request.headers.get("Host", "")
+    if host_name(host) is None:
+        raise RequestError("the Host header must be the tracker's host:port")
+    return host
 
 
 def _body() -> object:

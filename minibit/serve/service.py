@@ -17,17 +17,21 @@ from minibit.disk.share import Share
 from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
+from minibit.engine.metadata import Metadata
 from minibit.engine.portrait import figures
 from minibit.errors import StorageError
 from minibit.eventlog.recording import Recording
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.peer_id import new_peer_id
+from minibit.serve.app import magnet
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
 from minibit.snapshot import SwarmStatus
 from minibit.text import ORIGIN
+from minibit.torrent.magnet import Magnet
 from minibit.tracker.notices import Granted, Left, Notice
+from minibit.wire import metadata
 from minibit.wire.encryption import Encryption
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
@@ -72,6 +76,11 @@ class TrackerService:
         """The swarm as it stands."""
         return self._tracker.status()
 
+    def magnet(self, place: str) -> Magnet:
+        """The link by which clients join that reach this tracker at `place`, with its port."""
+        server = self._server
+        return magnet(self._share.metainfo, place, server.port if server.udp else None)
+
     async def run(self, ready: Callable[[int, int], None]) -> None:
         """Serve until cancelled; `ready(tracker's port, origin's port)` is called once both listen.
 
@@ -91,7 +100,6 @@ class TrackerService:
             recording = Recording(
                 settings.log,
                 ORIGIN,
-                metainfo,
                 seed=settings.seed,
                 settings={"choking": settings.choking, "grant": list(settings.grant)},
                 tell=self._tell,
@@ -107,9 +115,10 @@ class TrackerService:
                 now=self._loop.time(),
                 upload_limit=settings.upload_limit,
                 offering=True,
+                extensions={metadata.NAME: Metadata(metainfo.info_hash, metainfo.info)},
                 journal=recording.journal,
             )
-            recording.begin(engine, f"{ip}:{port}", 0, origin=True)
+            recording.begin(engine, metainfo, f"{ip}:{port}", 0, origin=True)
             self._origin = Node(
                 engine,
                 listener,
