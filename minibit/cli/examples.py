@@ -29,7 +29,6 @@ Examples:
   minibit peer ana 0 --leave-when-done --timeout 30     # for scripts
   minibit peer ana 5001 --picking mine:MyPicking
   minibit peer ana 6881 --torrent film.torrent          # any tracker's swarm
-  minibit peer ana 6881 --magnet 'magnet:?xt=urn:btih:…'
 """)
 
 STATUS: Final = _lines("""

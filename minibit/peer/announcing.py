@@ -90,7 +90,7 @@ class Announcing:
         private = share is not None and share.private
         self._tiers = Tiers(tiers, self._rng)
         self._tell(f"{name or 'magnet link'}: info hash {self._info_hash.hex()}{', private' * private}")
-        if not self._tiers:
+        if not self._tiers and not self.peers:
             self._tell("no tracker is named: peers have to find us by other ways")
         return share or self._info_hash
 

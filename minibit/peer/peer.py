@@ -44,9 +44,9 @@ STALL_LOOK_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """What the user chose. `torrent` is a .torrent's path or URL, `magnet` a link: the trackers of either take
-    the place of `tracker`. `timeout` is how many seconds to look for the tracker, `stall_timeout` how many to
-    go on while no chunk comes, None for ever; what a magnet link leaves out has to come within both.
+    """What the user chose. `torrent` is a .torrent's path or URL, `magnet` a link: the trackers of either
+    take the place of `tracker`. `timeout` is how many seconds to look for the tracker, `stall_timeout` how
+    many to go on while no chunk comes, None for ever; what a magnet link leaves out has to come within both.
     `overwrite`: whether files in the folder that are not of the share may be replaced."""
 
     name: str

@@ -10,8 +10,8 @@ from minibit.torrent.metainfo import Metainfo
 
 class Presence(Protocol):
     """One peer's. `grants` is whether blocks are dealt at all, `granted` those that were dealt to us, as a
-    bitfield; `peers` are those that the user named; `unanswered` whether no tracker answered last time; `host`
-    where to listen unless the user says otherwise."""
+    bitfield; `peers` are those that the user named; `unanswered` whether no tracker answered last time;
+    `host` where to listen unless the user says otherwise."""
 
     grants: ClassVar[bool]
     granted: int
