@@ -11,9 +11,9 @@ from typing import Final
 from minibit import units
 from minibit.disk import torrents
 from minibit.engine.metadata import Metadata
-from minibit.errors import MetainfoError, MinibitError, StalledError
+from minibit.errors import MetainfoError, StalledError
 from minibit.net.node import Node
-from minibit.torrent import bencode, metainfo
+from minibit.torrent import metainfo
 from minibit.torrent.magnet import Magnet
 from minibit.torrent.metainfo import Metainfo
 from minibit.torrent.torrent_file import TorrentFile
@@ -57,8 +57,8 @@ class Introduction:
         info = self._info.result()
         self._tell(f"metadata: {units.size(len(info))}, its hash is right")
         try:
-            return await asyncio.to_thread(lambda: metainfo.from_info(bencode.decode(info)))
-        except MinibitError as error:
+            return await asyncio.to_thread(metainfo.parse_info, info)
+        except MetainfoError as error:
             raise MetainfoError(f"this magnet link's share: {error}") from None
 
     async def keep(self, share: Metainfo, folder: Path) -> None:
