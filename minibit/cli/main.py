@@ -92,14 +92,8 @@ def peer(
     ],
     port: options.Port,
     tracker: options.Tracker = options.DEFAULT_TRACKER,
-    torrent: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|URL", help="Join this torrent's swarm, by its own trackers, instead."),
-    ] = None,
-    magnet: Annotated[
-        str | None,
-        typer.Option(metavar="LINK", help="Join the swarm of this magnet link instead; put it in quotes."),
-    ] = None,
+    torrent: options.Torrent = None,
+    magnet: options.MagnetLink = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
     ] = None,

@@ -112,6 +112,14 @@ def choking_names() -> list[str]:
 
 
 Tracker = Annotated[str, typer.Option(metavar="URL", help="The tracker's address.", envvar="MINIBIT_TRACKER")]
+Torrent = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|URL", help="Join this torrent's swarm, by its own trackers, instead."),
+]
+MagnetLink = Annotated[
+    str | None,
+    typer.Option(metavar="LINK", help="Join the swarm of this magnet link instead; put it in quotes."),
+]
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]
