@@ -24,15 +24,15 @@ FLOORS: list[dict[str, str]] = [
         "copies": "",
         "snapshot": "",
         "torrent": "bencode layout metainfo torrent_file magnet",
-        "wire": "messages clients extended metadata connection encryption opening",
+        "wire": "messages clients extended metadata pex connection encryption opening",
         "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates idleness patience request_queue neighbour places addresses"
-        " debts allowance flight recalls relief blocks journal standing extensions metadata trust news offers"
-        " contenders downloads uploads greeting engine stalls portrait chronicle",
+        " debts allowance flight recalls relief blocks journal standing extensions metadata pex trust news"
+        " offers contenders downloads uploads greeting engine stalls portrait chronicle",
         "tracker": "notices peer_manager block_distributor portrait swarm",
         "inquiry": "scene block choking progress recollection",
     },

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from minibit.address import KNOWN
+from minibit.address import KNOWN, compact_peers, unpacked_peers
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
     LONGEST_INTERVAL,
@@ -25,8 +25,6 @@ from minibit.dialects.announce import (
     AnnounceReply,
     Counts,
     Event,
-    compact_peers,
-    unpacked_peers,
 )
 from minibit.dialects.refusal import ReplyError, RequestError
 from minibit.text import plain_text

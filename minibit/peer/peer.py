@@ -13,8 +13,10 @@ from typing import Final
 
 from minibit import bitfield, registry, units
 from minibit.engine.engine import Engine
+from minibit.engine.extensions import Handler
 from minibit.engine.greeting import Identity
 from minibit.engine.metadata import Metadata
+from minibit.engine.pex import Pex
 from minibit.engine.portrait import figures, portrait
 from minibit.engine.stalls import STALL_SECONDS, Stall, StallWatch, stall
 from minibit.errors import StalledError, StorageError, UsageError
@@ -34,7 +36,7 @@ from minibit.snapshot import PeerStatus
 from minibit.text import name_fault
 from minibit.torrent.magnet import Magnet
 from minibit.torrent.metainfo import Metainfo
-from minibit.wire import metadata
+from minibit.wire import metadata, pex
 from minibit.wire.encryption import Encryption
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether our files are still as we left them…
@@ -164,6 +166,9 @@ class Peer:
                 introduction = Introduction(settings.magnet, self._patience, self._tell)
                 info_hash, handler = share, introduction.handler
             self._tell(f"listening on port {port}")
+            extensions: dict[str, Handler] = {metadata.NAME: handler}
+            if not (isinstance(share, Metainfo) and share.private):
+                extensions[pex.NAME] = Pex()
             recording = self._recording = Recording(
                 settings.log,
                 settings.name,
@@ -182,7 +187,7 @@ class Peer:
                 now=asyncio.get_running_loop().time(),
                 upload_limit=settings.upload_limit,
                 download_limit=settings.download_limit,
-                extensions={metadata.NAME: handler},
+                extensions=extensions,
                 journal=recording.journal,
             )
             node = self._node = Node(

@@ -18,6 +18,7 @@ from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
 from minibit.engine.greeting import Identity
 from minibit.engine.metadata import Metadata
+from minibit.engine.pex import Pex
 from minibit.engine.portrait import figures
 from minibit.errors import StorageError
 from minibit.eventlog.recording import Recording
@@ -31,7 +32,7 @@ from minibit.snapshot import SwarmStatus
 from minibit.text import ORIGIN
 from minibit.torrent.magnet import Magnet
 from minibit.tracker.notices import Granted, Left, Notice
-from minibit.wire import metadata
+from minibit.wire import metadata, pex
 from minibit.wire.encryption import Encryption
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
@@ -115,7 +116,7 @@ class TrackerService:
                 now=self._loop.time(),
                 upload_limit=settings.upload_limit,
                 offering=True,
-                extensions={metadata.NAME: Metadata(metainfo.info_hash, metainfo.info)},
+                extensions={metadata.NAME: Metadata(metainfo.info_hash, metainfo.info), pex.NAME: Pex()},
                 journal=recording.journal,
             )
             recording.begin(engine, metainfo, f"{ip}:{port}", 0, origin=True)
