@@ -1,6 +1,7 @@
 """Peer exchange: who is told of whom and when, what floods and lies cost, and a swarm without its tracker."""
 
 import hashlib
+from typing import Any
 
 import pytest
 from fakes.fake_link import Net, Peer
@@ -23,12 +24,10 @@ def exchanging(**options: object) -> Stage:
     return Stage(extensions={NAME: Pex()}, **options)  # type: ignore[arg-type]
 
 
-def partner(
-    stage: Stage, key: int, *, port: int | None = 6000, outgoing: bool = False, have: int = 0
-) -> None:
-    """A puppet that speaks it and listens on this port."""
+def partner(stage: Stage, key: int, *, outgoing: bool = False, have: int = 0) -> None:
+    """A puppet that speaks it and listens on port 6000."""
     stage.puppet(key, outgoing=outgoing, have=have)
-    hello = ExtendedHandshake(extensions={NAME: THEIRS}, port=port)
+    hello = ExtendedHandshake(extensions={NAME: THEIRS}, port=6000)
     stage.says(key, m.Extended(0, hello.encode()))
 
 
@@ -142,14 +141,12 @@ def test_friends_of_a_friend_meet_without_a_tracker(seed: int) -> None:
     net = Net(LAYOUT, seed=seed)
     learnt: list[bytes] = []
 
-    def peer(name: str, *, have: int = 0, known: bool = True) -> Peer:
+    def peer(name: str, *, known: bool = True, **options: Any) -> Peer:
         handler = Metadata(info_hash, info if known else None, learnt=learnt.append)
         extensions = {NAME: Pex(), metadata.NAME: handler}
-        return net.join(
-            name, have=have, known=known, info_hash=info_hash, uplink=10_000.0, extensions=extensions
-        )
+        return net.join(name, known=known, info_hash=info_hash, extensions=extensions, **options)
 
-    ana, bia, caio = peer("ana", have=FULL), peer("bia"), peer("caio", known=False)
+    ana, bia, caio = peer("ana", have=FULL, uplink=10_000.0), peer("bia"), peer("caio", known=False)
     bia.meet([ana, caio])
     net.run(2.0, lambda: bool(learnt))
     assert learnt == [info]
