@@ -94,6 +94,7 @@ def peer(
     tracker: options.Tracker = options.DEFAULT_TRACKER,
     torrent: options.Torrent = None,
     magnet: options.MagnetLink = None,
+    lan: options.Lan = False,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
     ] = None,
@@ -134,6 +135,7 @@ def peer(
             folder=directory or Path(name),
             torrent=torrent,
             magnet=options.magnet_link(magnet, torrent),
+            lan=lan,
             upload_limit=options.limit(upload_limit or "0", "--upload-limit"),
             download_limit=options.limit(download_limit or "0", "--download-limit"),
             encryption=encryption,

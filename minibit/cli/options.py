@@ -120,6 +120,9 @@ MagnetLink = Annotated[
     str | None,
     typer.Option(metavar="LINK", help="Join the swarm of this magnet link instead; put it in quotes."),
 ]
+Lan = Annotated[
+    bool, typer.Option("--lan", help="Look for peers on the local network too, and be found there.")
+]
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]

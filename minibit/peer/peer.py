@@ -4,6 +4,7 @@ It ties a `Node` and the files on the disk to a `Presence` in the swarm, and wat
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from random import Random
 from typing import Final
 
 from minibit import bitfield, registry, units
+from minibit.address import PeerAddress
 from minibit.engine.engine import Engine
 from minibit.engine.extensions import Handler
 from minibit.engine.greeting import Identity
@@ -23,6 +25,7 @@ from minibit.errors import StalledError, StorageError, UsageError
 from minibit.eventlog.recording import Recording
 from minibit.eventlog.writing import claim
 from minibit.inquiry.recollection import Recent
+from minibit.net.lan import Lan
 from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.announcing import Announcing
@@ -49,6 +52,7 @@ class PeerSettings:
     """What the user chose. `torrent` is a .torrent's path or URL, `magnet` a link: the trackers of either
     take the place of `tracker`. `timeout` is how many seconds to look for the tracker, `stall_timeout` how
     many to go on while no chunk comes, None for ever; what a magnet link leaves out has to come within both.
+    `lan`: whether to look for peers on the local network, and be found there.
     `overwrite`: whether files in the folder that are not of the share may be replaced."""
 
     name: str
@@ -57,6 +61,7 @@ class PeerSettings:
     folder: Path
     torrent: str | None = None
     magnet: Magnet | None = None
+    lan: bool = False
     upload_limit: float = 0.0
     download_limit: float = 0.0
     encryption: Encryption = Encryption.ALLOW
@@ -92,6 +97,7 @@ class Peer:
         self._tell = tell
         self._metainfo: Metainfo | None = None
         self._node: Node | None = None
+        self._lan: Lan | None = None
         self._recording: Recording | None = None
         self._files = Files(
             settings.folder,
@@ -201,11 +207,16 @@ class Peer:
 
                 async def begin(share: Metainfo) -> None:
                     self._metainfo, self._place = share, files.storage.path
+                    if share.private and self._lan is not None:
+                        self._tell("private: not looked for on the local network")
+                        self._lan.close()
                     self._tell_share(share)
                     recording.begin(engine, share, f"{ip}:{port}", presence.granted, have=files.have)
                     await ending.enter_async_context(recording)
                     node.begin(share, files.storage, files.have)
 
+                if settings.lan:
+                    self._lan = self._on_the_lan(node, listener)
                 if isinstance(share, Metainfo):
                     await begin(share)
                 node.peers_found(peers)
@@ -217,6 +228,15 @@ class Peer:
             listener.close()
             presence.close()
             await files.close()  # last: whoever is cancelled here leaves nothing else undone
+
+    def _on_the_lan(self, node: Node, listener: socket.socket) -> Lan:
+        def found(peer: PeerAddress) -> None:
+            node.peers_found([peer], hearsay=True)
+
+        lan = Lan(node.engine.info_hash, listener, new_peer_id().hex(), found)
+        if not lan.open:
+            self._tell("no local network here can be searched")
+        return lan
 
     @property
     def _patience(self) -> float | None:
@@ -252,6 +272,8 @@ class Peer:
             asyncio.create_task(self._presence.stay(node)),
             asyncio.create_task(self._watch(node, introduction, begin)),
         ]
+        if self._lan is not None:
+            ends.append(asyncio.create_task(self._lan.run()))
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
