@@ -16,7 +16,8 @@ from minibit.address import PeerAddress, credible, is_loopback, is_near, unmappe
 from minibit.dialects import lan
 from minibit.dialects.lan import GROUPS, MAX_DATAGRAM, Search
 
-ANNOUNCE_SECONDS: Final = 300.0
+ANNOUNCE_SECONDS: Final = 300.0  # between two announces…
+SOONEST: Final = 60.0  # …or less, if somebody was heard who may not know of us
 HOPS: Final = 2  # the groups are wider than one network
 PER_TURN: Final = 20  # datagrams that are read at once…
 PER_SECOND: Final = 100  # …and in a second
@@ -54,6 +55,7 @@ class Lan:
         self._said = Search(own_port, (info_hash,), cookie)
         self._loop = asyncio.get_running_loop()
         self._sockets: dict[int, socket.socket] = {}  # by IP version
+        self._news = asyncio.Event()
         self._left = PER_SECOND  # datagrams that may be read until the next second
         self._timer: asyncio.TimerHandle | None = None
         families = [6] if listener.family == socket.AF_INET6 and self._host != "::" else [4]
@@ -67,13 +69,17 @@ class Lan:
         return bool(self._sockets)
 
     async def run(self) -> None:
-        """Hear others, and be heard now and every five minutes, until cancelled."""
+        """Hear others, and be heard: now, every five minutes, and a minute later if somebody else is here."""
         try:
             self._listen()
             while True:
                 for family, sock in self._sockets.items():
                     self._say(family, sock)
-                await asyncio.sleep(ANNOUNCE_SECONDS)
+                self._news.clear()
+                await asyncio.sleep(SOONEST)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ANNOUNCE_SECONDS - SOONEST):
+                        await self._news.wait()
         finally:
             self.close()
 
@@ -171,4 +177,5 @@ class Lan:
             return
         peer = PeerAddress("", ip, said.port)
         if is_near(ip) and credible(peer, ip):
+            self._news.set()
             self._found(peer)

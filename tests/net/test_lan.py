@@ -112,7 +112,7 @@ def test_only_machines_nearby_are_believed_and_only_of_themselves() -> None:
 
 
 def test_a_closed_one_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "ANNOUNCE_SECONDS", 0.01)
+    monkeypatch.setattr(room, "SOONEST", 0.01)  # and each hears the other again and again
 
     async def meet() -> None:
         port = free_port()
