@@ -29,8 +29,8 @@ class ExtendedHandshake:
     client: str = ""
     port: int | None = None
     queue: int | None = None
-    metadata_size: int | None = None
     name: str | None = None
+    metadata_size: int | None = None
 
     def encode(self) -> bytes:
         body: dict[str, Any] = {"m": self.extensions, "v": self.client}

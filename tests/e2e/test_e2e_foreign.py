@@ -89,16 +89,18 @@ def test_libtorrent_feeds_a_minibit_peer(
     assert ana.process.poll() is None
 
 
-def hybrid(source: Path, tracker: str) -> bytes:
-    """A torrent of both versions, as libtorrent makes it: with padding, and an executable marked."""
+def hybrid(source: Path, *tiers: str) -> bytes:
+    """A torrent of both versions, as libtorrent makes it: with padding, and an executable marked; each of
+    these trackers is a tier."""
     files = libtorrent.list_files(str(source))
     made = libtorrent.create_torrent(files, 16384)
-    made.add_tracker(tracker, 0)
+    for tier, tracker in enumerate(tiers):
+        made.add_tracker(tracker, tier)
     libtorrent.set_piece_hashes(made, str(source.parent))
     return bytes(libtorrent.bencode(made.generate()))
 
 
-def test_minibit_opens_a_hybrid_torrent_of_libtorrents(
+def test_minibit_opens_a_hybrid_torrent_of_libtorrents_with_one_tier_alive_of_three(
     minibit: Start, tmp_path: Path, foreigners: list[Foreigner]
 ) -> None:
     source = tmp_path / "source" / "collection"
@@ -112,7 +114,7 @@ def test_minibit_opens_a_hybrid_torrent_of_libtorrents(
     reply = http(http_announce.encode_reply(AnnounceReply(900, 1, 0, (seed,)), Form()))
 
     with answering(*[reply] * 3) as url:  # started, completed, stopped
-        (tmp_path / "film.torrent").write_bytes(hybrid(source, f"{url}/announce"))
+        (tmp_path / "film.torrent").write_bytes(hybrid(source, dead, f"{url}/announce", dead + "2"))
         ana = minibit(
             "peer",
             "ana",
