@@ -26,13 +26,14 @@ FLOORS: list[dict[str, str]] = [
         "torrent": "bencode layout metainfo torrent_file magnet",
         "wire": "messages clients extended metadata pex connection encryption opening",
         "events": "shapes kinds entries",
-        "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce lan",
+        "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce"
+        " lan krpc",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates idleness patience request_queue neighbour places addresses"
-        " debts allowance flight recalls relief blocks journal standing extensions metadata pex trust news"
-        " offers contenders downloads uploads greeting engine stalls portrait chronicle",
+        " debts allowance flight recalls relief blocks journal standing extensions metadata pex dht trust"
+        " news offers contenders downloads uploads greeting engine stalls portrait chronicle",
         "tracker": "notices peer_manager block_distributor portrait swarm",
         "inquiry": "scene block choking progress recollection",
     },
@@ -41,7 +42,7 @@ FLOORS: list[dict[str, str]] = [
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
         " writer disk share sample",
-        "net": "alarm listener lan transport encrypted gateway link blame node",
+        "net": "alarm listener ear lan dht transport encrypted gateway link blame node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing files introduction ending peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"

@@ -95,15 +95,12 @@ def peer(
     torrent: options.Torrent = None,
     magnet: options.MagnetLink = None,
     lan: options.Lan = False,
+    dht: options.Nodes = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files in the way that are not of this share.")
-    ] = False,
-    leave_when_done: Annotated[
-        bool, typer.Option("--leave-when-done", help="End when complete instead of helping others.")
-    ] = False,
+    overwrite: options.Overwrite = False,
+    leave_when_done: options.LeaveWhenDone = False,
     upload_limit: options.UploadLimit = None,
     download_limit: options.DownloadLimit = None,
     encryption: options.Encrypt = Encryption.ALLOW,
@@ -136,6 +133,7 @@ def peer(
             torrent=torrent,
             magnet=options.magnet_link(magnet, torrent),
             lan=lan,
+            dht=options.dht_nodes(dht or []),
             upload_limit=options.limit(upload_limit or "0", "--upload-limit"),
             download_limit=options.limit(download_limit or "0", "--download-limit"),
             encryption=encryption,

@@ -20,6 +20,7 @@ from minibit.units import parse_size
 from minibit.wire.encryption import Encryption
 
 if TYPE_CHECKING:
+    from minibit.address import Address
     from minibit.torrent.magnet import Magnet
 
 DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
@@ -122,6 +123,20 @@ MagnetLink = Annotated[
 ]
 Lan = Annotated[
     bool, typer.Option("--lan", help="Look for peers on the local network too, and be found there.")
+]
+Nodes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dht",
+        metavar="public|HOST:PORT",
+        help="Look for peers in the DHT too, beginning with this node; repeat it for more.",
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files in the way that are not of this share.")
+]
+LeaveWhenDone = Annotated[
+    bool, typer.Option("--leave-when-done", help="End when complete instead of helping others.")
 ]
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
@@ -241,6 +256,27 @@ def magnet_link(link: str | None, torrent: str | None) -> "Magnet | None":
     if torrent is not None:
         raise UsageError("--magnet and --torrent both name a swarm: leave one of them out")
     return magnet.parse(link)
+
+
+def dht_nodes(words: Sequence[str]) -> "tuple[Address, ...]":
+    """The nodes that `--dht` names.
+
+    Raises:
+        UsageError: one is neither a host with a port nor `public`.
+    """
+    from minibit.net.dht import PUBLIC
+
+    nodes: list[tuple[str, int]] = []
+    for word in words:
+        host, _, port = word.rpartition(":")
+        if word == "public":
+            nodes += PUBLIC
+        elif re.fullmatch(r"[^\s:]{1,253}", host) and re.fullmatch("[0-9]{1,5}", port) and int(port) <= 65535:
+            nodes.append((host, int(port)))
+        else:
+            shown = plain_text(word, 60)
+            raise UsageError(f"--dht: {shown!r} is no node: use HOST:PORT, or public for well-known ones")
+    return tuple(nodes)
 
 
 def limit(text: str, option: str) -> float:

@@ -1,8 +1,7 @@
 """Local discovery (BEP 14): says on this network that we are in a swarm, and hears who else is.
 
 It is off unless the user asks for it: whoever is on the network learns what we share. What is heard is
-hearsay about the very machine that said it, so it can aim us nowhere else; a flood of it costs a bounded part
-of our time, since beyond that nothing is read for a second.
+hearsay about the very machine that said it, so it can aim us nowhere else.
 """
 
 import asyncio
@@ -12,15 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
 
-from minibit.address import PeerAddress, credible, is_loopback, is_near, unmapped
+from minibit.address import Address, PeerAddress, credible, is_loopback, is_near, unmapped
 from minibit.dialects import lan
 from minibit.dialects.lan import GROUPS, MAX_DATAGRAM, Search
+from minibit.net.ear import Ear
 
 ANNOUNCE_SECONDS: Final = 300.0  # between two announces…
 SOONEST: Final = 60.0  # …or less, if somebody was heard who may not know of us
 HOPS: Final = 2  # the groups are wider than one network
-PER_TURN: Final = 20  # datagrams that are read at once…
-PER_SECOND: Final = 100  # …and in a second
 WILDCARDS: Final = ("0.0.0.0", "::")
 
 _IPV4: Final = struct.Struct("=4s4si")  # ip_mreqn: group, own address, interface
@@ -53,11 +51,9 @@ class Lan:
         self._found = found
         self._port = port
         self._said = Search(own_port, (info_hash,), cookie)
-        self._loop = asyncio.get_running_loop()
+        self._ear: Ear | None = None
         self._sockets: dict[int, socket.socket] = {}  # by IP version
         self._news = asyncio.Event()
-        self._left = PER_SECOND  # datagrams that may be read until the next second
-        self._timer: asyncio.TimerHandle | None = None
         families = [6] if listener.family == socket.AF_INET6 and self._host != "::" else [4]
         for family in [4, 6] if self._host == "::" else families:
             if (sock := self._joined(family)) is not None:
@@ -71,7 +67,7 @@ class Lan:
     async def run(self) -> None:
         """Hear others, and be heard: now, every five minutes, and a minute later if somebody else is here."""
         try:
-            self._listen()
+            self._ear = Ear(self._sockets.values(), self._hear, MAX_DATAGRAM)
             while True:
                 for family, sock in self._sockets.items():
                     self._say(family, sock)
@@ -85,10 +81,9 @@ class Lan:
 
     def close(self) -> None:
         """Neither hear nor say anything any more."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._ear is not None:
+            self._ear.close()
         for sock in self._sockets.values():
-            self._loop.remove_reader(sock)
             sock.close()
         self._sockets.clear()
 
@@ -152,26 +147,8 @@ class Lan:
 
     # --- what is heard
 
-    def _listen(self) -> None:
-        self._left = PER_SECOND
-        for sock in self._sockets.values():
-            self._loop.add_reader(sock, self._readable, sock)
-        self._timer = self._loop.call_later(1.0, self._listen)
-
-    def _readable(self, sock: socket.socket) -> None:
-        for _ in range(PER_TURN):
-            if self._left <= 0:
-                for each in self._sockets.values():
-                    self._loop.remove_reader(each)
-                return
-            self._left -= 1
-            try:
-                datagram, address = sock.recvfrom(MAX_DATAGRAM + 1)
-            except OSError:  # nothing more, for now
-                return
-            self._hear(datagram, unmapped(address[0]))
-
-    def _hear(self, datagram: bytes, ip: str) -> None:
+    def _hear(self, datagram: bytes, address: Address) -> None:
+        ip = address[0]
         said = lan.decode(datagram)
         if said is None or said.cookie == self._cookie or self._info_hash not in said.info_hashes:
             return

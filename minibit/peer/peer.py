@@ -5,7 +5,7 @@ It ties a `Node` and the files on the disk to a `Presence` in the swarm, and wat
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from minibit import bitfield, registry, units
-from minibit.address import PeerAddress
+from minibit.address import Address, PeerAddress
 from minibit.engine.engine import Engine
 from minibit.engine.extensions import Handler
 from minibit.engine.greeting import Identity
@@ -25,6 +25,7 @@ from minibit.errors import StalledError, StorageError, UsageError
 from minibit.eventlog.recording import Recording
 from minibit.eventlog.writing import claim
 from minibit.inquiry.recollection import Recent
+from minibit.net.dht import DhtClient
 from minibit.net.lan import Lan
 from minibit.net.listener import listen
 from minibit.net.node import Node
@@ -52,8 +53,8 @@ class PeerSettings:
     """What the user chose. `torrent` is a .torrent's path or URL, `magnet` a link: the trackers of either
     take the place of `tracker`. `timeout` is how many seconds to look for the tracker, `stall_timeout` how
     many to go on while no chunk comes, None for ever; what a magnet link leaves out has to come within both.
-    `lan`: whether to look for peers on the local network, and be found there.
-    `overwrite`: whether files in the folder that are not of the share may be replaced."""
+    `lan`: whether to look for peers on the local network, and be found there; `dht` are nodes to begin with
+    in the DHT. `overwrite`: whether files in the folder that are not of the share may be replaced."""
 
     name: str
     port: int
@@ -62,6 +63,7 @@ class PeerSettings:
     torrent: str | None = None
     magnet: Magnet | None = None
     lan: bool = False
+    dht: tuple[Address, ...] = ()
     upload_limit: float = 0.0
     download_limit: float = 0.0
     encryption: Encryption = Encryption.ALLOW
@@ -97,7 +99,7 @@ class Peer:
         self._tell = tell
         self._metainfo: Metainfo | None = None
         self._node: Node | None = None
-        self._lan: Lan | None = None
+        self._seekers: list[Lan | DhtClient] = []
         self._recording: Recording | None = None
         self._files = Files(
             settings.folder,
@@ -207,16 +209,16 @@ class Peer:
 
                 async def begin(share: Metainfo) -> None:
                     self._metainfo, self._place = share, files.storage.path
-                    if share.private and self._lan is not None:
-                        self._tell("private: not looked for on the local network")
-                        self._lan.close()
+                    if share.private and self._seekers:
+                        self._tell("private: peers are sought through its trackers alone")
+                        for seeker in self._seekers:
+                            seeker.close()
                     self._tell_share(share)
                     recording.begin(engine, share, f"{ip}:{port}", presence.granted, have=files.have)
                     await ending.enter_async_context(recording)
                     node.begin(share, files.storage, files.have)
 
-                if settings.lan:
-                    self._lan = self._on_the_lan(node, listener)
+                self._seekers = self._sought(node, listener)
                 if isinstance(share, Metainfo):
                     await begin(share)
                 node.peers_found(peers)
@@ -229,14 +231,23 @@ class Peer:
             presence.close()
             await files.close()  # last: whoever is cancelled here leaves nothing else undone
 
-    def _on_the_lan(self, node: Node, listener: socket.socket) -> Lan:
-        def found(peer: PeerAddress) -> None:
-            node.peers_found([peer], hearsay=True)
+    def _sought(self, node: Node, listener: socket.socket) -> list[Lan | DhtClient]:
+        """Who looks for peers beside the trackers, as the user wants it."""
 
-        lan = Lan(node.engine.info_hash, listener, new_peer_id().hex(), found)
-        if not lan.open:
-            self._tell("no local network here can be searched")
-        return lan
+        def found(peers: Iterable[PeerAddress]) -> None:
+            node.peers_found(peers, hearsay=True)
+
+        settings, engine = self._settings, node.engine
+        seekers: list[Lan | DhtClient] = []
+        if settings.lan:
+            lan = Lan(engine.info_hash, listener, new_peer_id().hex(), lambda peer: found([peer]))
+            if not lan.open:
+                self._tell("no local network here can be searched")
+            seekers.append(lan)
+        if settings.dht:
+            rng, port = Random(settings.seed), engine.identity.port
+            seekers.append(DhtClient(engine.info_hash, port, rng, settings.dht, found, self._tell))
+        return seekers
 
     @property
     def _patience(self) -> float | None:
@@ -272,8 +283,7 @@ class Peer:
             asyncio.create_task(self._presence.stay(node)),
             asyncio.create_task(self._watch(node, introduction, begin)),
         ]
-        if self._lan is not None:
-            ends.append(asyncio.create_task(self._lan.run()))
+        ends += [asyncio.create_task(seeker.run()) for seeker in self._seekers]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -249,6 +249,10 @@ def test_help_imports_nothing_heavy() -> None:
         (["peer", "ana", "0", "--magnet", "magnet:?dn=x"], "this magnet link has no info hash: xt=urn:btih:"),
         (["peer", "ana", "0", "--magnet", "magnet:?xt=urn:btmh:1220ab"], "is of version 2 alone (BEP 52)"),
         (
+            ["peer", "ana", "0", "--dht", "x"],
+            "--dht: 'x' is no node: use HOST:PORT, or public for well-known",
+        ),
+        (
             ["peer", "ana", "0", "--torrent", "x", "--magnet", "magnet:?xt=urn:btih:ab"],
             "--magnet and --torrent both name a swarm",
         ),

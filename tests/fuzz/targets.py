@@ -6,14 +6,14 @@ out besides its documented errors. What a parser lets in must survive its own en
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 from fuzz.mutation import NUMBERS
 
 from minibit import bitfield
 from minibit.address import PeerAddress
-from minibit.dialects import http_announce, json_fields, lan
+from minibit.dialects import http_announce, json_fields, krpc, lan
 from minibit.dialects.announce import Announce, AnnounceReply, Counts, Event
 from minibit.dialects.http_announce import Form
 from minibit.dialects.json_fields import MAX_PARTS_ANSWERED, MAX_PARTS_ASKED
@@ -108,6 +108,24 @@ def check_lan(data: bytes) -> None:
         assert len(said.info_hashes) <= lan.MAX_HASHES
 
 
+def check_krpc(data: bytes) -> None:
+    said = krpc.decode(data)
+    if isinstance(said, krpc.Answer):
+        four = [peer for peer in said.peers if ":" not in peer.ip]
+        again = krpc.decode(replace(said, peers=tuple(four)).encode())
+        assert again == replace(said, peers=tuple(four))
+
+
+ANSWERS = [
+    krpc.Answer(
+        b"aa",
+        ID,
+        b"token",
+        (krpc.Contact(ID, ("192.0.2.1", 6881)),),
+        (PeerAddress("", "192.0.2.2", 5001), PeerAddress("", "192.0.2.3", 5002)),
+    ).encode(),
+    b"d1:eli203e5:sorrye1:t2:aa1:y1:ee",
+]
 METADATA = [
     metadata.Request(3).encode(),
     metadata.Data(0, 5, b"bytes").encode(),
@@ -461,6 +479,7 @@ TARGETS: dict[str, Target] = {
     "extended": Target(check_extended, EXTENDED, (*BENCODED, b"1:m", b"1:p", b"4:reqq", b"7:minibit")),
     "metadata": Target(check_metadata, METADATA, (*BENCODED, b"8:msg_type", b"5:piece", b"10:total_size")),
     "pex": Target(check_pex, PEX, (*BENCODED, b"5:added", b"6:added6", b"7:added.f", b"7:dropped")),
+    "krpc": Target(check_krpc, ANSWERS, (*BENCODED, b"1:r", b"2:id20:", b"5:nodes", b"6:valuesl6:")),
     "lan": Target(
         check_lan,
         [Search(6881, (ID, bytes(20)), "c00k1e").encode(4), Search(1, (ID,)).encode(6)],
