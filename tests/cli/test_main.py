@@ -250,7 +250,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["peer", "ana", "0", "--magnet", "magnet:?xt=urn:btmh:1220ab"], "is of version 2 alone (BEP 52)"),
         (
             ["peer", "ana", "0", "--dht", "x"],
-            "--dht: 'x' is no node: use HOST:PORT, or public for well-known",
+            "--dht: 'x' is no node: use HOST:PORT, or public",
         ),
         (
             ["peer", "ana", "0", "--torrent", "x", "--magnet", "magnet:?xt=urn:btih:ab"],
