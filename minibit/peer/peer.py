@@ -211,8 +211,8 @@ class Peer:
                     self._metainfo, self._place = share, files.storage.path
                     if share.private and self._seekers:
                         self._tell("private: peers are sought through its trackers alone")
-                        for seeker in self._seekers:
-                            seeker.close()
+                        while self._seekers:
+                            self._seekers.pop().close()
                     self._tell_share(share)
                     recording.begin(engine, share, f"{ip}:{port}", presence.granted, have=files.have)
                     await ending.enter_async_context(recording)

@@ -16,6 +16,8 @@ from minibit.dialects.http_announce import Form
 from minibit.dialects.udp_announce import Announced, Connect, Connected, Failed, decode_request, encode_reply
 from minibit.disk.share import from_path
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
+from minibit.net.dht import DhtClient
+from minibit.net.lan import Lan
 from minibit.peer import web
 from minibit.peer.announce_client import announce
 from minibit.torrent import torrent_file
@@ -67,6 +69,28 @@ def test_a_peer_downloads_by_a_torrent_with_one_living_tracker(source: Path, tmp
     assert len(seen) == 1
     assert sum("no answer" in line for line in ana.told) == 1, "the dead tracker is told of once"
     assert ana.said("seeds and")
+
+
+def test_a_private_torrents_peers_are_sought_through_its_trackers_alone(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = from_path(source, block_size=16384, private=True).metainfo
+    path = source.parent / "film.torrent"
+    path.write_bytes(torrent_file.encode(TorrentFile(share)))
+    for seeker in (Lan, DhtClient):
+        monkeypatch.setattr(seeker, "run", lambda _: pytest.fail("somebody else is asked"))
+
+    async def join() -> Asked:
+        beside = {"lan": True, "dht": (("127.0.0.1", 1),)}
+        ana = Asked("", source.parent, torrent=str(path), host="127.0.0.1", **beside)
+        await ana.peer.run()
+        assert ana.peer._node is not None
+        extensions = ana.peer._node.engine.extensions
+        assert "ut_metadata" in extensions
+        assert "ut_pex" not in extensions
+        return ana
+
+    assert bounded(join).said("private: peers are sought through its trackers alone")
 
 
 def test_a_torrent_may_be_fetched_from_a_url_that_the_user_typed(source: Path, tmp_path: Path) -> None:
