@@ -33,6 +33,7 @@ from minibit.torrent.torrent_file import TorrentFile
 TORRENT_SECONDS: Final = 60.0  # for a .torrent on the web, which may be large
 GOODBYE_SECONDS: Final = 3.0
 SOONEST: Final = 60.0  # s after an answer before a tracker is asked for more peers
+SLOW: Final = 3.0  # s after which the next tracker is asked too, unless the share is private (BEP 27)
 MAX_TOLD: Final = 20  # trackers of which is told that they do not answer
 
 
@@ -66,6 +67,7 @@ class Announcing:
         self._rng = rng
         self._tiers = Tiers((), rng)
         self._info_hash = b""
+        self._private = False
         self._hurry = asyncio.Event()
         self._soonest = 0.0  # when a tracker may be asked for more peers
         self._completed = False  # still to be said
@@ -87,7 +89,7 @@ class Announcing:
             self._info_hash = share.info_hash
         if share is not None:
             name = share.name
-        private = share is not None and share.private
+        private = self._private = share is not None and share.private
         self._tiers = Tiers(tiers, self._rng)
         self._tell(f"{name or 'magnet link'}: info hash {self._info_hash.hex()}{', private' * private}")
         if not self._tiers and not self.peers:
@@ -161,20 +163,47 @@ class Announcing:
                     end = min(end, max(loop.time(), self._soonest))
 
     async def _first_answer(self, node: Node, event: Event, end: float) -> Answer | None:
-        """The answer of the first tracker that gives one, None if none does before `end`."""
+        """The answer of the first tracker that gives one, None if none does before `end`.
+
+        They are asked in turn, and who is slow does not keep us from asking the next.
+        """
         loop = asyncio.get_running_loop()
-        for url in self._tiers.due(loop.time()):
-            if loop.time() >= end:
-                return None
-            try:
-                answer = await announce(url, self._said(node, event), self._rng)
-            except MinibitError as error:
-                self._tiers.failed(url, loop.time())
-                self._blame(url, error)
-            else:
-                self._tiers.answered(url)
-                return answer
-        return None
+        due = iter(self._tiers.due(loop.time()))
+        asked: dict[asyncio.Task[Answer], str] = {}
+        try:
+            while loop.time() < end:
+                url = next(due, None)
+                if url is not None:
+                    asked[asyncio.create_task(announce(url, self._said(node, event), self._rng))] = url
+                elif not asked:
+                    return None
+                patience = SLOW if url is not None and not self._private else float("inf")
+                left = min(patience, end - loop.time())
+                done, _ = await asyncio.wait(
+                    asked,
+                    timeout=None if left == float("inf") else max(left, 0.0),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for task in done:
+                    answer = self._outcome(task, asked.pop(task))
+                    if answer is not None:
+                        return answer
+            return None
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    def _outcome(self, task: "asyncio.Task[Answer]", url: str) -> Answer | None:
+        """What this tracker answered, None if it did not."""
+        try:
+            answer = task.result()
+        except MinibitError as error:
+            self._tiers.failed(url, asyncio.get_running_loop().time())
+            self._blame(url, error)
+            return None
+        self._tiers.answered(url)
+        return answer
 
     def _said(self, node: Node, event: Event) -> Announce:
         engine, own = node.engine, figures(node.engine, node.now)

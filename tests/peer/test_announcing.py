@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +19,7 @@ from minibit.disk.share import from_path
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.net.dht import DhtClient
 from minibit.net.lan import Lan
-from minibit.peer import web
+from minibit.peer import announcing, web
 from minibit.peer.announce_client import announce
 from minibit.torrent import torrent_file
 from minibit.torrent.torrent_file import TorrentFile
@@ -55,12 +56,12 @@ def test_a_peer_downloads_by_a_torrent_with_one_living_tracker(source: Path, tmp
             torrent = await asyncio.to_thread(
                 write_torrent, source, (closed(),), (f"{url}/announce",), (closed(),)
             )
-            ana = Asked("http://127.0.0.1:1", tmp_path / "ana", torrent=torrent, host="127.0.0.1")
+            stays = {"host": "127.0.0.1", "leave_when_done": False}
+            ana = Asked("http://127.0.0.1:1", tmp_path / "ana", torrent=torrent, **stays)
             seen: list[Any] = []
-            async with ana.running() as task:
-                await until(lambda: service.view().peers or task.done())
+            async with ana.running():
+                await until(lambda: ana.peer.complete and service.view().peers)
                 seen += service.view().peers
-                await task
             assert service.view().peers == (), "it said stopped"
             return ana, seen
 
@@ -69,6 +70,28 @@ def test_a_peer_downloads_by_a_torrent_with_one_living_tracker(source: Path, tmp
     assert len(seen) == 1
     assert sum("no answer" in line for line in ana.told) == 1, "the dead tracker is told of once"
     assert ana.said("seeds and")
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_who_is_slow_keeps_us_from_nobody_else_unless_the_share_is_private(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    monkeypatch.setattr(announcing, "SLOW", 0.05)
+    share = from_path(source, block_size=16384, private=private).metainfo
+    path = source.parent / "film.torrent"
+
+    async def join(slow: str, good: str) -> Asked:
+        tiers = ((f"{slow}/announce",), (f"{good}/announce",))
+        await asyncio.to_thread(path.write_bytes, torrent_file.encode(TorrentFile(share, tiers)))
+        ana = Asked("", tmp_path / "ana", torrent=str(path), host="127.0.0.1", leave_when_done=False)
+        async with ana.running():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5 if private else None):
+                    await until(lambda: ana.said("2 seeds and 3 others"))
+        return ana
+
+    with dripping() as slow, answering(GOOD, GOOD) as good:
+        assert bounded(lambda: join(slow, good)).said("2 seeds and 3 others") is not private
 
 
 def test_a_private_torrents_peers_are_sought_through_its_trackers_alone(
