@@ -107,7 +107,8 @@ def peer(
     picking: options.Picking = "rarest-first",
     choking: options.Choking = "tit-for-tat",
     timeout: Annotated[
-        float | None, options.seconds("--timeout", help="How long to look for the tracker before giving up.")
+        float | None,
+        options.seconds("--timeout", help="How long to look for the tracker, or for what a link shares."),
     ] = None,
     stall_timeout: options.StallTimeout = None,
     host: Annotated[
