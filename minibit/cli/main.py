@@ -108,7 +108,7 @@ def peer(
     choking: options.Choking = "tit-for-tat",
     timeout: Annotated[
         float | None,
-        options.seconds("--timeout", help="How long to look for the tracker, or for what a link shares."),
+        options.seconds("--timeout", help="How long to look for the tracker, or the metadata."),
     ] = None,
     stall_timeout: options.StallTimeout = None,
     host: Annotated[
