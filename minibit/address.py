@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
+FIRST_USER_PORT: Final = 1024  # below listen other services: mail, shells, the web
 KNOWN: Final = 8192  # addresses that are not read twice: a tracker asks the same things of the same ones
 
 Address = tuple[str, int]

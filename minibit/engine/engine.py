@@ -362,8 +362,7 @@ class Engine:
         self.copies.remove(neighbour.blocks)
         self.uploads.forget(neighbour, now)
         self.downloads.forget(neighbour)
-        if neighbour.outgoing:
-            self.addresses.disconnected(neighbour.address, now)
+        self._greeting.parted(neighbour, now)
 
     def _ban(self, source: PeerId, reason: str, now: float) -> None:
         culprit = next((n for n in self.neighbours.values() if n.source == source), None)
@@ -376,10 +375,7 @@ class Engine:
             self._hang_up(culprit, reason, now)
 
     def _dial(self, now: float) -> None:
-        # Who is complete waits to be dialled: it needs nobody, and seeds would only fill each other up.
-        if self.blocks.complete:
-            return
-        for address in self.addresses.due(self.places.room(), self._greeting.met(), now):
+        for address in self._greeting.due(now):
             self._outbox.put(Dial(address))
             self._standing.note(Dialled, now, address)
 
@@ -390,6 +386,8 @@ class Engine:
                 self._hang_up(neighbour, "no handshake", now)
             elif silent > SILENCE_SECONDS or self._greeting.dead(neighbour, now):
                 self._hang_up(neighbour, f"silent for {silent:.0f} s", now)
+            elif self.places.in_vain(neighbour, self.blocks.full, self.completed_at):
+                self._hang_up(neighbour, "both of us hold everything", now)
             elif neighbour.greeted and now - neighbour.last_sent > KEEP_ALIVE_SECONDS:
                 self._outbox.send(neighbour.key, m.KeepAlive())
         self.downloads.sweep(now)

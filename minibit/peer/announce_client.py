@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from minibit.address import PeerAddress, is_loopback, is_nowhere
+from minibit.address import FIRST_USER_PORT, PeerAddress, is_loopback, is_nowhere
 from minibit.dialects import http_announce
 from minibit.dialects.announce import Announce, AnnounceReply
 from minibit.dialects.http_announce import MAX_REPLY, Form
@@ -17,7 +17,6 @@ from minibit.peer import udp_tracker
 from minibit.peer.web import announces, fetch
 
 ANNOUNCE_SECONDS: Final = 15.0
-FIRST_USER_PORT: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)

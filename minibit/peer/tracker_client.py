@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from minibit.address import PeerAddress, ip_literal, is_loopback
+from minibit.address import FIRST_USER_PORT, PeerAddress, ip_literal, is_loopback
 from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
@@ -37,7 +37,6 @@ MAX_TORRENT: Final = 64 * 1024 * 1024
 FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 8.0
 MAX_HOST: Final = 253  # characters of a host's name (RFC 1035)
-FIRST_USER_PORT: Final = 1024
 WILDCARDS: Final = ("0.0.0.0", "::")
 
 T = TypeVar("T")

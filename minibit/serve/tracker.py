@@ -178,6 +178,10 @@ class Tracker:
         with self._turn as now:
             self._swarm.report_origin(address, blocks, figures, bt_id, now, met=met)
 
+    def needy(self) -> tuple[PeerAddress, ...]:
+        with self._turn as now:
+            return self._swarm.needy(now)
+
     def _deserted(self, address: Address) -> bool:
         """Whether nobody answers there; called outside the lock. Not said while too many are asked."""
         if not self._asking.acquire(blocking=False):
