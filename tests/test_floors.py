@@ -23,7 +23,7 @@ FLOORS: list[dict[str, str]] = [
         "bitfield": "",
         "copies": "",
         "snapshot": "",
-        "torrent": "bencode layout metainfo torrent_file magnet",
+        "torrent": "bencode lenient layout metainfo torrent_file magnet",
         "wire": "messages clients extended connection encryption opening",
         "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
