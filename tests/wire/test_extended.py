@@ -56,7 +56,7 @@ def test_values_of_a_wrong_kind_are_passed_over(body: dict[bytes, object]) -> No
 
 
 def test_what_is_written_carelessly_is_understood() -> None:
-    body = b"d1:v05:Other1:pi0006881e1:md6:ut_pexi2e11:LT_metadatai1ee1:v5:Later4:reqqi250eand more"
+    body = b"d1:v05:Other1:pi0006881e1:md6:ut_pexi2e11:LT_metadatai1ee1:v5:Later4:reqqi250eeand more"
     assert ExtendedHandshake.decode(body) == ExtendedHandshake(
         {"ut_pex": 2, "LT_metadata": 1}, client="Other", port=6881, queue=250
     )
