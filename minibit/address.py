@@ -61,6 +61,11 @@ def is_nowhere(ip: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_unspecified(ip: str) -> bool:
+    """Whether `ip` is the wildcard, which stands for every address of a machine."""
+    return ip in ("0.0.0.0", "::")
+
+
 @lru_cache(KNOWN)
 def is_near(ip: str) -> bool:
     """Whether `ip` is this machine's or on a private network, whose machines are trusted a little."""

@@ -27,11 +27,13 @@ MUTE_SECONDS: Final = 30.0  # …and how long one that nothing obliges to answer
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a peer is: its name among people, its 20-byte wire id, the port it listens on."""
+    """Who a peer is: its name among people, its 20-byte wire id, the port it listens on; `ip` if that is at
+    one address of its machine only."""
 
     name: str
     peer_id: bytes
     port: int
+    ip: str | None = None
 
 
 class Greeting:

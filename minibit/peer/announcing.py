@@ -18,6 +18,7 @@ from minibit.disk import torrents
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.errors import MetainfoError, MinibitError, TrackerUnreachableError, UsageError
+from minibit.net.listener import EVERYWHERE
 from minibit.net.node import Node
 from minibit.peer.announce_client import Answer, announce
 from minibit.peer.tiers import Tiers
@@ -48,7 +49,7 @@ class Announcing:
     def __init__(self, source: str, timeout: float | None, tell: Callable[[str], None], rng: Random) -> None:
         self.granted = 0
         self.unanswered = False
-        self.host = "0.0.0.0"
+        self.host = EVERYWHERE
         self._source = source
         self._timeout = timeout
         self._tell = tell
@@ -166,6 +167,7 @@ class Announcing:
             left=left if engine.layout.block_count else CHUNK_SIZE,
             event=event,
             numwant=0 if event is Event.STOPPED else 50,
+            ip=engine.identity.ip,
         )
 
     def _blame(self, url: str, error: MinibitError) -> None:

@@ -21,7 +21,7 @@ from minibit.errors import StalledError, StorageError, UsageError
 from minibit.eventlog.recording import Recording
 from minibit.eventlog.writing import claim
 from minibit.inquiry.recollection import Recent
-from minibit.net.listener import listen
+from minibit.net.listener import bound, listen
 from minibit.net.node import Node
 from minibit.peer.announcing import Announcing
 from minibit.peer.attendance import Attendance
@@ -134,7 +134,7 @@ class Peer:
             claim(settings.log)
         presence = self._presence
         listener = listen(settings.host or presence.host, settings.port)
-        identity = Identity(settings.name, new_peer_id(), listener.getsockname()[1])
+        identity = Identity(settings.name, new_peer_id(), listener.getsockname()[1], bound(listener))
         storage: Storage | None = None
         try:
             metainfo = await presence.share()
@@ -178,7 +178,7 @@ class Peer:
                 download_limit=settings.download_limit,
                 journal=recording.journal,
             )
-            recording.begin(engine, f"{listener.getsockname()[0]}:{identity.port}", presence.granted)
+            recording.begin(engine, f"{identity.ip or '*'}:{identity.port}", presence.granted)
             self._node = Node(
                 engine,
                 listener,

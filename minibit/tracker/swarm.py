@@ -102,6 +102,7 @@ class Swarm:
             new,
             self._entries(self._peers.draw(DEFAULT_NUMWANT, self._rng, record)),
             self._interval() if returning else MIN_HEARTBEAT_INTERVAL,
+            record.ip,
         )
 
     def list_peers(
