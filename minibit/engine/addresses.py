@@ -17,6 +17,7 @@ from typing import Final
 from minibit.address import Address, PeerAddress
 from minibit.engine.effects import PeerId
 from minibit.engine.neighbour import source
+from minibit.wire.clients import is_minibit
 
 MAX_ADDRESSES: Final = 1000
 MAX_DIALLING: Final = 16
@@ -24,7 +25,8 @@ MAX_BANS: Final = 2000  # sources and IP addresses
 MAX_FAILURES: Final = 6
 FIRST_RETRY: Final = 2.0
 LASTING: Final = 60.0  # s; a connection that held so long was a success
-COMING_SECONDS: Final = 10.0  # how long a seed waits for others to come by themselves
+COMING_SECONDS: Final = 10.0  # how long a seed waits for a MiniBit peer: it dials all that it hears of…
+FOREIGN_SECONDS: Final = 1.0  # …and for others, that may wait too, or try first what we do not speak (uTP)
 SEED_SECONDS: Final = 1800.0  # how long a seed believes that another one is still one
 
 
@@ -65,11 +67,11 @@ class AddressBook:
         if entry is None:
             if len(self._entries) >= MAX_ADDRESSES:
                 return
-            entry = self._entries[address] = Entry(now, now + COMING_SECONDS)
+            entry = self._entries[address] = Entry(now, now + _coming(peer))
         if peer.bt_id is not None and peer.bt_id != entry.peer_id:
             # Somebody new at an old address, a restarted peer say, deserves a fresh start.
             entry.peer_id, entry.failures, entry.due = peer.bt_id, 0, min(entry.due, now)
-            entry.needy = now + COMING_SECONDS
+            entry.needy = now + _coming(peer)
 
     @property
     def known(self) -> int:
@@ -203,6 +205,11 @@ class AddressBook:
     @staticmethod
     def _idle(entry: Entry, connected: set[bytes]) -> bool:
         return not (entry.dialling or entry.connected_at is not None or entry.peer_id in connected)
+
+
+def _coming(peer: PeerAddress) -> float:
+    """How many seconds it has to come by itself."""
+    return COMING_SECONDS if is_minibit(peer.bt_id) else FOREIGN_SECONDS
 
 
 def _is_global(ip: str) -> bool:

@@ -33,7 +33,7 @@ from minibit.wire.encryption import Encryption
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands
-INTRODUCE_SECONDS: Final = 5.0  # how often the tracker tells the origin who may need it
+INTRODUCE_SECONDS: Final = 1.0  # how often the tracker tells the origin who may need it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Whom a seed dials: who may need it and did not come by himself, and nobody twice in vain."""
 
+import pytest
 from fakes.fake_link import Net
 from fakes.puppets import FULL, Stage, told
 
 from minibit.address import Address, PeerAddress
-from minibit.engine.addresses import COMING_SECONDS, SEED_SECONDS
+from minibit.engine.addresses import COMING_SECONDS, FOREIGN_SECONDS, SEED_SECONDS
 from minibit.engine.effects import Dial, Effect
 from minibit.engine.places import MAX_NEIGHBOURS
 from minibit.torrent.layout import Layout
@@ -26,9 +27,17 @@ def seed(*known: tuple[str, int, bytes | None]) -> Stage:
     return stage
 
 
-def test_who_does_not_come_is_dialled_after_a_while() -> None:
-    stage = seed((*LEECHER, None))
-    assert dialled(stage.wait(COMING_SECONDS - 0.1)) == []
+@pytest.mark.parametrize(
+    ("peer_id", "seconds"),
+    [
+        (None, FOREIGN_SECONDS),
+        (b"-TR3000-and so on...", FOREIGN_SECONDS),
+        (b"-MB0400-and so on...", COMING_SECONDS),
+    ],
+)
+def test_who_does_not_come_is_dialled_after_a_while(peer_id: bytes | None, seconds: float) -> None:
+    stage = seed((*LEECHER, peer_id))
+    assert dialled(stage.wait(seconds - 0.1)) == []
     assert dialled(stage.wait(1.1)) == [LEECHER]
     assert dialled(stage.wait(60.0)) == [], "it is being dialled"
 
@@ -101,4 +110,4 @@ def test_who_never_dials_gets_everything_from_a_seed() -> None:
     net = Net(LAYOUT)
     seed, leecher = net.origin(uplink=1e6), net.join("leecher", uplink=1e6)
     seed.meet([leecher])
-    assert net.finish([leecher], seconds=30.0) >= COMING_SECONDS
+    assert net.finish([leecher], seconds=30.0) >= FOREIGN_SECONDS

@@ -1,7 +1,7 @@
 """The cells of the matrix: what a foreign client and MiniBit do for each other, one swarm each.
 
-A cell returns seconds, or raises a `CellError` that says what was in vain. Those in `COMPARED` are also tried with
-libtorrent in MiniBit's place, in the same run.
+A cell returns seconds, or raises a `CellError` that says what was in vain. Those that are `compared` are also
+tried with libtorrent in MiniBit's place, in the same run.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""A small network of machines: network namespaces joined by a bridge, or loopback where that is not permitted.
+"""A small network of machines: namespaces joined by a bridge, or loopback where that is not permitted.
 
-`python -m tests.matrix` begins by giving itself namespaces of its own (`enclosed`), so nothing of this reaches
-another network, and whatever is left of it ends with the process.
+`python -m tests.matrix` begins by giving itself namespaces of its own (`enclosed`), so that nothing of this
+reaches another network, and whatever is left of it ends with the process.
 """
 
 import os

@@ -279,7 +279,7 @@ def test_whom_the_origin_hangs_up_on_is_told(share: Share) -> None:
 
 def test_the_origin_dials_a_client_that_waits_for_it(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "INTRODUCE_SECONDS", 0.01)
-    monkeypatch.setattr(addresses, "COMING_SECONDS", 0.0)
+    monkeypatch.setattr(addresses, "FOREIGN_SECONDS", 0.0)
 
     async def serve() -> bytes:
         heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
