@@ -42,7 +42,7 @@ FLOORS: list[dict[str, str]] = [
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
         " writer disk share sample",
-        "net": "alarm listener transport encrypted gateway link blame node",
+        "net": "alarm listener transport encrypted utp gateway link blame node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing ending peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"

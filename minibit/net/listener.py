@@ -1,4 +1,7 @@
-"""A listening TCP socket, for the tracker as for peers: one way to take a port, or to say it is taken."""
+"""A listening TCP socket, for the tracker as for peers: one way to take a port, or to say it is taken.
+
+Beside it, where somebody wants that, one for datagrams.
+"""
 
 import errno
 import socket
@@ -8,6 +11,7 @@ from minibit.address import is_unspecified, unmapped
 from minibit.errors import UsageError
 
 BACKLOG: Final = 128
+RECEIVE_BUFFER: Final = 1 << 20  # bytes of datagrams asked of the system: a burst is late rather than lost
 EVERYWHERE: Final = ""  # every address of this machine, of both families if it has both
 _TAKEN: Final = ("the port is taken", "choose another port, or stop the program that uses this one")
 _PRIVILEGED: Final = ("not allowed", "choose another port, from 1024 up")
@@ -64,6 +68,22 @@ def listen(host: str, port: int) -> socket.socket:
         why, remedy = _REASONS.get(error.errno or 0, (error.strerror, "choose another address or port"))
         raise UsageError(f"cannot listen on {place} ({why}): {remedy}") from None
     return listener
+
+
+def bind_beside(listener: socket.socket) -> socket.socket | None:
+    """A non-blocking UDP socket with the address of this TCP one, or None if another program has it."""
+    sock = socket.socket(listener.family, socket.SOCK_DGRAM)
+    try:
+        if listener.family == socket.AF_INET6:
+            only = listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.setblocking(False)
+        sock.bind(listener.getsockname())
+    except OSError:
+        sock.close()
+        return None
+    return sock
 
 
 def bound(listener: socket.socket) -> str | None:

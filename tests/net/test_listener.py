@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from minibit.errors import UsageError
-from minibit.net.listener import EVERYWHERE, bound, listen
+from minibit.net.listener import EVERYWHERE, bind_beside, bound, listen
 
 
 def test_the_system_picks_a_port_that_can_be_dialled() -> None:
@@ -119,3 +119,12 @@ def test_each_refusal_of_the_system_has_its_own_remedy(
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(UsageError, match=words):
         listen("::1", 80)
+
+
+def test_the_port_for_datagrams_is_the_same_or_none() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        first = bind_beside(listener)
+        assert first is not None
+        with first:
+            assert first.getsockname() == listener.getsockname()
+            assert bind_beside(listener) is None
