@@ -44,10 +44,9 @@ def feeds(stage: Stage) -> float:
 
 
 def fed(stage: Stage) -> float:
-    """A complete peer gives, not the origin, which has been told nothing of it."""
+    """A complete peer gives, and there is no origin."""
     stage.serve(gives=False)
-    (stage.folder_of("ana") / stage.share.name).write_bytes(stage.share.read_bytes())
-    stage.peer("ana")
+    stage.peer("ana", complete=True)
     stage.listed(1)
     return stage.seconds([stage.client("foreign")])
 
@@ -106,7 +105,7 @@ def returns(stage: Stage) -> float:
 CELLS = (
     Cell("alone", "from the origin alone", alone, compared=True),
     Cell("crowd", "from origin and peers", crowd, compared=True),
-    Cell("fed", "from a complete peer", fed),
+    Cell("fed", "from a complete peer", fed, compared=True),
     Cell("feeds", "feeds a peer", feeds, compared=True),
     Cell("mixed", "crowd of 2 + 2", mixed, compared=True, fast=True),
     Cell("orphaned", "origin and tracker killed", orphaned, fast=True),

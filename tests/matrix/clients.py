@@ -108,7 +108,7 @@ class Rtorrent:
         (job.state / "session").mkdir(exist_ok=True)
         words = [self.program, "-n", "-o", "system.daemon.set=true", "-d", str(job.folder)]
         if job.secretive:
-            words += ["-o", "protocol.encryption.set=allow_incoming,try_outgoing,require,require_RC4"]
+            words += ["-O", "protocol.encryption.set=allow_incoming,try_outgoing,require,require_RC4"]
         return [*words, "-s", str(job.state / "session"), str(job.torrent)]
 
     def environment(self, job: Job) -> Mapping[str, str]:
@@ -124,7 +124,9 @@ class Qbittorrent:
         configuration = job.state / "qBittorrent" / "config"
         configuration.mkdir(parents=True, exist_ok=True)
         secretive = "[BitTorrent]\nSession\\Encryption=1\n" if job.secretive else ""
-        (configuration / "qBittorrent.conf").write_text(f"[LegalNotice]\nAccepted=true\n{secretive}")
+        settings = configuration / "qBittorrent.conf"
+        if not settings.exists():
+            settings.write_text(f"[LegalNotice]\nAccepted=true\n{secretive}")
         where = [f"--profile={job.state}", f"--save-path={job.folder}"]
         return [self.program, *where, "--skip-dialog=true", str(job.torrent)]
 

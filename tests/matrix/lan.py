@@ -42,6 +42,7 @@ class Program:
     def __init__(self, words: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path) -> None:
         self.words = list(words)
         self.log = log
+        self._asked = False
         bounded = ["timeout", "--kill-after=5", str(LONGEST), *words]
         with log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -58,10 +59,19 @@ class Program:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended, and nobody had asked it to."""
+        return not self._asked and self.process.poll() is not None
+
+    def ask(self) -> None:
+        """Ask it to end, as Ctrl-C does; `timeout` passes it on."""
+        self._asked = True
+        self.process.send_signal(signal.SIGINT)
+
     def end(self) -> None:
         """Ask it to end, and make sure that it has."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGTERM)
+        self.ask()
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -69,6 +79,7 @@ class Program:
 
     def kill(self) -> None:
         """What `kill -9` does."""
+        self._asked = True
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(PATIENCE)

@@ -60,6 +60,7 @@ class Stage:
         self.six = False
         self.url = ""
         self.origin: list[Program] = []
+        self._own = False  # whether the tracker has an origin of MiniBit's
         self._ground = ground
         self._folder = folder
         self.share = share
@@ -71,11 +72,9 @@ class Stage:
         return self._ground.host(six=self.six)
 
     def serve(self, *options: str, gives: bool = True) -> None:
-        """An origin and its tracker; one that does not give has no more than a tracker's worth."""
+        """A tracker, and an origin if it is to give."""
         host = self.host()
-        if self.minibit:
-            if not gives:
-                options = (*options, "--upload-limit", "1")
+        if self.minibit and gives:
             port = 0 if host.shared else PORT
             anywhere = host.ip if host.shared else "::" if self.six else "0.0.0.0"
             words = ["tracker", "--json", "--share", str(self.share), "--host", anywhere, "--port", str(port)]
@@ -85,6 +84,7 @@ class Stage:
             port = int(json.loads(tracker.said.splitlines()[0])["url"].rpartition(":")[2])
             self.url = f"http://{host.place}:{port}"
             self._torrent.write_bytes(torrent(self.url))
+            self._own = True
             return
         words = [sys.executable, str(HERE / "bare_tracker.py"), str(self.share), host.ip, str(self._torrent)]
         tracker = self._run(host, "tracker", words)
@@ -96,13 +96,16 @@ class Stage:
             self.origin.append(seed.program)
             self.listed(1)
 
-    def peer(self, name: str, *options: str) -> Copy:
-        """Somebody of the side's who fetches, and stays."""
+    def peer(self, name: str, *, complete: bool = False) -> Copy:
+        """Somebody of the side's who fetches, or has all from the start, and stays."""
         host, folder = self.host(), self.folder_of(name)
         if not self.minibit:
-            return self._start(Libtorrent(), name, host)
-        words = ("peer", name, "0", "--tracker", self.url, "--dir", str(folder))
-        return Copy(name, folder, self._minibit(host, name, *words, *options), time.monotonic())
+            return self._start(Libtorrent(), name, host, complete=complete)
+        if complete:
+            shutil.copy(self.share, folder)
+        where = ("--tracker", self.url) if self._own else ("--torrent", str(self._torrent))
+        words = ("peer", name, "0", *where, "--dir", str(folder))
+        return Copy(name, folder, self._minibit(host, name, *words), time.monotonic())
 
     def client(self, name: str, *, complete: bool = False, secretive: bool = False) -> Copy:
         """The foreign client, which fetches, or has all from the start."""
@@ -156,7 +159,7 @@ class Stage:
             if time.monotonic() > end:
                 raise CellError(f"{what}: not within {PATIENCE:.0f} s")
             for program in self._programs:
-                if program.process.poll() not in (None, 0, -15, -9, 143, 137):
+                if program.failed:
                     raise CellError(
                         f"{what}: {program.log.parent.name} ended with {program.process.returncode}"
                     )
@@ -165,7 +168,7 @@ class Stage:
     def close(self) -> None:
         """End every program that this started."""
         for program in self._programs:
-            program.process.terminate()
+            program.ask()
         for program in self._programs:
             program.end()
         self._ground.close()
