@@ -14,13 +14,12 @@ SLOW = "2M"  # bytes per second of an origin, where there is to be time to do so
 
 @dataclass(frozen=True)
 class Cell:
-    """One column; `fast` says that it is tried in the test suite."""
+    """One row of the table."""
 
     key: str
     title: str
     run: Callable[[Stage], float]
     compared: bool = False
-    fast: bool = False
 
 
 def alone(stage: Stage) -> float:
@@ -107,10 +106,10 @@ CELLS = (
     Cell("crowd", "from origin and peers", crowd, compared=True),
     Cell("fed", "from a complete peer", fed, compared=True),
     Cell("feeds", "feeds a peer", feeds, compared=True),
-    Cell("mixed", "crowd of 2 + 2", mixed, compared=True, fast=True),
-    Cell("orphaned", "origin and tracker killed", orphaned, fast=True),
+    Cell("mixed", "crowd of 2 + 2", mixed, compared=True),
+    Cell("orphaned", "origin and tracker killed", orphaned),
     Cell("secretive", "encryption required: gets", secretive),
     Cell("secretive-feeds", "… and feeds", secretive_feeds),
     Cell("ipv6", "IPv6 only", six),
-    Cell("returns", "leaves, returns", returns, fast=True),
+    Cell("returns", "leaves, returns", returns),
 )

@@ -64,14 +64,10 @@ class Program:
         """Whether it ended, and nobody had asked it to."""
         return not self._asked and self.process.poll() is not None
 
-    def ask(self) -> None:
-        """Ask it to end, as Ctrl-C does; `timeout` passes it on."""
+    def end(self) -> None:
+        """Ask it to end, as Ctrl-C does (`timeout` passes it on), and make sure that it has."""
         self._asked = True
         self.process.send_signal(signal.SIGINT)
-
-    def end(self) -> None:
-        """Ask it to end, and make sure that it has."""
-        self.ask()
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -5,7 +5,6 @@ The side that a foreign client meets is MiniBit, or libtorrent in its place, to 
 
 import filecmp
 import json
-import os
 import shutil
 import socket
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from e2e.running import status, torrent
+from e2e import running
 from matrix import clients
 from matrix.clients import Client, Job, Libtorrent
 from matrix.lan import Host, Lan, Loopback, Program
@@ -65,7 +64,7 @@ class Stage:
         self._folder = folder
         self.share = share
         self._programs: list[Program] = []
-        self._torrent = folder / "share.torrent"
+        self.torrent = folder / "share.torrent"
         folder.mkdir(parents=True)
 
     def host(self) -> Host:
@@ -83,11 +82,11 @@ class Stage:
             self.wait(lambda: "}" in tracker.said, "a tracker")
             port = int(json.loads(tracker.said.splitlines()[0])["url"].rpartition(":")[2])
             self.url = f"http://{host.place}:{port}"
-            self._torrent.write_bytes(torrent(self.url))
+            self.torrent.write_bytes(running.torrent(self.url))
             self._own = True
             return
-        words = [sys.executable, str(HERE / "bare_tracker.py"), str(self.share), host.ip, str(self._torrent)]
-        tracker = self._run(host, "tracker", words)
+        bare = [sys.executable, str(HERE / "bare_tracker.py"), str(self.share), host.ip, str(self.torrent)]
+        tracker = self.run(host, "tracker", lambda _: bare)
         self.origin.append(tracker)
         self.wait(lambda: tracker.said.endswith("\n"), "a tracker")
         self.url = tracker.said.strip()
@@ -103,7 +102,7 @@ class Stage:
             return self._start(Libtorrent(), name, host, complete=complete)
         if complete:
             shutil.copy(self.share, folder)
-        where = ("--tracker", self.url) if self._own else ("--torrent", str(self._torrent))
+        where = ("--tracker", self.url) if self._own else ("--torrent", str(self.torrent))
         words = ("peer", name, "0", *where, "--dir", str(folder))
         return Copy(name, folder, self._minibit(host, name, *words), time.monotonic())
 
@@ -114,6 +113,13 @@ class Stage:
     def on(self, host: Host, name: str) -> Copy:
         """The foreign client on this host; what it has of before is in its folders."""
         return self._start(self.foreign, name, host)
+
+    def run(self, host: Host, name: str, words: Callable[[Path], list[str]]) -> Program:
+        """A program on this host; `words` is told which folder is its own."""
+        state = self._folder / f"{name}.state"
+        state.mkdir(exist_ok=True)
+        environment = {"PYTHONPATH": str(HERE.parent.parent)}
+        return self._kept(host.run(words(state), state / "said.txt", folder=state, environment=environment))
 
     def listed(self, complete: int) -> None:
         """Wait until the tracker knows of so many clients, beside the origin, that have everything."""
@@ -126,7 +132,7 @@ class Stage:
         self.wait(enough, f"{complete} complete at the tracker")
 
     def view(self) -> SwarmStatus:
-        return status(self.url)
+        return running.status(self.url)
 
     @property
     def given(self) -> int:
@@ -166,11 +172,9 @@ class Stage:
             time.sleep(0.05)
 
     def close(self) -> None:
-        """End every program that this started."""
+        """End every program that this started: nothing more is wanted of it, not even a goodbye."""
         for program in self._programs:
-            program.ask()
-        for program in self._programs:
-            program.end()
+            program.kill()
         self._ground.close()
 
     def _whole(self, copy: Copy) -> bool:
@@ -193,19 +197,12 @@ class Stage:
         if complete:
             shutil.copy(self.share, folder)
         port = _free_port(host) if host.shared else None
-        job = Job(self._torrent, folder, self._folder / f"{name}.state", port, secretive)
+        job = Job(self.torrent, folder, self._folder / f"{name}.state", port, secretive)
         since = time.monotonic()
         return Copy(name, folder, self._kept(clients.start(client, host, job)), since)
 
     def _minibit(self, host: Host, name: str, *words: str) -> Program:
-        return self._run(host, name, [sys.executable, "-m", "minibit", *words])
-
-    def _run(self, host: Host, name: str, words: list[str]) -> Program:
-        state = self._folder / f"{name}.state"
-        state.mkdir(exist_ok=True)
-        tests = str(HERE.parent)
-        environment = {"PYTHONPATH": os.pathsep.join((str(HERE.parent.parent), tests))}
-        return self._kept(host.run(words, state / "said.txt", folder=state, environment=environment))
+        return self.run(host, name, lambda _: [sys.executable, "-m", "minibit", *words])
 
     def _kept(self, program: Program) -> Program:
         self._programs.append(program)

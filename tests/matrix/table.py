@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from e2e.running import write_random
+from matrix import trackers
 from matrix.cells import CELLS, Cell
 from matrix.clients import CLIENTS, Client, installed, version
 from matrix.lan import Lan, Loopback
@@ -65,7 +66,10 @@ def print_table(
     size: int,
     jobs: int,
 ) -> int:
-    """Play and print; 0 if all is right. `alone`: there are no namespaces, all are on loopback."""
+    """Play and print; 0 if all is right. `alone`: there are no namespaces, all are on loopback.
+
+    Trackers are tried if nothing is said of clients and cells.
+    """
     share = write_random(folder / "share" / "film.bin", size)
     chosen = [
         client
@@ -105,7 +109,13 @@ def print_table(
         found = list(pool.map(lambda each: outcome(*each), [(c, cell) for c in chosen for cell in cells]))
     for line in lines(chosen, cells, found):
         print(line)
-    return int(any(each.seconds is None or each.slow for each in found))
+    faults = any(each.seconds is None or each.slow for each in found)
+    if only_clients is None and only_cells is None:
+        print("\n| MiniBit peers on | over | |\n|---|---|---|")
+        for name, protocol, came in trackers.played(lambda: _ground(0, alone), folder / "trackers", share):
+            print(f"| {name} | {protocol} | {came} |", flush=True)
+            faults |= came.startswith("✗")
+    return int(faults)
 
 
 def lines(chosen: list[Client], cells: list[Cell], found: list[Outcome]) -> Iterator[str]:
