@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
-FIRST_USER_PORT: Final = 1024
+FIRST_USER_PORT: Final = 1024  # below listen other services: mail, shells, the web
 KNOWN: Final = 8192  # addresses that are not read twice: a tracker asks the same things of the same ones
 
 Address = tuple[str, int]
@@ -60,6 +60,11 @@ def is_nowhere(ip: str) -> bool:
     """Whether `ip` cannot be dialled from another machine: loopback, or the wildcard 0.0.0.0 / `::`."""
     address = ipaddress.ip_address(ip)
     return address.is_loopback or address.is_unspecified
+
+
+def is_unspecified(ip: str) -> bool:
+    """Whether `ip` is the wildcard, which stands for every address of a machine."""
+    return ip in ("0.0.0.0", "::")
 
 
 @lru_cache(KNOWN)

@@ -23,7 +23,7 @@ FLOORS: list[dict[str, str]] = [
         "bitfield": "",
         "copies": "",
         "snapshot": "",
-        "torrent": "bencode layout metainfo torrent_file magnet",
+        "torrent": "bencode lenient layout metainfo torrent_file magnet",
         "wire": "messages clients extended metadata pex connection encryption opening",
         "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce"
@@ -42,7 +42,7 @@ FLOORS: list[dict[str, str]] = [
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
         " writer disk share sample",
-        "net": "alarm listener ear lan dht transport encrypted gateway link blame node",
+        "net": "alarm listener ear lan dht transport encrypted utp gateway link blame node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing files introduction ending peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"

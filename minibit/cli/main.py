@@ -43,7 +43,7 @@ app = typer.Typer(
 def tracker(
     share: options.Share = None,
     host: Annotated[
-        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines join.")
+        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines join, :: over IPv6 too.")
     ] = "127.0.0.1",
     port: Annotated[int, options.port("--port", help="The tracker's port; 0 for any.")] = 5000,
     origin_port: Annotated[int, options.port("--origin-port", help="The origin's port; 0 for any.")] = 0,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from minibit.address import Address, PeerAddress, compact_peers, unpacked_peers
 from minibit.errors import BencodeError
 from minibit.text import plain_text
-from minibit.torrent import bencode
+from minibit.torrent import bencode, lenient
 
 MAX_DATAGRAM: Final = 4096
 MAX_NODES: Final = 20  # read of one answer; BEP 5 has 8
@@ -88,7 +88,7 @@ class Fault:
 def decode(datagram: bytes) -> Answer | Fault | None:
     """What a datagram says to a client; None if that is nothing."""
     try:
-        said = bencode.decode(datagram, max_bytes=MAX_DATAGRAM)
+        said, _ = lenient.decode(datagram[:MAX_DATAGRAM])
     except BencodeError:
         return None
     if not isinstance(said, dict) or not isinstance(transaction := said.get(b"t"), bytes):

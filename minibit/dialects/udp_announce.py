@@ -125,7 +125,7 @@ def encode_request(request: Request) -> bytes:
                 left,
                 announce.uploaded,
                 _NUMBERS[announce.event],
-                0 if announce.ip is None else int(ipaddress.IPv4Address(announce.ip)),
+                0 if announce.ip is None or ":" in announce.ip else int(ipaddress.IPv4Address(announce.ip)),
                 key,
                 announce.numwant,
                 announce.port,

@@ -364,8 +364,7 @@ class Engine:
         self.uploads.forget(neighbour, now)
         self.downloads.forget(neighbour)
         self.extensions.parted(neighbour.key, now)
-        if neighbour.outgoing:
-            self.addresses.disconnected(neighbour.address, now)
+        self._greeting.parted(neighbour, now)
 
     def _ban(self, source: PeerId, reason: str, now: float) -> None:
         culprit = next((n for n in self.neighbours.values() if n.source == source), None)
@@ -378,10 +377,7 @@ class Engine:
             self._hang_up(culprit, reason, now)
 
     def _dial(self, now: float) -> None:
-        # Who is complete waits to be dialled: it needs nobody, and seeds would only fill each other up.
-        if self.blocks.complete:
-            return
-        for address in self.addresses.due(self.places.room(), self._greeting.met(), now):
+        for address in self._greeting.due(now):
             self._outbox.put(Dial(address))
             self._standing.note(Dialled, now, address)
 
@@ -389,6 +385,8 @@ class Engine:
         for neighbour in list(self.neighbours.values()):
             if reason := self._greeting.overdue(neighbour, now):
                 self._hang_up(neighbour, reason, now)
+            elif self.places.in_vain(neighbour, self.blocks.full, self.completed_at):
+                self._hang_up(neighbour, "both of us hold everything", now)
             elif neighbour.greeted and now - neighbour.last_sent > KEEP_ALIVE_SECONDS:
                 self._outbox.send(neighbour.key, m.KeepAlive())
         self.downloads.sweep(now)

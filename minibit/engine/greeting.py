@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from minibit import __version__, bitfield
+from minibit.address import Address
 from minibit.engine.addresses import AddressBook
 from minibit.engine.extensions import Extensions
 from minibit.engine.neighbour import Neighbour, source
@@ -28,11 +29,13 @@ MUTE_SECONDS: Final = 30.0  # …and how long one that nothing obliges to answer
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a peer is: its name among people, its 20-byte wire id, the port it listens on."""
+    """Who a peer is: its name among people, its 20-byte wire id, the port it listens on; `ip` if that is at
+    one address of its machine only."""
 
     name: str
     peer_id: bytes
     port: int
+    ip: str | None = None
 
 
 class Greeting:
@@ -126,7 +129,7 @@ class Greeting:
         """Whether `newcomer`, which says that it is who `twin` is, takes its place.
 
         A wire id is no secret, so to claim one proves nothing. Where a tracker lists it counts: whom we have
-        dialled there, or who comes from that IP address. An origin dials nobody, so who dials us is none.
+        dialled there, or who comes from that IP address. An origin's is proved by nothing but our dial.
         """
         told = self._addresses.who(peer_id)
         if newcomer.outgoing != twin.outgoing:
@@ -167,13 +170,23 @@ class Greeting:
             return False
         return now - neighbour.probed_at >= PROBE_SECONDS
 
-    def met(self) -> set[bytes]:
-        """The ids of those to whom no other connection is needed."""
-        return {
-            n.peer_id
-            for n in self._standing.neighbours.values()
-            if n.peer_id is not None and (n.outgoing or not self._claims_origin(n))
+    def due(self, now: float) -> list[Address]:
+        """Whom to dial now, noted as dialling."""
+        here = self._standing.neighbours.values()
+        met = {
+            n.peer_id for n in here if n.peer_id is not None and (n.outgoing or not self._claims_origin(n))
         }
+        if not self._standing.blocks.complete:
+            return self._addresses.due(self._places.room(), met, now)
+        reached = {n.listens for n in here if n.listens is not None}
+        return self._addresses.needy(self._places.spare(), met, reached, now)
+
+    def parted(self, neighbour: Neighbour, now: float) -> None:
+        """A neighbour is gone."""
+        if neighbour.listens is not None and 0 != neighbour.blocks == self._standing.blocks.full:
+            self._addresses.seeds(neighbour.listens, now)
+        if neighbour.outgoing:
+            self._addresses.disconnected(neighbour.address, now)
 
     def introduced(self, neighbour: Neighbour, hello: ExtendedHandshake, now: float) -> None:
         """A neighbour says which client it is and what it speaks.
@@ -202,7 +215,7 @@ class Greeting:
             neighbour.origin = told.origin
 
     def _claims_origin(self, neighbour: Neighbour) -> bool:
-        """Whether this neighbour cannot be who it says: an origin is dialled, and dials nobody."""
+        """Whether this neighbour says that it is an origin, which is believed of those whom we dialled."""
         told = self._addresses.who(neighbour.peer_id)
         return told is not None and told.origin and not neighbour.outgoing
 

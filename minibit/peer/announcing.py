@@ -18,6 +18,7 @@ from minibit.disk import torrents
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.errors import MetainfoError, MinibitError, TrackerUnreachableError, UsageError
+from minibit.net.listener import EVERYWHERE
 from minibit.net.node import Node
 from minibit.peer.announce_client import Answer, announce
 from minibit.peer.tiers import Tiers
@@ -59,7 +60,7 @@ class Announcing:
         self.granted = 0
         self.peers = source.peers if isinstance(source, Magnet) else ()
         self.unanswered = False
-        self.host = "0.0.0.0"
+        self.host = EVERYWHERE
         self._source = source
         self._folder = folder
         self._timeout = timeout
@@ -218,6 +219,7 @@ class Announcing:
             left=left if engine.layout.block_count else CHUNK_SIZE,
             event=event,
             numwant=0 if event is Event.STOPPED else 50,
+            ip=engine.identity.ip,
         )
 
     def _blame(self, url: str, error: MinibitError) -> None:

@@ -15,6 +15,7 @@ from minibit.address import PeerAddress, is_loopback
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError
+from minibit.net.listener import EVERYWHERE
 from minibit.net.node import Node
 from minibit.peer.membership import Membership
 from minibit.peer.tracker_client import NameTakenError, TrackerClient, normalised, retrying
@@ -79,7 +80,9 @@ class Attendance:
         Raises:
             NameTakenError: somebody who lives has our name.
         """
-        membership = Membership(self._client, share, identity.name, identity.peer_id, identity.port)
+        membership = Membership(
+            self._client, share, identity.name, identity.peer_id, identity.port, identity.ip
+        )
         try:
             welcome = await self._patiently(lambda: membership.register(have))
         except NameTakenError as error:
@@ -89,6 +92,11 @@ class Attendance:
             welcome = await self._patiently(lambda: membership.register(have, replace=True))
         self.granted, self._interval, self._membership = welcome.granted, welcome.interval, membership
         self._tell(f"registered as {identity.name} with the tracker at {self._client.url}")
+        if identity.ip is not None and welcome.ip not in (None, identity.ip):
+            self._tell(
+                f"the tracker lists us at {welcome.ip}, and we listen at {identity.ip} alone: "
+                "who is not on our network can only be dialled by us"
+            )
         return tuple(entry.address for entry in welcome.entries)
 
     async def stay(self, node: Node) -> None:
@@ -150,4 +158,4 @@ def default_host(tracker: str) -> str:
     host = urlsplit(normalised(tracker)).hostname or ""
     if is_loopback(host):
         return "::1" if ":" in host else LOOPBACK
-    return LOOPBACK if host == "localhost" else "0.0.0.0"
+    return LOOPBACK if host == "localhost" else EVERYWHERE

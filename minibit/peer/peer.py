@@ -27,7 +27,7 @@ from minibit.eventlog.writing import claim
 from minibit.inquiry.recollection import Recent
 from minibit.net.dht import DhtClient
 from minibit.net.lan import Lan
-from minibit.net.listener import listen
+from minibit.net.listener import bound, listen
 from minibit.net.node import Node
 from minibit.peer.announcing import Announcing
 from minibit.peer.attendance import Attendance
@@ -154,8 +154,8 @@ class Peer:
             claim(settings.log)
         presence, files = self._presence, self._files
         listener = listen(settings.host or presence.host, settings.port)
-        ip, port = listener.getsockname()[:2]
-        identity = Identity(settings.name, new_peer_id(), port)
+        port = listener.getsockname()[1]
+        identity = Identity(settings.name, new_peer_id(), port, bound(listener))
         try:
             share, peers = await presence.share(), presence.peers
             introduction: Introduction | None = None
@@ -214,7 +214,9 @@ class Peer:
                         while self._seekers:
                             self._seekers.pop().close()
                     self._tell_share(share)
-                    recording.begin(engine, share, f"{ip}:{port}", presence.granted, have=files.have)
+                    recording.begin(
+                        engine, share, f"{identity.ip or '*'}:{port}", presence.granted, have=files.have
+                    )
                     await ending.enter_async_context(recording)
                     node.begin(share, files.storage, files.have)
 

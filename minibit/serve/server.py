@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from flask import Flask
 
-from minibit.net.listener import BACKLOG, listen
+from minibit.net.listener import BACKLOG, bind_beside, listen
 from minibit.serve import announces, wsgi
 from minibit.serve.app import create_app
 from minibit.serve.budget import Budget
@@ -23,7 +23,7 @@ from minibit.serve.channel import Channel
 from minibit.serve.exchange import REMEDIES, Reply, Request, refusal
 from minibit.serve.places import Places
 from minibit.serve.tracker import Tracker
-from minibit.serve.udp_server import UdpServer, bind_beside
+from minibit.serve.udp_server import UdpServer
 from minibit.serve.visitors import Visitors
 
 THREADS: Final = 8

@@ -1,7 +1,7 @@
 """A tracker and its origin in one process: the tracker answers HTTP, the origin holds the whole share.
 
-The tracker's threads and the origin's loop meet in two places only: a grant is handed to the loop, and
-twice a second the loop tells the tracker how the origin stands.
+The tracker's threads and the origin's loop meet in three places only: a grant is handed to the loop, twice
+a second the loop tells the tracker how the origin stands, and now and then it asks who may need the origin.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from random import Random
 from typing import Final
 
 from minibit import bitfield, registry
+from minibit.address import FIRST_USER_PORT
 from minibit.disk.share import Share
 from minibit.disk.storage import Storage
 from minibit.engine.engine import Engine
@@ -37,6 +38,7 @@ from minibit.wire.encryption import Encryption
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether the shared files are still as they were
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands
+INTRODUCE_SECONDS: Final = 1.0  # how often the tracker tells the origin who may need it
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class TrackerService:
             tasks = [
                 asyncio.create_task(self._origin.run()),
                 asyncio.create_task(self._report_often(self._origin, ip)),
+                asyncio.create_task(self._introduce(self._origin)),
                 asyncio.create_task(_watch(storage, stamps)),
             ]
             try:
@@ -159,6 +162,12 @@ class TrackerService:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             self._report(origin, ip)
+
+    async def _introduce(self, origin: Node) -> None:
+        """Some clients wait to be dialled, and some cannot dial at all."""
+        while True:
+            await asyncio.sleep(INTRODUCE_SECONDS)
+            origin.peers_found(peer for peer in self._tracker.needy() if peer.port >= FIRST_USER_PORT)
 
     def _report(self, origin: Node, ip: str) -> None:
         engine = origin.engine

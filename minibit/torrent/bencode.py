@@ -37,24 +37,6 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_items: int = MAX_ITEM
         raise BencodeError(f"not valid bencode: {error}") from None
 
 
-def decode_head(data: bytes, *, max_bytes: int) -> tuple[Any, bytes]:
-    """The value at the beginning of `data`, of `max_bytes` at most, and the bytes behind it (BEP 9).
-
-    Raises:
-        BencodeError: as `decode`.
-    """
-    head = data[:max_bytes]
-    depth = position = 0
-    while position == 0 or depth:
-        token = _TOKEN.match(head, position) if position < len(head) else None
-        if token is None:
-            raise BencodeError(f"not valid bencode: no value begins at byte {position}")
-        opening, ending, length = token.groups()
-        position = token.end() + int(length or 0)
-        depth += bool(opening) - bool(ending)
-    return decode(head[:position]), data[position:]
-
-
 def encode(value: Any) -> bytes:
     """`value` (int, bytes, str, list, dict) as canonical bencode."""
     return bytes(bencode2.bencode(value))

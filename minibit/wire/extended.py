@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from minibit.errors import BencodeError, RemoteProtocolError
 from minibit.text import plain_text
-from minibit.torrent import bencode
+from minibit.torrent import bencode, lenient
 
 MAX_BODY: Final = 16 * 1024
 MAX_REQQ: Final = 100_000
@@ -46,13 +46,16 @@ class ExtendedHandshake:
 
     @classmethod
     def decode(cls, body: bytes) -> "ExtendedHandshake":
-        """The handshake in `body`; keys of a wrong type are passed over, as BEP 10 asks for unknown ones.
+        """The handshake in `body`; keys of a wrong type are passed over, as BEP 10 asks for unknown ones, and
+        what stands behind it is too.
 
         Raises:
             RemoteProtocolError: not a bencoded dictionary, or larger than `MAX_BODY`.
         """
+        if len(body) > MAX_BODY:
+            raise RemoteProtocolError(f"extended handshake of {len(body)} bytes")
         try:
-            fields = bencode.decode(body, max_bytes=MAX_BODY)
+            fields, _ = lenient.decode(body)
         except BencodeError as error:
             raise RemoteProtocolError(f"extended handshake: {error}") from None
         if not isinstance(fields, dict):

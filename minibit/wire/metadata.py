@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from minibit.errors import BencodeError, RemoteProtocolError
-from minibit.torrent import bencode
+from minibit.torrent import bencode, lenient
 
 NAME: Final = "ut_metadata"
 PIECE_SIZE: Final = 16 * 1024
@@ -58,14 +58,14 @@ def decode(body: bytes) -> MetadataMessage | None:
         RemoteProtocolError: it is none at all.
     """
     try:
-        head, rest = bencode.decode_head(body, max_bytes=MAX_HEAD)
+        head, used = lenient.decode(body[:MAX_HEAD])
     except BencodeError as error:
         raise RemoteProtocolError(f"metadata: {error}") from None
     kind, piece, size = (head.get(key) if isinstance(head, dict) else None for key in _KEYS)
     if not isinstance(kind, int) or not isinstance(piece, int) or piece < 0:
         raise RemoteProtocolError("metadata: a message that is about no piece")
     if kind == 1:
-        return Data(piece, size if isinstance(size, int) and size > 0 else None, rest)
+        return Data(piece, size if isinstance(size, int) and size > 0 else None, body[used:])
     if kind == 0:
         return Request(piece)
     return Reject(piece) if kind == 2 else None

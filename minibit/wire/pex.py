@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from minibit.address import PeerAddress, compact_peers, unpacked_peers
 from minibit.errors import BencodeError, RemoteProtocolError
-from minibit.torrent import bencode
+from minibit.torrent import bencode, lenient
 
 NAME: Final = "ut_pex"
 MAX_BODY: Final = 16 * 1024
@@ -38,7 +38,7 @@ def decode(body: bytes) -> Exchange:
         RemoteProtocolError: it is none.
     """
     try:
-        fields = bencode.decode(body, max_bytes=MAX_BODY)
+        fields, _ = lenient.decode(body[:MAX_BODY])
     except BencodeError as error:
         raise RemoteProtocolError(f"peer exchange: {error}") from None
     if not isinstance(fields, dict):

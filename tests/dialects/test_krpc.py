@@ -73,7 +73,6 @@ def test_peers_of_both_families_and_no_more_than_so_many() -> None:
         b"d1:rd2:id19:" + NODE[:19] + b"e1:t2:aa1:y1:re",
         b"d1:rle1:t2:aa1:y1:re",
         GetPeers(b"aa", OWN, HASH).encode(),  # a question to us: we are read-only
-        b"d1:rd2:id20:" + NODE + b"e1:t2:aa1:y1:re" + b"x",
         b"x" * 5000,
     ],
 )
