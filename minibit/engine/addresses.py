@@ -27,7 +27,7 @@ MAX_FAILURES: Final = 6
 MAX_HEARSAY_FAILURES: Final = 3  # of an address that nobody but such told us of
 FIRST_RETRY: Final = 2.0
 LASTING: Final = 60.0  # s; a connection that held so long was a success
-COMING_SECONDS: Final = 10.0  # how long a seed waits for a MiniBit peer: it dials all that it hears of…
+COMING_SECONDS: Final = 5.0  # how long a seed waits for a MiniBit peer: it dials all that it hears of…
 FOREIGN_SECONDS: Final = 1.0  # …and for others, that may wait too, or try first what we do not speak (uTP)
 SEED_SECONDS: Final = 1800.0  # how long a seed believes that another one is still one
 

@@ -63,6 +63,17 @@ def test_libtorrent_finds_its_peers_over_udp_alone(
     assert contents(tmp_path / "foreign") == {"film.bin": share.read_bytes()}
 
 
+def test_who_only_waits_to_be_dialled_gets_everything(
+    track: Track, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    share = write_random(tmp_path / "source" / "film.bin", 100_001)
+    tracker = track(share, "--block-size", "16K")
+    foreigner = Foreigner(torrent(tracker.url), tmp_path / "foreign", connection_speed=0)
+    foreigners.append(foreigner)
+    eventually(lambda: foreigner.done, "libtorrent has the whole share")
+    assert contents(tmp_path / "foreign") == {"film.bin": share.read_bytes()}
+
+
 def test_libtorrent_feeds_a_minibit_peer(
     minibit: Start, track: Track, tmp_path: Path, foreigners: list[Foreigner]
 ) -> None:
@@ -146,11 +157,10 @@ def test_aria2_downloads_from_minibit_peers(track: Track, tmp_path: Path) -> Non
     tracker = track(source, "--block-size", "16K")
     folder = tmp_path / "foreign"
     folder.mkdir()
-    (folder / "share.torrent").write_bytes(torrent(tracker.url))
 
     options = "--no-conf --enable-dht=false --enable-dht6=false --bt-enable-lpd=false --disable-ipv6=true"
     quiet = "--interface=127.0.0.1 --seed-time=0 --quiet=true --summary-interval=0 --file-allocation=none"
-    command = ["aria2c", *options.split(), *quiet.split(), "share.torrent"]
+    command = ["aria2c", *options.split(), *quiet.split(), f"{tracker.url}/torrent"]
     subprocess.run(command, cwd=folder, check=True, timeout=60, stdin=subprocess.DEVNULL)
 
     assert contents(folder / "collection") == contents(source)

@@ -79,9 +79,19 @@ def secretive_feeds(stage: Stage) -> float:
 
 
 def six(stage: Stage) -> float:
-    stage.six = True
+    stage.families = "6"
     stage.serve()
     peer = stage.peer("ana")
+    return stage.seconds([peer, stage.client("foreign")])
+
+
+def both(stage: Stage) -> float:
+    """The tracker has both families, the client IPv4 alone, and a peer IPv6 alone."""
+    stage.families = "46"
+    stage.serve()
+    stage.families = "6"
+    peer = stage.peer("ana")
+    stage.families = "4"
     return stage.seconds([peer, stage.client("foreign")])
 
 
@@ -111,5 +121,6 @@ CELLS = (
     Cell("secretive", "encryption required: gets", secretive),
     Cell("secretive-feeds", "… and feeds", secretive_feeds),
     Cell("ipv6", "IPv6 only", six),
+    Cell("both", "IPv4, where others have IPv6", both),
     Cell("returns", "leaves, returns", returns),
 )

@@ -83,17 +83,19 @@ class Program:
 
 @dataclass
 class Host:
-    """A machine. `shared`: others run on it too, so that ports must be chosen. `ip` is of one family."""
+    """A machine. `shared`: others run on it too, so that ports must be chosen. `six` is its other address, if
+    it has both families."""
 
     name: str
     ip: str
     shared: bool
+    six: str | None = None
     prefix: tuple[str, ...] = ()
 
     @property
-    def place(self) -> str:
-        """Its address as URLs write it."""
-        return f"[{self.ip}]" if ":" in self.ip else self.ip
+    def places(self) -> list[str]:
+        """Its addresses as URLs write them."""
+        return [f"[{ip}]" if ":" in ip else ip for ip in (self.ip, self.six) if ip is not None]
 
     def run(
         self, words: Sequence[str], log: Path, *, folder: Path, environment: Mapping[str, str] | None = None
@@ -104,8 +106,8 @@ class Host:
 class Loopback:
     """This machine alone."""
 
-    def host(self, *, six: bool = False) -> Host:
-        return Host("here", "::1" if six else "127.0.0.1", shared=True)
+    def host(self, families: str = "4") -> Host:
+        return Host("here", "127.0.0.1" if "4" in families else "::1", shared=True)
 
     def close(self) -> None:
         """Nothing is left of it."""
@@ -113,7 +115,7 @@ class Loopback:
 
 @dataclass
 class Lan:
-    """Machines of their own, each with one address, on one bridge that we are on too.
+    """Machines of their own on one bridge, which we are on too.
 
     Args:
         number: which of those that there are at a time, from 0.
@@ -129,24 +131,29 @@ class Lan:
         _ip("addr", "add", f"{self._six(254)}/64", "dev", self._bridge, "nodad")
         _ip("link", "set", self._bridge, "up")
 
-    def host(self, *, six: bool = False) -> Host:
-        """One machine more; `six`: it has an address of IPv6 only, as else of IPv4 only."""
+    def host(self, families: str = "4") -> Host:
+        """One machine more, with an address of each of these families, "4", "6" or "46"."""
         count = len(self._hosts) + 1
         name, outside = f"lan{self.number}-{count}", f"v{self.number}-{count}"
         self._hosts.append(name)
         _ip("netns", "add", name)
         _ip("link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", name)
         _ip("link", "set", outside, "master", self._bridge, "up")
-        ip = self._six(count) if six else self._four(count)
-        address = [f"{ip}/64", "dev", "eth0", "nodad"] if six else [f"{ip}/24", "dev", "eth0"]
-        _ip("-n", name, "addr", "add", *address)
+        four, six = self._four(count), self._six(count)
+        if "4" in families:
+            _ip("-n", name, "addr", "add", f"{four}/24", "dev", "eth0")
+        if "6" in families:
+            _ip("-n", name, "addr", "add", f"{six}/64", "dev", "eth0", "nodad")
         for link in ("lo", "eth0"):
             _ip("-n", name, "link", "set", link, "up")
-        return Host(name, ip, shared=False, prefix=("ip", "netns", "exec", name))
+        ips = ([four] if "4" in families else []) + ([six] if "6" in families else [])
+        inside = ("ip", "netns", "exec", name)
+        return Host(name, ips[0], shared=False, six=ips[1] if len(ips) > 1 else None, prefix=inside)
 
     def close(self) -> None:
-        """Its programs have ended: its cables go with the namespaces."""
-        for name in self._hosts:
+        """Its programs have ended."""
+        for count, name in enumerate(self._hosts, 1):
+            _ip("link", "del", f"v{self.number}-{count}")  # a namespace may last a moment longer
             _ip("netns", "del", name)
         _ip("link", "del", self._bridge)
 

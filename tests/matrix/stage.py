@@ -56,8 +56,8 @@ class Stage:
     ) -> None:
         self.foreign = client
         self.minibit = minibit
-        self.six = False
-        self.url = ""
+        self.families = "4"  # of the hosts to come
+        self.urls: list[str] = []  # of the tracker, one for each family
         self.origin: list[Program] = []
         self._own = False  # whether the tracker has an origin of MiniBit's
         self._ground = ground
@@ -68,28 +68,28 @@ class Stage:
         folder.mkdir(parents=True)
 
     def host(self) -> Host:
-        return self._ground.host(six=self.six)
+        return self._ground.host(self.families)
 
     def serve(self, *options: str, gives: bool = True) -> None:
         """A tracker, and an origin if it is to give."""
         host = self.host()
         if self.minibit and gives:
             port = 0 if host.shared else PORT
-            anywhere = host.ip if host.shared else "::" if self.six else "0.0.0.0"
+            anywhere = host.ip if host.shared else "::" if "6" in self.families else "0.0.0.0"
             words = ["tracker", "--json", "--share", str(self.share), "--host", anywhere, "--port", str(port)]
             tracker = self._minibit(host, "origin", *words, *options)
             self.origin.append(tracker)
             self.wait(lambda: "}" in tracker.said, "a tracker")
             port = int(json.loads(tracker.said.splitlines()[0])["url"].rpartition(":")[2])
-            self.url = f"http://{host.place}:{port}"
-            self.torrent.write_bytes(running.torrent(self.url))
+            self.urls = [f"http://{place}:{port}" for place in host.places]
+            self.torrent.write_bytes(running.torrent(self.urls[0]))
             self._own = True
             return
         bare = [sys.executable, str(HERE / "bare_tracker.py"), str(self.share), host.ip, str(self.torrent)]
         tracker = self.run(host, "tracker", lambda _: bare)
         self.origin.append(tracker)
         self.wait(lambda: tracker.said.endswith("\n"), "a tracker")
-        self.url = tracker.said.strip()
+        self.urls = [tracker.said.strip()]
         if gives:
             seed = self._start(Libtorrent(), "seed", self.host(), complete=True)
             self.origin.append(seed.program)
@@ -102,7 +102,7 @@ class Stage:
             return self._start(Libtorrent(), name, host, complete=complete)
         if complete:
             shutil.copy(self.share, folder)
-        where = ("--tracker", self.url) if self._own else ("--torrent", str(self.torrent))
+        where = ("--tracker", self.urls[-1]) if self._own else ("--torrent", str(self.torrent))
         words = ("peer", name, "0", *where, "--dir", str(folder))
         return Copy(name, folder, self._minibit(host, name, *words), time.monotonic())
 
@@ -132,7 +132,7 @@ class Stage:
         self.wait(enough, f"{complete} complete at the tracker")
 
     def view(self) -> SwarmStatus:
-        return running.status(self.url)
+        return running.status(self.urls[0])
 
     @property
     def given(self) -> int:

@@ -74,7 +74,7 @@ def _seconds(stage: Stage, tracker: ForeignTracker, scheme: str) -> float:
     metainfo = from_path(stage.share).metainfo
     host = stage.host()
     stage.run(host, "tracker", lambda state: tracker.words(host, metainfo, state))
-    url = f"{scheme}://{host.place}:{tracker.port}/announce"
+    url = f"{scheme}://{host.places[0]}:{tracker.port}/announce"
     stage.torrent.write_bytes(torrent_file.encode(TorrentFile(metainfo, ((url,),))))
     stage.peer("ana", complete=True)
     return stage.seconds([stage.peer("bia")])
