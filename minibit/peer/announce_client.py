@@ -14,7 +14,7 @@ from minibit.dialects.http_announce import MAX_REPLY, Form
 from minibit.dialects.refusal import ReplyError
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError
 from minibit.peer import udp_tracker
-from minibit.peer.web import announces, fetch
+from minibit.peer.web import ANNOUNCES, fetch
 
 ANNOUNCE_SECONDS: Final = 15.0
 FIRST_USER_PORT: Final = 1024
@@ -42,7 +42,7 @@ async def announce(url: str, said: Announce, rng: Random, *, seconds: float = AN
         return _answer(reply, ip)
     query = http_announce.encode_announce(said, Form()).decode()
     asked = f"{url}{'&' if '?' in url else '?'}{query}"
-    fetched = await fetch(asked, allows=announces, limit=MAX_REPLY, seconds=seconds)
+    fetched = await fetch(asked, rule=ANNOUNCES, limit=MAX_REPLY, seconds=seconds)
     try:
         reply = http_announce.decode_reply(fetched.body)
     except ReplyError as error:

@@ -178,7 +178,7 @@ class Announcing:
 async def _torrent(source: str) -> TorrentFile:
     if "://" not in source:
         return await asyncio.to_thread(torrents.read, Path(source))
-    fetched = await fetch(source, allows=typed(source), limit=MAX_BYTES, seconds=TORRENT_SECONDS)
+    fetched = await fetch(source, rule=typed(source), limit=MAX_BYTES, seconds=TORRENT_SECONDS)
     if fetched.status != 200:
         raise UsageError(one_line(f"{source} answered {fetched.status}: check the address"))
     try:

@@ -167,9 +167,9 @@ def test_neither_an_address_nor_a_redirection_leads_to_other_services_here() -> 
 
 
 def test_what_is_typed_may_lead_to_its_own_host_and_not_elsewhere_nearby() -> None:
-    allows = web.typed("http://t.example/film.torrent")
-    assert allows("http://t.example:8080/other")
-    assert not allows("http://127.0.0.1/")
+    allows = web.typed("http://t.example/film.torrent").allows
+    assert allows("http://t.example:8080/other", "10.0.0.1")
+    assert not allows("http://127.0.0.1/", "127.0.0.1")
     for ip in (
         "127.0.0.1",
         "10.0.0.1",
