@@ -23,8 +23,8 @@ FLOORS: list[dict[str, str]] = [
         "bitfield": "",
         "copies": "",
         "snapshot": "",
-        "torrent": "bencode layout metainfo torrent_file magnet",
-        "wire": "messages clients extended connection encryption opening",
+        "torrent": "bencode layout metainfo torrent_file magnet web_paths",
+        "wire": "messages clients extended connection encryption opening web_remote",
         "events": "shapes kinds entries",
         "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
     },
@@ -33,7 +33,7 @@ FLOORS: list[dict[str, str]] = [
         "engine": "effects outbox rates idleness patience request_queue neighbour places addresses extensions"
         " debts allowance flight recalls relief"
         " blocks journal standing trust news offers contenders downloads uploads greeting engine stalls"
-        " portrait chronicle",
+        " reserve portrait chronicle",
         "tracker": "notices peer_manager block_distributor portrait swarm",
         "inquiry": "scene block choking progress recollection",
     },
@@ -42,9 +42,9 @@ FLOORS: list[dict[str, str]] = [
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
         " writer disk share sample",
-        "net": "alarm listener transport encrypted gateway link blame node",
+        "net": "alarm listener transport web_transport encrypted gateway link blame node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
-        " tiers announcing ending peer",
+        " tiers announcing ending web_source web_seeds peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"
         " udp_server wsgi app server service",
     },

@@ -22,11 +22,12 @@ FIRST_USER_PORT: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A tracker's. `peers` are those in it that we dial: a tracker elsewhere does not aim us at programs of
-    this machine, nor any tracker at the ports of other services, mail, shells, the web."""
+    """A tracker's, which is at `ip`. `peers` are those in it that we dial: a tracker elsewhere does not aim
+    us at programs of this machine, nor any tracker at the ports of other services, mail, shells, the web."""
 
     reply: AnnounceReply
     peers: tuple[PeerAddress, ...]
+    ip: str
 
 
 async def announce(url: str, said: Announce, rng: Random, *, seconds: float = ANNOUNCE_SECONDS) -> Answer:
@@ -55,7 +56,7 @@ async def announce(url: str, said: Announce, rng: Random, *, seconds: float = AN
 
 
 def _answer(reply: AnnounceReply, ip: str) -> Answer:
-    return Answer(reply, tuple(peer for peer in reply.peers if _dialable(peer, ip)))
+    return Answer(reply, tuple(peer for peer in reply.peers if _dialable(peer, ip)), ip)
 
 
 def _dialable(peer: PeerAddress, tracker: str) -> bool:

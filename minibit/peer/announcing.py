@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 from minibit.address import PeerAddress
 from minibit.dialects.announce import Announce, Event
@@ -49,6 +50,8 @@ class Announcing:
         self.granted = 0
         self.unanswered = False
         self.host = "0.0.0.0"
+        self.web_seeds: tuple[str, ...] = ()
+        self.trusted = {urlsplit(source).hostname or ""} if "://" in source else set()
         self._source = source
         self._timeout = timeout
         self._tell = tell
@@ -64,6 +67,7 @@ class Announcing:
     async def share(self) -> Metainfo:
         torrent = await _torrent(self._source)
         self._tiers = Tiers(torrent.tiers, self._rng)
+        self.web_seeds = torrent.web_seeds
         share = torrent.metainfo
         self._info_hash = share.info_hash
         self._tell(f"{share.name}: info hash {share.info_hash.hex()}{', private' * share.private}")
@@ -150,6 +154,7 @@ class Announcing:
                 self._blame(url, error)
             else:
                 self._tiers.answered(url)
+                self.trusted.add(answer.ip)
                 return answer
         return None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
+from urllib.parse import urlsplit
 
 from minibit import bitfield, registry, units
 from minibit.disk.resume import Found, inspect
@@ -28,6 +29,8 @@ from minibit.peer.attendance import Attendance
 from minibit.peer.ending import Interrupt
 from minibit.peer.peer_id import new_peer_id
 from minibit.peer.presence import Presence
+from minibit.peer.web import trusting
+from minibit.peer.web_seeds import WebSeeds
 from minibit.snapshot import PeerStatus
 from minibit.text import name_fault
 from minibit.torrent.metainfo import Metainfo
@@ -41,6 +44,7 @@ STALL_LOOK_SECONDS: Final = 1.0
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
     """What the user chose. `torrent` is a .torrent's path or URL, whose trackers take the place of `tracker`;
+    `web_seeds` are HTTP servers of the share beside those that the torrent names;
     `timeout` is how many seconds to look for the tracker, `stall_timeout` how many
     to go on while no chunk comes, None for ever; `overwrite` whether files in the folder that are not of the
     share may be replaced."""
@@ -50,6 +54,7 @@ class PeerSettings:
     tracker: str
     folder: Path
     torrent: str | None = None
+    web_seeds: tuple[str, ...] = ()
     upload_limit: float = 0.0
     download_limit: float = 0.0
     encryption: Encryption = Encryption.ALLOW
@@ -220,13 +225,21 @@ class Peer:
         count = self._node.engine.layout.block_count
         return f"stopped at {blocks.have.bit_count()}/{count} blocks; the same line resumes"
 
+    def _web_seeds(self, share: Metainfo) -> WebSeeds:
+        presence, typed = self._presence, self._settings.web_seeds
+        presence.trusted.update(urlsplit(url).hostname or "" for url in typed)
+        urls = dict.fromkeys((*typed, *presence.web_seeds))
+        return WebSeeds(urls, share, trusting(presence.trusted), self._tell, Random(self._settings.seed))
+
     async def _trade(self, node: Node) -> None:
+        assert self._metainfo is not None
         trade = asyncio.create_task(node.run())
         completion = asyncio.create_task(self._await_completion(node))
         beside = [
             asyncio.create_task(self._presence.stay(node)),
             asyncio.create_task(self._watch_files(node)),
             asyncio.create_task(self._watch_stalls(node)),
+            asyncio.create_task(self._web_seeds(self._metainfo).stay(node)),
         ]
         ends = [trade, *beside, *([completion] if self._settings.leave_when_done else [])]
         try:

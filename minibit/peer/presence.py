@@ -10,11 +10,14 @@ from minibit.torrent.metainfo import Metainfo
 
 class Presence(Protocol):
     """One peer's. `grants` is whether blocks are dealt at all, `granted` those that were dealt to us, as a
-    bitfield; `unanswered` whether no tracker answered last time; `host` where to listen unless the user says
-    otherwise."""
+    bitfield; `web_seeds` are the servers that the torrent names, once it is here, and `trusted` the machines
+    nearby, by name or address, that these may lead to; `unanswered` whether no tracker answered last time;
+    `host` where to listen unless the user says otherwise."""
 
     grants: ClassVar[bool]
     granted: int
+    web_seeds: tuple[str, ...]
+    trusted: set[str]
     unanswered: bool
     host: str
 

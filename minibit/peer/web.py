@@ -7,7 +7,7 @@ the connection stands, before anything is said: what a name means may change at 
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -85,6 +85,15 @@ def typed(url: str) -> Rule:
     host = urlsplit(url).hostname
     return Rule(
         lambda asked, _ip: urlsplit(asked).hostname == host, "only the host that you named is called there"
+    )
+
+
+def trusting(machines: Container[str]) -> Rule:
+    """For URLs out of a torrent: they may lead to these machines nearby, given by their addresses or by the
+    names that the user typed."""
+    return Rule(
+        lambda asked, ip: ip in machines or urlsplit(asked).hostname in machines,
+        "only trackers that answer, and what you name yourself, is called there",
     )
 
 

@@ -37,7 +37,8 @@ REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it sta
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
     """What the user chose. `grant` is the smallest and largest part of all blocks dealt to a new peer;
-    `allow_hosts` are names under which the tracker may be asked for, beside this machine's own.
+    `allow_hosts` are names under which the tracker may be asked for, beside this machine's own; `web_seed` is
+    whether the share is served over HTTP too.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +50,7 @@ class TrackerSettings:
     seed: int | None = None
     encryption: Encryption = Encryption.ALLOW
     allow_hosts: tuple[str, ...] = ()
+    web_seed: bool = False
     log: Path | None = None
 
 

@@ -28,7 +28,7 @@ from minibit.peer.membership import Membership
 from minibit.peer.peer import Peer, PeerSettings
 from minibit.peer.tracker_client import NameTakenError, TrackerClient
 from minibit.serve.service import TrackerService, TrackerSettings
-from minibit.torrent.metainfo import Metainfo
+from minibit.torrent.torrent_file import TorrentFile
 
 PATIENCE = 30.0
 SIZE = 100_000
@@ -95,7 +95,9 @@ def bounded(work: Callable[[], Awaitable[T]]) -> T:
 
 async def register_and_die(url: str, name: str, port: int) -> None:
     with closing(TrackerClient(url)) as client:
-        await Membership(client, await client.torrent(), name, b"-XX0000-dead-as-dust", port).register(0)
+        await Membership(
+            client, (await client.torrent()).metainfo, name, b"-XX0000-dead-as-dust", port
+        ).register(0)
 
 
 async def until(look: Callable[[], Any]) -> None:
@@ -309,8 +311,8 @@ def test_a_tracker_that_shares_something_else_now_ends_the_peer(
             ana = Asked(url, tmp_path / "ana", leave_when_done=False)
             other = from_path(source, block_size=32768).metainfo
 
-            async def another(_: TrackerClient) -> Metainfo:
-                return other
+            async def another(_: TrackerClient) -> TorrentFile:
+                return TorrentFile(other)
 
             async with ana.running() as task:
                 await until(lambda: ana.peer.complete)
