@@ -26,7 +26,7 @@ FLOORS: list[dict[str, str]] = [
         "torrent": "bencode layout metainfo torrent_file magnet web_paths",
         "wire": "messages clients extended connection encryption opening web_remote",
         "events": "shapes kinds entries",
-        "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
+        "dialects": "refusal byte_ranges announce json_fields json_requests json_replies http_announce udp_announce",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
@@ -46,7 +46,7 @@ FLOORS: list[dict[str, str]] = [
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing ending web_source web_seeds peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"
-        " udp_server wsgi app server service",
+        " udp_server wsgi app web_share server service",
     },
     {
         "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"
