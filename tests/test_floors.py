@@ -26,7 +26,8 @@ FLOORS: list[dict[str, str]] = [
         "torrent": "bencode layout metainfo torrent_file magnet web_paths",
         "wire": "messages clients extended connection encryption opening web_remote",
         "events": "shapes kinds entries",
-        "dialects": "refusal byte_ranges announce json_fields json_requests json_replies http_announce udp_announce",
+        "dialects": "refusal byte_ranges announce json_fields json_requests json_replies http_announce"
+        " udp_announce",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",

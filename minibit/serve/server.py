@@ -104,7 +104,7 @@ class TrackerServer:
                     loop.remove_reader(datagrams)
                     datagrams.close()
                 if files is not None:
-                    await files.close()
+                    files.close()
                 accepting = asyncio.all_tasks() - {asyncio.current_task()}
                 await asyncio.gather(*accepting, return_exceptions=True)
                 server.close()

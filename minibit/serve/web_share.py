@@ -1,4 +1,4 @@
-"""The share over HTTP, for whoever asks (BEP 19): single ranges of its files, read off the loop, part by part.
+"""The share over HTTP, for whoever asks (BEP 19): ranges of its files, read off the loop, part by part.
 
 A path is looked up among those of the share, so none leads anywhere else. So many downloads at a time, each
 with one part in memory; where the origin's upload is limited, they take half of that together, so that the
@@ -49,8 +49,7 @@ class WebShare:
         self._bucket = TokenBucket(limit / 2, 1, 0.0)
         self._turn = asyncio.Lock()  # whose part is next
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="web-seed")
-        self._making: set[asyncio.Task[None]] = set()
-        self._downloads = 0
+        self._downloads: set[Download] = set()
 
     def answer(self, request: Request) -> Reply:
         """The answer to a request below `ROOT`; on the loop."""
@@ -60,7 +59,8 @@ class WebShare:
         if entry is None:
             return refusal(404, "no such file is shared here: GET /torrent says which are")
         tag = f'"{self._share.info_hash.hex()}-{entry.offset}"'  # the bytes behind an info hash never change
-        headers = (("Accept-Ranges", "bytes"), ("ETag", tag), ("Content-Disposition", "attachment"))
+        # A page in the share is no page of the tracker's.
+        headers = [("Accept-Ranges", "bytes"), ("ETag", tag), ("Content-Disposition", "attachment")]
         asked = request.headers.get(b"range", b"")
         if request.headers.get(b"if-range", tag.encode()) != tag.encode():
             asked = b""
@@ -72,34 +72,33 @@ class WebShare:
                 said.status, said.body, headers=(("Content-Range", content_range(None, entry.length)),)
             )
         if wanted is not None:
-            headers += (("Content-Range", content_range(wanted, entry.length)),)
+            headers.append(("Content-Range", content_range(wanted, entry.length)))
         status, bytes_ = (200, range(entry.length)) if wanted is None else (206, wanted)
         if not bytes_:
-            return Reply(status, b"", KIND, headers)
-        if self._downloads >= MAX_DOWNLOADS:
+            return Reply(status, b"", KIND, tuple(headers))
+        if len(self._downloads) >= MAX_DOWNLOADS:
             said = refusal(503, "too many downloads at a time: try again in a moment")
             return Reply(said.status, said.body, headers=(("Retry-After", str(RETRY_SECONDS)),))
-        self._downloads += 1
-        return Reply(status, b"", KIND, headers, self._ended, Download(self, entry, bytes_))
-
-    def make(self, offset: int, length: int, give: Callable[[bytes], None]) -> None:
-        """Have these bytes of the share read when it is their turn, and given; b"" if that cannot be."""
-        task = asyncio.get_running_loop().create_task(self._make(offset, length, give))
-        self._making.add(task)
-        task.add_done_callback(self._making.discard)
+        download = Download(self, entry, bytes_)
+        self._downloads.add(download)
+        return Reply(status, b"", KIND, tuple(headers), download.close, download)
 
     def part(self, left: int) -> int:
         """How many bytes the next part of a download has, of which so many are left."""
         return min(self._part, left)
 
-    async def close(self) -> None:
-        """Give nothing more."""
-        for task in self._making:
-            task.cancel()
-        await asyncio.gather(*self._making, return_exceptions=True)
+    def leave(self, download: "Download") -> None:
+        """It is over."""
+        self._downloads.discard(download)
+
+    def close(self) -> None:
+        """Give nothing more; on the loop."""
+        for download in list(self._downloads):
+            download.close()
         self._pool.shutdown(cancel_futures=True)
 
-    async def _make(self, offset: int, length: int, give: Callable[[bytes], None]) -> None:
+    async def make(self, offset: int, length: int, give: Callable[[bytes], None]) -> None:
+        """Have these bytes of the share read when it is their turn, and given; b"" if that cannot be."""
         loop = asyncio.get_running_loop()
         async with self._turn:
             while not self._bucket.ready(now := loop.time()):
@@ -118,9 +117,6 @@ class WebShare:
         self._storage.read_into(memoryview(data), *divmod(offset, self._share.layout.block_size))
         return bytes(data)
 
-    def _ended(self) -> None:
-        self._downloads -= 1
-
 
 class Download:
     """A `Source`: these bytes of one file."""
@@ -130,9 +126,16 @@ class Download:
         self._share = share
         self._at = entry.offset + bytes_.start
         self._left = self.length
+        self._making: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        """Nobody waits for it any more."""
+        if self._making is not None:
+            self._making.cancel()
+        self._share.leave(self)
 
     def next(self, give: Callable[[bytes], None]) -> None:
         size = self._share.part(self._left)
-        self._share.make(self._at, size, give)
+        self._making = asyncio.get_running_loop().create_task(self._share.make(self._at, size, give))
         self._at += size
         self._left -= size
