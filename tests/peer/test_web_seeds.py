@@ -61,7 +61,9 @@ def events(share: Share, folder: Path, *urls: str, said: str = "") -> list[str]:
             seeded(ana, share, *urls, told=lambda _: None),
         ):
             await until(
-                lambda: ana.node.finished.is_set() and any(re.match(said, e) for e in ana.events or [""])
+                lambda: (
+                    ana.node.finished.is_set() and any(re.match(said, line) for line in ana.events or [""])
+                )
             )
             return list(ana.events)
 
