@@ -382,6 +382,27 @@ def test_leaving_while_the_tracker_is_told_of_completion(source: Path, tmp_path:
     bounded(join_again_and_again)
 
 
+def test_where_nobody_serves_the_trackers_web_seed_does(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minibit.engine.reserve.PATIENCE", 0.0)
+
+    async def download() -> tuple[int, Asked]:
+        async with tracking(source, web_seed=True, grant=(0.0, 0.0), choking="unchoke-none") as (
+            service,
+            url,
+        ):
+            ana = Asked(url, tmp_path / "ana")
+            await ana.peer.run()
+            await until(lambda: service.view().origin.figures.uploaded >= SIZE)
+            return ana.peer.view().figures.from_origin, ana
+
+    from_origin, ana = bounded(download)
+    assert from_origin == 0
+    assert ana.said("asking web seed 127.0.0.1")
+    assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
+
+
 def test_a_tracker_that_is_not_there_is_given_up_in_the_time_allowed(tmp_path: Path) -> None:
     with closing(listen("127.0.0.1", 0)) as nobody:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
