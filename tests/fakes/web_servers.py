@@ -33,6 +33,7 @@ class WebServer(ThreadingHTTPServer):
 
 class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # a head and its body leave together: apart, the second would wait for an acknowledgement
     server: WebServer
 
     def do_GET(self) -> None:
@@ -80,6 +81,7 @@ class Answers(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+        self.wfile.flush()
 
 
 @contextmanager
