@@ -63,6 +63,7 @@ class WebTransport:
         del on_room  # there is always room: what we say is short
         self._on_data = on_data
         Thread(target=self._fetch_all, name="web-seed", daemon=True).start()
+        self._look()
 
     def receive(self, buffer: memoryview) -> int | None:
         """As `Transport.receive`.

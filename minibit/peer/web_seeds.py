@@ -33,7 +33,7 @@ class WebSeed:
         self.url = url
         self.peer_id = sha1(url.encode()).digest()  # no peer's: it only has to differ from others
         self.name = plain_text(f"web seed {parts.hostname}", MAX_NAME)
-        # No IP address, so that nobody is told to dial it. Two folders of one server are one culprit.
+        # No IP address, for nobody is to dial it.
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         self.address: Address = (f"web seed {parts.hostname}", port)
         self.due = 0.0
@@ -62,7 +62,7 @@ class WebSeed:
 
         remote.show(more())
         self.transport = WebTransport(remote, source, more)
-        node.connected(self.transport, self.address, outgoing=True)
+        node.connected(self.transport, self.address, outgoing=False)
 
     def ended(self, now: float) -> None:
         """Its connection is over."""
@@ -116,7 +116,7 @@ class WebSeeds:
                     seed.transport.leave()
         if wanted and called < MAX_CALLED:
             ready = (s for s in self._seeds if s.transport is None and s.due <= node.now)
-            good = (s for s in ready if not node.engine.addresses.banned(s.address))
+            good = (s for s in ready if not node.engine.addresses.banned(s.address, s.peer_id))
             if (chosen := next(good, None)) is not None:
                 if not chosen.failures and not chosen.brought:
                     self._tell(f"peers bring too little: asking {chosen.name}")

@@ -29,7 +29,9 @@ class Run:
 
 
 class WebRemote:
-    """The far end of one connection. Its owner sends what it has `said`, and takes that away.
+    """The far end of one connection, which it begins. Its owner sends what it has `said`, and takes it away.
+
+    Who begins is nobody whom an engine would tell others to dial.
 
     `shown` are the blocks that it says it holds, `brought` is how many bytes of the share it has handed on.
 
@@ -43,7 +45,6 @@ class WebRemote:
         self.said = bytearray()
         self.brought = 0
         self._layout = layout
-        self._handshake = m.Handshake(info_hash, peer_id)
         self._hello = ExtendedHandshake(client=CLIENT, name=name)
         self._connection = Connection(layout)
         self._heard = bytearray()
@@ -51,6 +52,7 @@ class WebRemote:
         self._asked: dict[int, m.Request] = {}  # by offset in the share; the oldest first
         self._under_way: deque[m.Request] = deque()  # of the run that is being fetched
         self._partial = bytearray()  # of the first of these
+        self._say(m.Handshake(info_hash, peer_id))
 
     def hear(self, data: bytes) -> None:
         """The engine says this.
@@ -65,7 +67,7 @@ class WebRemote:
             match message:
                 case m.Handshake():
                     hello = m.Extended(0, self._hello.encode())
-                    self._say(self._handshake, hello, *self._first_blocks(), m.Unchoke())
+                    self._say(hello, *self._first_blocks(), m.Unchoke())
                 case m.Request():
                     self._asked[self._offset(message)] = message
                 case m.Cancel(index, begin, length):

@@ -46,9 +46,9 @@ def test_it_greets_tells_its_blocks_and_unchokes() -> None:
     remote.show(0b101)
     engine = Engine(remote)
 
-    handshake, hello, blocks, unchoke = engine.says(m.Handshake(HASH, b"e" * 20))
+    assert engine.hears() == [m.Handshake(HASH, b"w" * 20)]
+    hello, blocks, unchoke = engine.says(m.Handshake(HASH, b"e" * 20))
 
-    assert handshake == m.Handshake(HASH, b"w" * 20)
     assert isinstance(hello, m.Extended)
     assert ExtendedHandshake.decode(hello.body) == ExtendedHandshake({}, "HTTP", name="web seed m.example")
     assert (blocks, unchoke) == (m.Bitfield(bytes([0b10100000, 0])), m.Unchoke())
