@@ -20,7 +20,8 @@ from minibit.serve.exchange import REMEDIES, Reply, Request, refusal
 from minibit.torrent.metainfo import FileEntry, Metainfo
 from minibit.torrent.web_paths import ROOT
 
-MAX_DOWNLOADS: Final = 32  # at a time
+MAX_DOWNLOADS: Final = 32  # at a time…
+FROM_ONE: Final = 16  # …and to one address: as many as aria2 makes for one file at most
 PART: Final = 256 * 1024  # bytes read at a time, at most…
 LEAST_PART: Final = 16 * 1024  # …and at least, however low the limit
 READERS: Final = 2  # threads
@@ -76,10 +77,11 @@ class WebShare:
         status, bytes_ = (200, range(entry.length)) if wanted is None else (206, wanted)
         if not bytes_:
             return Reply(status, b"", KIND, tuple(headers))
-        if len(self._downloads) >= MAX_DOWNLOADS:
+        from_one = sum(download.remote == request.remote for download in self._downloads)
+        if len(self._downloads) >= MAX_DOWNLOADS or from_one >= FROM_ONE:
             said = refusal(503, "too many downloads at a time: try again in a moment")
             return Reply(said.status, said.body, headers=(("Retry-After", str(RETRY_SECONDS)),))
-        download = Download(self, entry, bytes_)
+        download = Download(self, entry, bytes_, request.remote)
         self._downloads.add(download)
         return Reply(status, b"", KIND, tuple(headers), download.close, download)
 
@@ -119,9 +121,10 @@ class WebShare:
 
 
 class Download:
-    """A `Source`: these bytes of one file."""
+    """A `Source`: these bytes of one file, for whoever is at `remote`."""
 
-    def __init__(self, share: WebShare, entry: FileEntry, bytes_: range) -> None:
+    def __init__(self, share: WebShare, entry: FileEntry, bytes_: range, remote: str) -> None:
+        self.remote = remote
         self.length = len(bytes_)
         self._share = share
         self._at = entry.offset + bytes_.start

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -21,7 +22,7 @@ from minibit.serve import web_share
 from minibit.serve.exchange import Reply, Request
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
-from minibit.serve.web_share import MAX_DOWNLOADS, PART, WebShare
+from minibit.serve.web_share import FROM_ONE, MAX_DOWNLOADS, PART, WebShare
 from minibit.torrent import torrent_file
 
 ODD = "é %2F +&#?.txt"
@@ -113,15 +114,18 @@ def test_no_path_leaves_the_share(share: Share, spent: list[int], path: str) -> 
 
 def test_so_many_at_a_time_and_who_leaves_makes_room(share: Share, spent: list[int]) -> None:
     with opened(share, spent, limit=100) as files:
-        request = Request("GET", "/share/set/a")
+        request = Request("GET", "/share/set/a", remote="192.0.2.1")
 
         async def ask() -> None:
-            replies = [files.answer(request) for _ in range(MAX_DOWNLOADS)]
+            replies = [files.answer(request) for _ in range(FROM_ONE)]
+            assert files.answer(request).status == 503, "one address may not have all"
+            others = [replace(request, remote=f"192.0.2.{n}") for n in range(FROM_ONE, MAX_DOWNLOADS)]
+            replies += map(files.answer, others)
             given: list[bytes] = []
             for reply in replies:
                 assert reply.source is not None
                 reply.source.next(given.append)
-            busy = files.answer(request)
+            busy = files.answer(replace(request, remote="198.51.100.1"))
             assert (busy.status, busy.source) == (503, None)
             assert ("Retry-After", "5") in busy.headers
             assert files.answer(Request("GET", "/share/set/empty")).status == 200
