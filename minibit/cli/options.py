@@ -279,6 +279,34 @@ def dht_nodes(words: Sequence[str]) -> "tuple[Address, ...]":
     return tuple(nodes)
 
 
+def web_addresses(urls: list[str] | None) -> tuple[str, ...]:
+    """Web servers of a share.
+
+    Raises:
+        UsageError: one is none.
+    """
+    from minibit.torrent.torrent_file import WEB_SCHEMES
+
+    return tuple(web_address(url, WEB_SCHEMES, "--web-seed") for url in urls or ())
+
+
+def web_address(url: str, schemes: tuple[str, ...], option: str) -> str:
+    """A URL of one of these schemes.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from minibit.torrent.torrent_file import MAX_URL, usable
+
+    if not usable(url.strip(), schemes):
+        raise UsageError(
+            f"{option}: {plain_text(url, 100)!r} is no such address: it begins with "
+            f"{', '.join(f'{scheme}://' for scheme in schemes)}, has at most {MAX_URL} characters, "
+            f"and no user name in it{', and udp needs a port' if 'udp' in schemes else ''}"
+        )
+    return url.strip()
+
+
 def limit(text: str, option: str) -> float:
     """Bytes per second.
 

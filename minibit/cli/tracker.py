@@ -35,6 +35,7 @@ def run_tracker(
     block_size: int | None,
     upload_limit: float,
     encryption: Encryption,
+    web_seed: bool,
     choking: str,
     seed: int | None,
     log: Path | None,
@@ -52,6 +53,7 @@ def run_tracker(
         choking,
         seed,
         encryption=encryption,
+        web_seed=web_seed,
         allow_hosts=allow_hosts,
         log=log,
     )

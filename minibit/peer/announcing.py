@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 from minibit.address import PeerAddress
 from minibit.dialects.announce import Announce, Event
@@ -61,6 +62,9 @@ class Announcing:
         self.peers = source.peers if isinstance(source, Magnet) else ()
         self.unanswered = False
         self.host = EVERYWHERE
+        self.web_seeds: tuple[str, ...] = ()
+        typed = isinstance(source, str) and "://" in source
+        self.trusted = {urlsplit(str(source)).hostname or ""} if typed else set()
         self._source = source
         self._folder = folder
         self._timeout = timeout
@@ -82,12 +86,14 @@ class Announcing:
         if isinstance(source, Magnet):
             self._info_hash, name = source.info_hash, source.name
             tiers = (source.trackers,) if source.trackers else ()
+            self.web_seeds = source.web_seeds
             if (kept := await asyncio.to_thread(torrents.kept, self._folder, source.info_hash)) is not None:
                 share, tiers = kept.metainfo, tiers or kept.tiers
+                self.web_seeds = source.web_seeds or kept.web_seeds
         else:
             torrent = await _torrent(source)
             share, tiers = torrent.metainfo, torrent.tiers
-            self._info_hash = share.info_hash
+            self._info_hash, self.web_seeds = share.info_hash, torrent.web_seeds
         if share is not None:
             name = share.name
         private = self._private = share is not None and share.private
@@ -204,6 +210,7 @@ class Announcing:
             self._blame(url, error)
             return None
         self._tiers.answered(url)
+        self.trusted.add(answer.ip)
         return answer
 
     def _said(self, node: Node, event: Event) -> Announce:
@@ -232,7 +239,7 @@ class Announcing:
 async def _torrent(source: str) -> TorrentFile:
     if "://" not in source:
         return await asyncio.to_thread(torrents.read, Path(source))
-    fetched = await fetch(source, allows=typed(source), limit=MAX_BYTES, seconds=TORRENT_SECONDS)
+    fetched = await fetch(source, rule=typed(source), limit=MAX_BYTES, seconds=TORRENT_SECONDS)
     if fetched.status != 200:
         raise UsageError(one_line(f"{source} answered {fetched.status}: check the address"))
     try:

@@ -45,6 +45,8 @@ class Attendance:
         self.unanswered = False
         self.host = default_host(tracker)
         self._client = TrackerClient(tracker)
+        self.web_seeds: tuple[str, ...] = ()
+        self.trusted = {urlsplit(self._client.url).hostname or ""}
         self._timeout = timeout
         self._tell = tell
         self._hurry = asyncio.Event()
@@ -59,7 +61,9 @@ class Attendance:
         self._client.close()
 
     async def share(self) -> Metainfo:
-        return await self._patiently(self._client.torrent)
+        torrent = await self._patiently(self._client.torrent)
+        self.web_seeds = torrent.web_seeds
+        return torrent.metainfo
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """`call`, repeated while no tracker answers.

@@ -87,7 +87,7 @@ class Membership:
             return
 
     async def _recognise(self) -> None:
-        shared = await self._client.torrent()
+        shared = (await self._client.torrent()).metainfo
         if shared.info_hash != self._share.info_hash:
             raise OtherShareError(
                 f"the tracker at {self._client.url} shares {shared.name!r} now (info hash "

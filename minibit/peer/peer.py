@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
+from urllib.parse import urlsplit
 
 from minibit import bitfield, registry, units
 from minibit.address import Address, PeerAddress
@@ -36,6 +37,8 @@ from minibit.peer.files import Files
 from minibit.peer.introduction import Introduction
 from minibit.peer.peer_id import new_peer_id
 from minibit.peer.presence import Presence
+from minibit.peer.web import trusting
+from minibit.peer.web_seeds import WebSeeds
 from minibit.snapshot import PeerStatus
 from minibit.text import name_fault
 from minibit.torrent.magnet import Magnet
@@ -54,7 +57,8 @@ class PeerSettings:
     take the place of `tracker`. `timeout` is how many seconds to look for the tracker, `stall_timeout` how
     many to go on while no chunk comes, None for ever; what a magnet link leaves out has to come within both.
     `lan`: whether to look for peers on the local network, and be found there; `dht` are nodes to begin with
-    in the DHT. `overwrite`: whether files in the folder that are not of the share may be replaced."""
+    in the DHT; `web_seeds` are HTTP servers of the share beside those that the torrent names. `overwrite`:
+    whether files in the folder that are not of the share may be replaced."""
 
     name: str
     port: int
@@ -64,6 +68,7 @@ class PeerSettings:
     magnet: Magnet | None = None
     lan: bool = False
     dht: tuple[Address, ...] = ()
+    web_seeds: tuple[str, ...] = ()
     upload_limit: float = 0.0
     download_limit: float = 0.0
     encryption: Encryption = Encryption.ALLOW
@@ -272,6 +277,12 @@ class Peer:
         count = self._node.engine.layout.block_count
         return f"stopped at {blocks.have.bit_count()}/{count} blocks; the same line resumes"
 
+    def _web_seeds(self, share: Metainfo) -> WebSeeds:
+        presence, typed = self._presence, self._settings.web_seeds
+        presence.trusted.update(urlsplit(url).hostname or "" for url in typed)
+        urls = dict.fromkeys((*typed, *presence.web_seeds))
+        return WebSeeds(urls, share, trusting(presence.trusted), self._tell, Random(self._settings.seed))
+
     async def _trade(
         self,
         node: Node,
@@ -310,10 +321,12 @@ class Peer:
             await self._files.prepare()
             await introduction.keep(share, self._settings.folder)
             await begin(share)
+        assert self._metainfo is not None
         completion = asyncio.create_task(self._await_completion(node))
         watches = [
             asyncio.create_task(self._watch_files(node)),
             asyncio.create_task(self._watch_stalls(node)),
+            asyncio.create_task(self._web_seeds(self._metainfo).stay(node)),
         ]
         ends = [*watches, *([completion] if self._settings.leave_when_done else [])]
         try:

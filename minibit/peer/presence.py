@@ -9,13 +9,17 @@ from minibit.torrent.metainfo import Metainfo
 
 
 class Presence(Protocol):
-    """One peer's. `grants` is whether blocks are dealt at all, `granted` those that were dealt to us, as a
-    bitfield; `peers` are those that the user named; `unanswered` whether no tracker answered last time;
-    `host` where to listen unless the user says otherwise."""
+    """One peer's. `grants` is whether blocks are dealt at all, `granted` those that were dealt to us, as
+    a bitfield; `peers` are those that the user named; `web_seeds` are the servers that the torrent names,
+    once it is here, and `trusted` the machines nearby, by name or address, that these may lead to;
+    `unanswered` whether no tracker answered last time; `host` where to listen unless the user says
+    otherwise."""
 
     grants: ClassVar[bool]
     granted: int
     peers: tuple[PeerAddress, ...]
+    web_seeds: tuple[str, ...]
+    trusted: set[str]
     unanswered: bool
     host: str
 

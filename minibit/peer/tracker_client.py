@@ -24,8 +24,8 @@ from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachable
 from minibit.peer.calls import LATE, Calls, PlainSession, bounded, cause, causes, silence
 from minibit.snapshot import SwarmStatus
 from minibit.text import plain_text
-from minibit.torrent import metainfo
-from minibit.torrent.metainfo import Metainfo
+from minibit.torrent import torrent_file
+from minibit.torrent.torrent_file import TorrentFile
 
 DEFAULT_PORT: Final = 5000
 TIMEOUT: Final = (3.05, 10.0)  # seconds to connect (just over one TCP retransmission), and between bytes
@@ -69,15 +69,15 @@ class TrackerClient:
         self._answered = False
         self._calls = Calls(self.url, PlainSession)
 
-    async def torrent(self) -> Metainfo:
-        """What the tracker shares.
+    async def torrent(self) -> TorrentFile:
+        """What the tracker shares, and how it says to get it.
 
         Raises:
             MetainfoError: a share that is malformed or unsafe.
         """
         return await self._calls.within(
             TORRENT_SECONDS,
-            lambda session: self._ask(session, metainfo.parse, "GET", "/torrent", limit=MAX_TORRENT),
+            lambda session: self._ask(session, torrent_file.parse, "GET", "/torrent", limit=MAX_TORRENT),
         )
 
     async def status(self) -> SwarmStatus:

@@ -31,6 +31,7 @@ from minibit.torrent import torrent_file
 from minibit.torrent.magnet import Magnet
 from minibit.torrent.metainfo import Metainfo
 from minibit.torrent.torrent_file import TorrentFile
+from minibit.torrent.web_paths import ROOT
 from minibit.tracker.peer_manager import MAX_ACTIVE
 
 MAX_LISTED: Final = 16 * 1024 * 1024  # block numbers in one full listing: about 100 MB of JSON
@@ -40,7 +41,7 @@ LISTED_CACHE: Final = 64 * 1024 * 1024  # bytes of block lists kept as text
 
 INDEX: Final = (
     "MiniBit tracker. GET /torrent is the .torrent that this tracker shares, GET /magnet a link to the same, "
-    "GET /status the swarm as JSON. "
+    "GET /status the swarm as JSON. If it is a web seed too, GET /share/NAME is a file of the share. "
     "MiniBit peers use POST /registrar_peer, GET /listar_peers and POST /desconectar_peer; "
     "any BitTorrent client uses GET /announce and GET /scrape.\n"
 )
@@ -48,8 +49,11 @@ INDEX: Final = (
 _log = logging.getLogger(__name__)
 
 
-def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None) -> Flask:
-    """The WSGI application of `tracker`, which answers on `udp_port` too; `budget` holds its long answers."""
+def create_app(
+    tracker: Tracker, budget: Budget, *, udp_port: int | None = None, web_seed: bool = False
+) -> Flask:
+    """The WSGI application of `tracker`, which answers on `udp_port` too, and as a web seed if it is one;
+    `budget` holds its long answers."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     count = tracker.metainfo.layout.block_count
@@ -61,7 +65,9 @@ def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None)
     @lru_cache(maxsize=2)
     def torrent(host: str) -> bytes:
         tiers = tuple((url,) for url in announce_urls(host, udp_port))
-        return torrent_file.encode(TorrentFile(tracker.metainfo, tiers, created_by=f"MiniBit {__version__}"))
+        seeds = (f"http://{host}{ROOT}",) if web_seed else ()
+        made_by = f"MiniBit {__version__}"
+        return torrent_file.encode(TorrentFile(tracker.metainfo, tiers, seeds, created_by=made_by))
 
     def held(size: int, make: Callable[[], Response]) -> Response:
         """What `make` answers, of about `size` bytes; the budget has them back when it is sent."""

@@ -29,6 +29,7 @@ from minibit.peer.peer_id import new_peer_id
 from minibit.serve.app import magnet
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
+from minibit.serve.web_share import WebShare
 from minibit.snapshot import SwarmStatus
 from minibit.text import ORIGIN
 from minibit.torrent.magnet import Magnet
@@ -44,7 +45,8 @@ INTRODUCE_SECONDS: Final = 1.0  # how often the tracker tells the origin who may
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
     """What the user chose. `grant` is the smallest and largest part of all blocks dealt to a new peer;
-    `allow_hosts` are names under which the tracker may be asked for, beside this machine's own.
+    `allow_hosts` are names under which the tracker may be asked for, beside this machine's own; `web_seed` is
+    whether the share is served over HTTP too.
     """
 
     host: str = "127.0.0.1"
@@ -56,6 +58,7 @@ class TrackerSettings:
     seed: int | None = None
     encryption: Encryption = Encryption.ALLOW
     allow_hosts: tuple[str, ...] = ()
+    web_seed: bool = False
     log: Path | None = None
 
 
@@ -132,7 +135,10 @@ class TrackerService:
             )
             stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)
-            self._server.start()
+            files = None
+            if settings.web_seed:
+                files = WebShare(metainfo, storage, limit=settings.upload_limit, spent=self._spent)
+            self._server.start(files)
             if not self._server.udp:
                 self._tell(f"UDP port {self._server.port} is taken: announces are answered over HTTP alone")
             ready(self._server.port, port)
@@ -175,6 +181,12 @@ class TrackerService:
         met = {each.peer_id: each.blocks for each in engine.neighbours.values() if each.peer_id is not None}
         own = figures(engine, origin.now)
         self._tracker.report_origin((ip, identity.port), engine.blocks.have, own, identity.peer_id, met=met)
+
+    def _spent(self, count: int) -> None:
+        # Called on the server's loop, which may outlive ours by a moment.
+        if self._loop is not None and self._origin is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._origin.engine.uploads.spent, count)
 
     def _notify(self, notice: Notice) -> None:
         # Called on the tracker's threads, which may outlive the loop by a moment.

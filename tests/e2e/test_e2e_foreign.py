@@ -100,6 +100,24 @@ def test_libtorrent_feeds_a_minibit_peer(
     assert ana.process.poll() is None
 
 
+def test_libtorrent_downloads_from_the_trackers_web_seed_alone(
+    track: Track, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    source = tmp_path / "source" / "collection"
+    write_random(source / "één & 50%.bin", 300_003, seed=1)
+    (source / "nothing").touch()
+    write_random(source / "two.bin", 700_007, seed=2)
+    tracker = track(source, "--block-size", "16K", "--web-seed")
+    told = libtorrent.bdecode(torrent(tracker.url))
+    assert told[b"url-list"] == [f"{tracker.url}/share/".encode()]
+    alone = {key: value for key, value in told.items() if not key.startswith(b"announce")}
+    foreigner = Foreigner(bytes(libtorrent.bencode(alone)), tmp_path / "foreign")
+    foreigners.append(foreigner)
+
+    eventually(lambda: foreigner.done, "libtorrent has the whole share")
+    assert contents(tmp_path / "foreign" / "collection") == contents(source)
+
+
 def hybrid(source: Path, *tiers: str) -> bytes:
     """A torrent of both versions, as libtorrent makes it: with padding, and an executable marked; each of
     these trackers is a tier."""

@@ -3,18 +3,21 @@
 import asyncio
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from fakes.trackers import answering, dripping, http
+from fakes.web_servers import serving
 from peer.test_peer import Asked, bounded, source, tracking, until
 
 from minibit.dialects import http_announce
 from minibit.dialects.announce import Announce, AnnounceReply
 from minibit.dialects.http_announce import Form
 from minibit.dialects.udp_announce import Announced, Connect, Connected, Failed, decode_request, encode_reply
+from minibit.disk import torrents
 from minibit.disk.share import from_path
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.net.dht import DhtClient
@@ -116,6 +119,35 @@ def test_a_private_torrents_peers_are_sought_through_its_trackers_alone(
     assert bounded(join).said("private: peers are sought through its trackers alone")
 
 
+@pytest.mark.parametrize("named", ["by a torrent, and its tracker answers", "by a torrent", "by the user"])
+def test_a_web_seed_nearby_is_asked_if_its_tracker_answers_or_the_user_names_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setattr("minibit.engine.reserve.PATIENCE", 0.0)
+    trackers = [GOOD] * 3 if "answers" in named else []
+
+    async def join(seed: str, tracker: str) -> Asked:
+        torrent = Path(write_torrent(source, (f"{tracker}/announce",)))
+        seeds: tuple[str, ...] = (seed,)
+        if named != "by the user":
+            made = torrents.read(torrent)
+            torrents.write(torrent, replace(made, web_seeds=seeds))
+            seeds = ()
+        options = {"torrent": str(torrent), "host": "127.0.0.1", "web_seeds": seeds}
+        ana = Asked("", tmp_path / "ana", **options)
+        async with ana.running() as task:
+            if named == "by a torrent":
+                await until(lambda: ana.said("only trackers that answer, and what you name yourself"))
+            else:
+                await task
+        return ana
+
+    with serving({"/film.bin": source.read_bytes()}) as server, answering(*trackers) as tracker:
+        ana = bounded(lambda: join(server.url, tracker if trackers else closed().removesuffix("/announce")))
+        assert bool(server.asked) is (named != "by a torrent")
+    assert ana.said("asking web seed 127.0.0.1")
+
+
 def test_a_torrent_may_be_fetched_from_a_url_that_the_user_typed(source: Path, tmp_path: Path) -> None:
     async def join() -> None:
         async with tracking(source) as (_, url):
@@ -214,9 +246,9 @@ def test_neither_an_address_nor_a_redirection_leads_to_other_services_here() -> 
 
 
 def test_what_is_typed_may_lead_to_its_own_host_and_not_elsewhere_nearby() -> None:
-    allows = web.typed("http://t.example/film.torrent")
-    assert allows("http://t.example:8080/other")
-    assert not allows("http://127.0.0.1/")
+    allows = web.typed("http://t.example/film.torrent").allows
+    assert allows("http://t.example:8080/other", "10.0.0.1")
+    assert not allows("http://127.0.0.1/", "127.0.0.1")
     for ip in (
         "127.0.0.1",
         "10.0.0.1",

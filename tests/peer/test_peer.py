@@ -29,7 +29,7 @@ from minibit.peer.membership import Membership
 from minibit.peer.peer import Peer, PeerSettings
 from minibit.peer.tracker_client import NameTakenError, TrackerClient
 from minibit.serve.service import TrackerService, TrackerSettings
-from minibit.torrent.metainfo import Metainfo
+from minibit.torrent.torrent_file import TorrentFile
 
 PATIENCE = 30.0
 SIZE = 100_000
@@ -96,7 +96,9 @@ def bounded(work: Callable[[], Awaitable[T]]) -> T:
 
 async def register_and_die(url: str, name: str, port: int) -> None:
     with closing(TrackerClient(url)) as client:
-        await Membership(client, await client.torrent(), name, b"-XX0000-dead-as-dust", port).register(0)
+        await Membership(
+            client, (await client.torrent()).metainfo, name, b"-XX0000-dead-as-dust", port
+        ).register(0)
 
 
 async def until(look: Callable[[], Any]) -> None:
@@ -353,8 +355,8 @@ def test_a_tracker_that_shares_something_else_now_ends_the_peer(
             ana = Asked(url, tmp_path / "ana", leave_when_done=False)
             other = from_path(source, block_size=32768).metainfo
 
-            async def another(_: TrackerClient) -> Metainfo:
-                return other
+            async def another(_: TrackerClient) -> TorrentFile:
+                return TorrentFile(other)
 
             async with ana.running() as task:
                 await until(lambda: ana.peer.complete)
@@ -422,6 +424,27 @@ def test_leaving_while_the_tracker_is_told_of_completion(source: Path, tmp_path:
                 await Asked(url, tmp_path / str(number), f"peer{number}").peer.run()
 
     bounded(join_again_and_again)
+
+
+def test_where_nobody_serves_the_trackers_web_seed_does(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minibit.engine.reserve.PATIENCE", 0.0)
+
+    async def download() -> tuple[int, Asked]:
+        async with tracking(source, web_seed=True, grant=(0.0, 0.0), choking="unchoke-none") as (
+            service,
+            url,
+        ):
+            ana = Asked(url, tmp_path / "ana")
+            await ana.peer.run()
+            await until(lambda: service.view().origin.figures.uploaded >= SIZE)
+            return ana.peer.view().figures.from_origin, ana
+
+    from_origin, ana = bounded(download)
+    assert from_origin == 0
+    assert ana.said("asking web seed 127.0.0.1")
+    assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
 
 
 def test_a_tracker_that_is_not_there_is_given_up_in_the_time_allowed(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def fetch_granted(tracker_port: int, origin_port: int) -> tuple[int, dict[int, b
     peer_id = b"-XX0000-" + b"grantee".ljust(12, b".")
     client = TrackerClient(f"http://127.0.0.1:{tracker_port}")
     with closing(client), socket.create_connection(("127.0.0.1", origin_port), timeout=PATIENCE) as sock:
-        metainfo = asyncio.run(client.torrent())
+        metainfo = asyncio.run(client.torrent()).metainfo
         granted = asyncio.run(Membership(client, metainfo, "ana", peer_id, 1).register(0)).granted
         connection = Connection(metainfo.layout)
         sock.sendall(connection.send(m.Handshake(metainfo.info_hash, peer_id)))
