@@ -4,14 +4,11 @@ Rules: BEP 3 (*tracker requests*), BEP 23 and BEP 7 (compact peers), BEP 48 (cou
 only: how a request is written is the matter of a dialect's own module.
 """
 
-import ipaddress
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
-from minibit.address import KNOWN, PeerAddress, ip_literal
+from minibit.address import PeerAddress
 
 DEFAULT_NUMWANT: Final = 50
 MAX_NUMWANT: Final = 200  # what common trackers allow: 200 compact peers are 1.2 KB
@@ -62,29 +59,3 @@ class Counts:
     complete: int
     downloaded: int
     incomplete: int
-
-
-def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:
-    """IPv4 peers as 6 bytes each, IPv6 peers as 18 bytes each: address, then port, big-endian."""
-    packed: dict[int, list[bytes]] = {4: [], 16: []}
-    for peer in peers:
-        address = _packed(peer.ip)
-        packed[len(address)].append(address + peer.port.to_bytes(2, "big"))
-    return b"".join(packed[4]), b"".join(packed[16])
-
-
-@lru_cache(KNOWN)
-def _packed(ip: str) -> bytes:
-    return ipaddress.ip_address(ip).packed
-
-
-def unpacked_peers(packed: bytes, size: int) -> Iterator[PeerAddress]:
-    """The peers in `packed`, `size` bytes each: 6 (IPv4) or 18 (IPv6); it tells no names and no ids.
-
-    Port 0 is nowhere, and a rest that is no whole peer is none.
-    """
-    for at in range(0, len(packed) - size + 1, size):
-        one = packed[at : at + size]
-        ip, port = ip_literal(str(ipaddress.ip_address(one[:-2]))), int.from_bytes(one[-2:], "big")
-        if ip is not None and port:
-            yield PeerAddress("", ip, port)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from minibit.address import PeerAddress, ip_literal
+from minibit.address import PeerAddress, compact_peers, ip_literal, unpacked_peers
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
     LONGEST_INTERVAL,
@@ -23,8 +23,6 @@ from minibit.dialects.announce import (
     AnnounceReply,
     Counts,
     Event,
-    compact_peers,
-    unpacked_peers,
 )
 from minibit.dialects.refusal import ReplyError, RequestError
 from minibit.errors import BencodeError

@@ -19,7 +19,7 @@ import httptools
 
 from minibit.address import ip_literal
 from minibit.serve.budget import FREE, Budget
-from minibit.serve.exchange import MAX_BODY, REMEDIES, Reply, Request, refusal
+from minibit.serve.exchange import MAX_BODY, REMEDIES, Reply, Request, Source, refusal
 from minibit.serve.places import Places
 
 MAX_HEADER: Final = 64 << 10  # bytes of a request that are not its body: chunks' sizes and trailers too
@@ -74,6 +74,9 @@ class Channel(asyncio.Protocol):
         self._body = bytearray()
         self._taken = 0  # bytes of the budget, for the body
         self._rest = memoryview(b"")  # of the answer
+        self._source: Source | None = None  # where more of it comes from…
+        self._lacking = 0  # …so many bytes
+        self._waiting = False  # for a part of it
         self._reply: Reply | None = None
         self._paused = False
         self._complete = False  # the request was, and it had no body
@@ -215,6 +218,8 @@ class Channel(asyncio.Protocol):
         head = _head(reply)
         if not self._head_only:
             self._rest = memoryview(reply.body)
+            if reply.source is not None:
+                self._source, self._lacking = reply.source, reply.source.length
         if len(self._rest) <= SLICE:
             head += self._rest
             self._rest = self._rest[:0]
@@ -225,7 +230,11 @@ class Channel(asyncio.Protocol):
         while self.stage is Stage.ANSWERING and self._rest and not self._paused:
             part, self._rest = self._rest[:SLICE], self._rest[SLICE:]
             self._hand(part)
-        if self.stage is Stage.ANSWERING and not self._rest:
+        if self.stage is Stage.ANSWERING and not self._rest and self._lacking:
+            if self._source is not None and not (self._waiting or self._paused):
+                self._waiting = True
+                self._source.next(self._continue)
+        elif self.stage is Stage.ANSWERING and not self._rest:
             self.stage, self._since = Stage.LINGERING, self._clock()
             self._sent()
             if self._complete:
@@ -236,6 +245,18 @@ class Channel(asyncio.Protocol):
                 self._transport.resume_reading()
             except (OSError, RuntimeError):  # it is closing already
                 self._transport.abort()
+
+    def _continue(self, part: bytes) -> None:
+        """The next part of a long body is made; b"" if it could not be."""
+        self._waiting = False
+        if self.stage is not Stage.ANSWERING:
+            return
+        if not part:
+            self.throw_out()  # the length that was said tells the client that something is missing
+            return
+        self._lacking -= len(part)
+        self._since, self._handed, self._rest = self._clock(), 0, memoryview(part)
+        self._flow()
 
     def _hand(self, data: bytes | memoryview) -> None:
         self._handed += len(data)
@@ -254,7 +275,8 @@ class Channel(asyncio.Protocol):
                 late = age > REQUEST_DEADLINE or self._received < owed
             case Stage.ANSWERING:
                 taken = self._handed - self._transport.get_write_buffer_size()
-                late = taken < DRAIN_RATE * (age - GRACE)
+                ours = self._waiting and not self._transport.get_write_buffer_size()
+                late = not ours and taken < DRAIN_RATE * (age - GRACE)
             case Stage.LINGERING:
                 late = age > LINGER
             case Stage.WORKING | Stage.OVER:
@@ -288,7 +310,7 @@ def _date(second: int) -> str:
 def _head(reply: Reply) -> bytes:
     said = {
         "Content-Type": reply.content_type,
-        "Content-Length": str(len(reply.body)),
+        "Content-Length": str(len(reply.body) if reply.source is None else reply.source.length),
         "Connection": "close",
         "Date": _date(int(time.time())),
         "Server": "MiniBit",

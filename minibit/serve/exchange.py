@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from minibit.dialects.json_replies import Refusal
 
@@ -35,15 +35,29 @@ class Request:
     remote: str = ""
 
 
+class Source(Protocol):
+    """A body that is too long to be held: of its `length` bytes, one part is made at a time."""
+
+    length: int
+
+    def next(self, give: Callable[[bytes], None]) -> None:
+        """Has the next part made: `give` is called with it on the connection's thread, later, and once. With
+        b"" if it cannot be had: then the connection is to break off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`sent` is called once, when the last of `body` has been handed on, or nobody waits for it any more."""
+    """`sent` is called once, when the last of `body` has been handed on, or nobody waits for it any more.
+
+    With a `source`, that is the body.
+    """
 
     status: int
     body: bytes
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     sent: Callable[[], None] = _nothing
+    source: Source | None = None
 
 
 def refusal(status: int, message: str) -> Reply:

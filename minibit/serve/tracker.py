@@ -110,6 +110,7 @@ class Tracker:
         self._unix = unix
         self._own_address = own_address
         self._answers = answers
+        self._six = False  # whether the origin's address is of IPv6
         self._asking = BoundedSemaphore(MAX_ASKED)
         self._swarm = Swarm(
             metainfo.name, metainfo.info_hash, metainfo.layout, rng=rng, now=self._clock(), grant=grant
@@ -146,7 +147,7 @@ class Tracker:
             raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
         with self._turn as now:
             reply = self._swarm.announce(announce, remote, now)
-        if is_loopback(remote):
+        if self._as_it_stands(remote):
             return reply
         return replace(reply, peers=tuple(map(self._seen_from(remote), reply.peers)))
 
@@ -175,8 +176,13 @@ class Tracker:
         *,
         met: Mapping[bytes, int] = MappingProxyType({}),
     ) -> None:
+        self._six = ":" in address[0]
         with self._turn as now:
             self._swarm.report_origin(address, blocks, figures, bt_id, now, met=met)
+
+    def needy(self) -> tuple[PeerAddress, ...]:
+        with self._turn as now:
+            return self._swarm.needy(now)
 
     def _deserted(self, address: Address) -> bool:
         """Whether nobody answers there; called outside the lock. Not said while too many are asked."""
@@ -195,7 +201,7 @@ class Tracker:
     def _told(self, remote: str, entries: tuple[PeerEntry, ...]) -> tuple[PeerEntry, ...]:
         """`entries` with addresses that `remote` can dial, and with Unix time."""
         drift = self._drift()
-        if is_loopback(remote) and not drift:
+        if self._as_it_stands(remote) and not drift:
             return entries  # a full listing is long
         seen = self._seen_from(remote)
         return tuple(
@@ -208,7 +214,16 @@ class Tracker:
         own, here = cache(self._own_address), is_loopback(remote)
 
         def seen(peer: PeerAddress) -> PeerAddress:
-            ip = own(remote) if not here and is_nowhere(peer.ip) else None
+            if not is_nowhere(peer.ip):
+                return peer
+            if here:
+                # Who came over IPv4 came to a host for both families, which is the origin's too.
+                return replace(peer, ip=remote) if peer.origin and ":" in peer.ip else peer
+            ip = own(remote)
             return peer if ip is None else replace(peer, ip=ip)
 
         return seen
+
+    def _as_it_stands(self, remote: str) -> bool:
+        """Whether `remote` can dial every address as it is listed: it is on this machine, as we see it."""
+        return is_loopback(remote) and (":" in remote or not self._six)

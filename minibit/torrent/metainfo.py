@@ -132,6 +132,21 @@ def document(data: bytes) -> Any:
         raise MetainfoError(f"this is not a .torrent file: {error}") from None
 
 
+def parse_info(data: bytes) -> Metainfo:
+    """The share that an encoded info dictionary, which is its metadata (BEP 9), describes.
+
+    Raises:
+        MetainfoError: malformed, absurd or unsafe; the message says which part.
+    """
+    try:
+        info = bencode.decode(data)
+    except BencodeError as error:
+        raise MetainfoError(f"info: {error}") from None
+    if not isinstance(info, dict):
+        raise MetainfoError("info: not a dictionary")
+    return from_info(info)
+
+
 def from_info(info: dict[bytes, Any]) -> Metainfo:
     """The share that a decoded info dictionary describes.
 

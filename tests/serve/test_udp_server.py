@@ -23,9 +23,8 @@ from minibit.dialects.udp_announce import (
     decode_reply,
     encode_request,
 )
-from minibit.net.listener import listen
 from minibit.serve.tracker import Tracker
-from minibit.serve.udp_server import BATCH, UdpServer, bind_beside
+from minibit.serve.udp_server import BATCH, UdpServer
 from minibit.torrent import metainfo
 
 SHARE = metainfo.build("aula.bin", [((), 20 * 16384)], 16384, bytes(400), folder=False)
@@ -159,12 +158,3 @@ def test_a_flood_is_taken_in_batches(server: UdpServer) -> None:
     assert (sock.waiting, sock.sent) == (3, BATCH)
     server.drain(cast("socket.socket", sock))
     assert sock.waiting == 0
-
-
-def test_the_port_is_the_same_or_none() -> None:
-    with listen("127.0.0.1", 0) as listener:
-        first = bind_beside(listener)
-        assert first is not None
-        with first:
-            assert first.getsockname() == listener.getsockname()
-            assert bind_beside(listener) is None
