@@ -53,8 +53,8 @@ def test_a_slow_uplink(tmp_path: Path) -> None:
 def test_a_liar(tmp_path: Path) -> None:
     told = played(
         tmp_path,
-        12.0,
-        "honest1",
+        8.0,
+        "honest3",
         origin={"upload": "256K/s"},
         peers=[
             {"name": "honest", "count": 3, "upload": "512K/s"},
