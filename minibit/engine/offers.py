@@ -83,7 +83,7 @@ class Offers:
         all that it holds of which nobody else has a copy, at the pace at which it has passed on others.
 
         What it owes weighs more than its pace, which is luck among equals: for the pace alone (`BRISK` of 1),
-        whoever happened to pass one block on got the next, and in a crowd that comes one by one the first wait.
+        whoever happened to pass one on got the next, and in a crowd that comes one by one the first wait.
         """
         offer = self._offers.get(key)
         if offer is None:
