@@ -32,6 +32,7 @@ def run_create(
     web_seeds: list[str],
     comment: str,
     private: bool,
+    padded: bool,
     block_size: int | None,
     overwrite: bool,
     as_json: bool,
@@ -55,7 +56,7 @@ def run_create(
             shown(done, total)
 
         share = await asyncio.to_thread(
-            from_path, path, block_size=block_size, private=private, progress=progress
+            from_path, path, block_size=block_size, private=private, padded=padded, progress=progress
         )
         if share.skipped:
             display.tell(left_out(share.skipped))
