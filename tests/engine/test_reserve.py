@@ -61,8 +61,10 @@ def test_blocks_that_no_peer_shows_are_asked_for_and_no_others() -> None:
 
 def test_an_origin_shows_its_blocks_one_after_the_other_and_is_waited_for() -> None:
     scene = Scene()
-    scene.meet("origin", have=FULL, uplink=16384.0, offering=True)
+    origin = scene.meet("origin", have=FULL, uplink=16384.0, offering=True)
+    scene.net.join("bia").meet([origin])
     assert scene.after(20) == 0
+    assert scene.ana.engine.copies.held != FULL
 
 
 def test_peers_that_fall_silent_and_come_back() -> None:
@@ -75,6 +77,19 @@ def test_peers_that_fall_silent_and_come_back() -> None:
     assert missing == scene.ana.engine.blocks.missing != 0
     scene.meet("caio", have=FULL, uplink=16384.0)
     assert scene.after(3) == 0, "they bring more than a web seed that brings nothing"
+
+
+def test_peers_that_come_back_have_to_bring_more_than_it_does() -> None:
+    scene = Scene()
+    assert scene.after(PATIENCE) == FULL
+    engine = scene.ana.engine
+    engine.connected(99, SEED, scene.net.now, outgoing=False)
+    flow = engine.neighbours[99].supply.flow
+    scene.meet("bia", have=FULL, uplink=8192.0)
+    for _ in range(5):
+        flow.add(16384, scene.net.now)
+        assert scene.after(1) != 0
+    assert scene.after(12) == 0
 
 
 def test_what_web_seeds_brought_is_no_sign_of_peers() -> None:

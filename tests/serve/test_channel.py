@@ -216,9 +216,10 @@ def test_who_waits_for_a_part_is_not_late_and_who_does_not_take_one_is(room: Roo
     assert wire.end == ""
     wire.stuck = True
     parts.asked[0](b"x" * SLICE)
-    for _ in range(int(GRACE) + 1):
+    for second in range(int(GRACE) + 1):
         room.now += 1
         channel.sweep(room.now)
+        assert (wire.end == "aborted") is (second == int(GRACE)), "each part has its time"
     assert (wire.end, sent, len(room.places)) == ("aborted", [True], 0)
 
 

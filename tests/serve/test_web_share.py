@@ -134,8 +134,9 @@ def test_so_many_at_a_time_and_who_leaves_makes_room(share: Share, spent: list[i
             for reply in replies:
                 reply.sent()
             assert files.answer(request).source is not None
-            await asyncio.sleep(0.02)
-            assert len(given) == 1, "nothing is read for who has left"
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert len(asyncio.all_tasks()) == 1, "nothing is read for who has left"
             files.close()
 
         bounded(ask)
