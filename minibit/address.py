@@ -1,13 +1,15 @@
 """Where a peer is: addresses as values, what they say of a machine, and which claims about them count."""
 
 import ipaddress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
+FIRST_USER_PORT: Final = 1024  # below listen other services: mail, shells, the web
 KNOWN: Final = (
-    16_384  # addresses that are not read twice: those of a full tracker, which asks the same of each
+    16_384  # addresses that are not read twice: a full tracker asks the same things of the same ones
 )
 
 Address = tuple[str, int]
@@ -78,6 +80,11 @@ def is_loopback(ip: str) -> bool:
     return literal is not None and ipaddress.ip_address(literal).is_loopback
 
 
+def is_unspecified(ip: str) -> bool:
+    """Whether `ip` is the wildcard, which stands for every address of a machine."""
+    return ip in ("0.0.0.0", "::")
+
+
 @lru_cache(KNOWN)
 def is_near(ip: str) -> bool:
     """Whether `ip` is this machine's or on a private network, whose machines are trusted a little."""
@@ -103,3 +110,39 @@ def believed_ip(claimed: str | None, seen: str) -> str:
         source.is_loopback or not claim.is_loopback
     )
     return said if is_near(seen) and dialable else seen
+
+
+def credible(peer: PeerAddress, teller: str) -> bool:
+    """Whether to dial `peer`, of whom somebody at `teller` (a literal) says that it is there.
+
+    Nobody elsewhere aims us at programs of this machine or at a private network, and nobody at all at the
+    ports of other services: mail, shells, the web.
+    """
+    claim = ipaddress.ip_address(peer.ip)
+    if peer.port < FIRST_USER_PORT or claim.is_unspecified or claim.is_multicast or claim.is_reserved:
+        return False
+    if claim.is_loopback:
+        return is_loopback(teller)
+    return is_near(teller) or not is_near(peer.ip)
+
+
+def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:
+    """IPv4 peers as 6 bytes each, IPv6 peers as 18 bytes each: address, then port, big-endian."""
+    packed = [peer.packed for peer in peers]
+    joined = b"".join(packed)
+    if len(joined) == 6 * len(packed):
+        return joined, b""
+    four, six = (b"".join(one for one in packed if len(one) == size) for size in (6, 18))
+    return four, six
+
+
+def unpacked_peers(packed: bytes, size: int) -> Iterator[PeerAddress]:
+    """The peers in `packed`, `size` bytes each: 6 (IPv4) or 18 (IPv6); it tells no names and no ids.
+
+    Port 0 is nowhere, and a rest that is no whole peer is none.
+    """
+    for at in range(0, len(packed) - size + 1, size):
+        one = packed[at : at + size]
+        ip, port = ip_literal(str(ipaddress.ip_address(one[:-2]))), int.from_bytes(one[-2:], "big")
+        if ip is not None and port:
+            yield PeerAddress("", ip, port)

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minibit.address import PeerAddress, believed_ip, ip_literal, is_loopback, is_near, unmapped
+from minibit.address import (
+    PeerAddress,
+    believed_ip,
+    compact_peers,
+    credible,
+    ip_literal,
+    is_loopback,
+    is_near,
+    unmapped,
+    unpacked_peers,
+)
 
 
 @given(st.text(max_size=40) | st.ip_addresses().map(str))
@@ -100,3 +110,40 @@ def test_who_is_near(ip: str, near: bool) -> None:
 def test_what_a_socket_shows_has_one_spelling() -> None:
     shown = ("::ffff:10.99.0.1", "10.99.0.1", "::1", "fe80::1%eth0", "localhost")
     assert [unmapped(ip) for ip in shown] == ["10.99.0.1", "10.99.0.1", "::1", "fe80::1%eth0", "localhost"]
+
+
+@pytest.mark.parametrize(
+    ("ip", "port", "teller", "dialled"),
+    [
+        ("9.9.9.9", 6881, "8.8.8.8", True),
+        ("2606:4700::1", 6881, "8.8.8.8", True),
+        ("9.9.9.9", 25, "8.8.8.8", False),
+        ("192.168.0.1", 6881, "8.8.8.8", False),
+        ("fe80::1", 6881, "2606:4700::1", False),
+        ("192.168.0.1", 6881, "192.168.0.2", True),
+        ("127.0.0.1", 6881, "192.168.0.2", False),
+        ("::1", 6881, "8.8.8.8", False),
+        ("127.0.0.1", 6881, "127.0.0.1", True),
+        ("0.0.0.0", 6881, "127.0.0.1", False),
+        ("224.0.0.1", 6881, "127.0.0.1", False),
+        ("255.255.255.255", 6881, "127.0.0.1", False),
+    ],
+)
+def test_whom_somebody_tells_of_is_dialled_only_where_that_hurts_nobody(
+    ip: str, port: int, teller: str, dialled: bool
+) -> None:
+    assert credible(PeerAddress("", ip, port), teller) == dialled
+
+
+def test_compact_peers_are_six_and_eighteen_bytes() -> None:
+    four, six = compact_peers([PeerAddress("ana", "10.0.0.1", 258), PeerAddress("bia", "2001:db8::1", 6881)])
+    assert four == bytes([10, 0, 0, 1, 1, 2])
+    assert six == bytes.fromhex("20010db8000000000000000000000001") + (6881).to_bytes(2, "big")
+    assert compact_peers([]) == (b"", b"")
+    assert list(unpacked_peers(four, 6)) == [PeerAddress("", "10.0.0.1", 258)]
+    assert list(unpacked_peers(six, 18)) == [PeerAddress("", "2001:db8::1", 6881)]
+
+
+def test_a_peer_without_an_address_cannot_be_packed() -> None:
+    with pytest.raises(ValueError, match="example"):
+        compact_peers([PeerAddress("ana", "example.org", 258)])

@@ -23,17 +23,17 @@ FLOORS: list[dict[str, str]] = [
         "bitfield": "",
         "copies": "",
         "snapshot": "",
-        "torrent": "bencode layout metainfo torrent_file magnet",
-        "wire": "messages clients extended connection encryption opening",
+        "torrent": "bencode lenient layout metainfo torrent_file magnet web_paths",
+        "wire": "messages clients extended metadata pex connection encryption opening web_remote",
         "events": "shapes kinds entries",
-        "dialects": "refusal announce json_fields json_requests json_replies http_announce udp_announce",
+        "dialects": "refusal byte_ranges announce json_fields json_requests json_replies http_announce"
+        " udp_announce lan krpc",
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
-        "engine": "effects outbox rates idleness patience request_queue neighbour places addresses extensions"
-        " debts allowance flight recalls relief"
-        " blocks journal standing trust news offers contenders downloads uploads greeting engine stalls"
-        " portrait chronicle",
+        "engine": "effects outbox rates idleness patience request_queue neighbour places addresses"
+        " debts allowance flight recalls relief blocks journal standing extensions metadata pex dht trust"
+        " news offers contenders downloads uploads greeting engine stalls reserve portrait chronicle",
         "tracker": "notices peer_manager block_distributor portrait swarm",
         "inquiry": "scene block choking progress recollection",
     },
@@ -42,11 +42,11 @@ FLOORS: list[dict[str, str]] = [
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
         " writer disk share cache sample secret",
-        "net": "alarm listener transport encrypted gateway link blame node",
+        "net": "alarm listener ear lan dht transport web_transport encrypted utp gateway link blame node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
-        " tiers announcing ending peer",
+        " tiers announcing files introduction ending web_source web_seeds peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"
-        " udp_server wsgi app server service",
+        " udp_server wsgi app web_share server service",
     },
     {
         "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"

@@ -16,7 +16,7 @@ import typer
 
 from minibit import __version__
 from minibit.cli import examples, options, strategy
-from minibit.cli.questions import chaos, compare
+from minibit.cli.questions import chaos, compare, why
 from minibit.cli.torrent_app import torrent_app
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
@@ -43,7 +43,7 @@ app = typer.Typer(
 def tracker(
     share: options.Share = None,
     host: Annotated[
-        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines join.")
+        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines join, :: over IPv6 too.")
     ] = "127.0.0.1",
     port: Annotated[int, options.port("--port", help="The tracker's port; 0 for any.")] = 5000,
     origin_port: Annotated[int, options.port("--origin-port", help="The origin's port; 0 for any.")] = 0,
@@ -55,6 +55,9 @@ def tracker(
     block_size: options.BlockSize = None,
     upload_limit: options.UploadLimit = None,
     encryption: options.Encrypt = Encryption.ALLOW,
+    web_seed: Annotated[
+        bool, typer.Option("--web-seed", help="Also serve the share over HTTP, to whoever asks (BEP 19).")
+    ] = False,
     choking: options.Choking = "tit-for-tat",
     seed: options.Seed = None,
     log: options.Log = None,
@@ -77,6 +80,7 @@ def tracker(
         block_size=options.block_bytes(block_size),
         upload_limit=options.limit(upload_limit or "0", "--upload-limit"),
         encryption=encryption,
+        web_seed=web_seed,
         choking=options.strategy_name(choking),
         seed=seed,
         log=log,
@@ -92,26 +96,27 @@ def peer(
     ],
     port: options.Port,
     tracker: options.Tracker = options.DEFAULT_TRACKER,
-    torrent: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|URL", help="Join this torrent's swarm, by its own trackers, instead."),
+    torrent: options.Torrent = None,
+    magnet: options.MagnetLink = None,
+    lan: options.Lan = False,
+    dht: options.Nodes = None,
+    web_seed: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="A web server that has the files, as a last resort; repeat it."),
     ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the files go.  [default: ./NAME]")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files in the way that are not of this share.")
-    ] = False,
-    leave_when_done: Annotated[
-        bool, typer.Option("--leave-when-done", help="End when complete instead of helping others.")
-    ] = False,
+    overwrite: options.Overwrite = False,
+    leave_when_done: options.LeaveWhenDone = False,
     upload_limit: options.UploadLimit = None,
     download_limit: options.DownloadLimit = None,
     encryption: options.Encrypt = Encryption.ALLOW,
     picking: options.Picking = "rarest-first",
     choking: options.Choking = "tit-for-tat",
     timeout: Annotated[
-        float | None, options.seconds("--timeout", help="How long to look for the tracker before giving up.")
+        float | None,
+        options.seconds("--timeout", help="How long to look for the tracker, or the metadata."),
     ] = None,
     stall_timeout: options.StallTimeout = None,
     host: Annotated[
@@ -135,6 +140,10 @@ def peer(
             tracker=options.tracker_url(tracker),
             folder=directory or Path(name),
             torrent=torrent,
+            magnet=options.magnet_link(magnet, torrent),
+            lan=lan,
+            dht=options.dht_nodes(dht or []),
+            web_seeds=options.web_addresses(web_seed),
             upload_limit=options.limit(upload_limit or "0", "--upload-limit"),
             download_limit=options.limit(download_limit or "0", "--download-limit"),
             encryption=encryption,
@@ -258,6 +267,7 @@ def swarm(
         )
 
 
+app.command(short_help="Say why: a pick, a choke, a slow peer.", epilog=examples.WHY)(why)
 app.command(short_help="Hold strategies against each other, run by run.", epilog=examples.COMPARE)(compare)
 app.command(short_help="Simulate swarms under every kind of fault.", epilog=examples.CHAOS)(chaos)
 
@@ -279,39 +289,6 @@ def replay(
     from minibit.cli.replay import run_replay
 
     run_replay(file, speed=options.pace(speed) or 1.0, at=at, as_json=json)
-
-
-@app.command(short_help="Say why: a pick, a choke, a slow peer.", epilog=examples.WHY)
-def why(
-    file: Annotated[
-        Path | None,
-        typer.Argument(metavar="[FILE]", help="What --log has written; without, --peer is asked."),
-    ] = None,
-    peer: Annotated[
-        str | None, typer.Option("--peer", metavar="NAME", help="Whose view; without FILE, whom to ask.")
-    ] = None,
-    block: Annotated[
-        int | None, options.whole("--block", 0, help="Why this block was asked of whom, and what came.")
-    ] = None,
-    choked: Annotated[
-        str | None, typer.Option("--choked", metavar="NAME", help="Why this peer has a slot or none.")
-    ] = None,
-    at: Annotated[float | None, options.seconds("--at", help="As it was then.  [default: the end]")] = None,
-    tracker: options.Tracker = options.DEFAULT_TRACKER,
-    json: options.Json = False,
-) -> None:
-    """Say in plain words why a swarm did what it did.
-
-    Without --block or --choked: why each peer is as far as it is, what it waits for, and where its blocks
-    came from. A running peer is asked on its own machine, by its own user.
-    """
-    from minibit.cli.why import Asked, run_why
-
-    if file is None and peer is None:
-        raise UsageError("whom to ask? Name an event log, or a running peer: minibit why --peer NAME")
-    if file is None and at is not None:
-        raise UsageError("--at: a running peer tells how it is now: leave it out, or name a log")
-    run_why(file, options.tracker_url(tracker), Asked(peer, block, choked, at), as_json=json)
 
 
 app.add_typer(strategy.app, name="strategy")

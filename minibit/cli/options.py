@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,10 @@ from minibit.errors import UsageError
 from minibit.text import name_fault, plain_text
 from minibit.units import parse_size
 from minibit.wire.encryption import Encryption
+
+if TYPE_CHECKING:
+    from minibit.address import Address
+    from minibit.torrent.magnet import Magnet
 
 DEFAULT_TRACKER: Final = "http://127.0.0.1:5000"
 # What the processes of a swarm are forked from.
@@ -109,6 +113,31 @@ def choking_names() -> list[str]:
 
 
 Tracker = Annotated[str, typer.Option(metavar="URL", help="The tracker's address.", envvar="MINIBIT_TRACKER")]
+Torrent = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|URL", help="Join this torrent's swarm, by its own trackers, instead."),
+]
+MagnetLink = Annotated[
+    str | None,
+    typer.Option(metavar="LINK", help="Join the swarm of this magnet link instead; put it in quotes."),
+]
+Lan = Annotated[
+    bool, typer.Option("--lan", help="Look for peers on the local network too, and be found there.")
+]
+Nodes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dht",
+        metavar="public|HOST:PORT",
+        help="Look for peers in the DHT too, beginning with this node; repeat it for more.",
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files in the way that are not of this share.")
+]
+LeaveWhenDone = Annotated[
+    bool, typer.Option("--leave-when-done", help="End when complete instead of helping others.")
+]
 UploadLimit = Annotated[
     str | None, typer.Option(metavar="RATE", help="Bytes per second, like 500K or 2M; 0 for no limit.")
 ]
@@ -194,7 +223,7 @@ def elsewhere(words: Sequence[str]) -> str:
     """What to say of a magnet link or a .torrent file where none belongs; nothing of any other word."""
     for word in words:
         if word.startswith("magnet:"):
-            return "magnet links cannot be opened yet: open the .torrent with --torrent FILE|URL"
+            return "a magnet link: join its swarm by minibit peer NAME PORT --magnet 'LINK'"
         if word.endswith(".torrent"):
             shown = plain_text(word, 60)
             return f"{shown!r} is a torrent: join its swarm by minibit peer NAME PORT --torrent {shown}"
@@ -210,6 +239,72 @@ def tracker_url(url: str) -> str:
     if said := elsewhere([url]):
         raise UsageError(said)
     return url
+
+
+def magnet_link(link: str | None, torrent: str | None) -> "Magnet | None":
+    """What `--magnet` names, beside this `--torrent`.
+
+    Raises:
+        UsageError: it is no link that we can follow, or both are named.
+    """
+    from minibit.torrent import magnet
+
+    if torrent is not None and (said := elsewhere([torrent] if torrent.startswith("magnet:") else [])):
+        raise UsageError(said)
+    if link is None:
+        return None
+    if torrent is not None:
+        raise UsageError("--magnet and --torrent both name a swarm: leave one of them out")
+    return magnet.parse(link)
+
+
+def dht_nodes(words: Sequence[str]) -> "tuple[Address, ...]":
+    """The nodes that `--dht` names.
+
+    Raises:
+        UsageError: one is neither a host with a port nor `public`.
+    """
+    from minibit.net.dht import PUBLIC
+
+    nodes: list[tuple[str, int]] = []
+    for word in words:
+        host, _, port = word.rpartition(":")
+        if word == "public":
+            nodes += PUBLIC
+        elif re.fullmatch(r"[^\s:]{1,253}", host) and re.fullmatch("[0-9]{1,5}", port) and int(port) <= 65535:
+            nodes.append((host, int(port)))
+        else:
+            shown = plain_text(word, 60)
+            raise UsageError(f"--dht: {shown!r} is no node: use HOST:PORT, or public for well-known ones")
+    return tuple(nodes)
+
+
+def web_addresses(urls: list[str] | None) -> tuple[str, ...]:
+    """Web servers of a share.
+
+    Raises:
+        UsageError: one is none.
+    """
+    from minibit.torrent.torrent_file import WEB_SCHEMES
+
+    return tuple(web_address(url, WEB_SCHEMES, "--web-seed") for url in urls or ())
+
+
+def web_address(url: str, schemes: tuple[str, ...], option: str) -> str:
+    """A URL of one of these schemes.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from minibit.torrent.torrent_file import MAX_URL, usable
+
+    if not usable(url.strip(), schemes):
+        raise UsageError(
+            f"{option}: {plain_text(url, 100)!r} is no such address: it begins with "
+            f"{', '.join(f'{scheme}://' for scheme in schemes)}, has at most {MAX_URL} characters, "
+            f"and no user name in it{', and udp needs a port' if 'udp' in schemes else ''}"
+        )
+    return url.strip()
 
 
 def limit(text: str, option: str) -> float:

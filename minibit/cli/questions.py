@@ -1,4 +1,4 @@
-"""The commands that ask many simulated swarms at once: their options, and what may not be asked together."""
+"""The commands that ask why, and which is better: their options, and what may not be asked together."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -100,3 +100,35 @@ def chaos(
         log=log,
         as_json=json,
     )
+
+
+def why(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="What --log has written; without, --peer is asked."),
+    ] = None,
+    peer: Annotated[
+        str | None, typer.Option("--peer", metavar="NAME", help="Whose view; without FILE, whom to ask.")
+    ] = None,
+    block: Annotated[
+        int | None, options.whole("--block", 0, help="Why this block was asked of whom, and what came.")
+    ] = None,
+    choked: Annotated[
+        str | None, typer.Option("--choked", metavar="NAME", help="Why this peer has a slot or none.")
+    ] = None,
+    at: Annotated[float | None, options.seconds("--at", help="As it was then.  [default: the end]")] = None,
+    tracker: options.Tracker = options.DEFAULT_TRACKER,
+    json: options.Json = False,
+) -> None:
+    """Say in plain words why a swarm did what it did.
+
+    Without --block or --choked: why each peer is as far as it is, what it waits for, and where its blocks
+    came from. A running peer is asked on its own machine, by its own user.
+    """
+    from minibit.cli.why import Asked, run_why
+
+    if file is None and peer is None:
+        raise UsageError("whom to ask? Name an event log, or a running peer: minibit why --peer NAME")
+    if file is None and at is not None:
+        raise UsageError("--at: a running peer tells how it is now: leave it out, or name a log")
+    run_why(file, options.tracker_url(tracker), Asked(peer, block, choked, at), as_json=json)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minibit import __version__, units
+from minibit.cli.options import web_address
 from minibit.cli.running import finish
 from minibit.disk import torrents
 from minibit.disk.share import from_path, left_out
@@ -18,7 +19,7 @@ from minibit.screen.swarm_table import blocks_phrase
 from minibit.text import plain_text
 from minibit.torrent import torrent_file
 from minibit.torrent.magnet import Magnet
-from minibit.torrent.torrent_file import MAX_URL, TRACKER_SCHEMES, WEB_SCHEMES, TorrentFile, usable
+from minibit.torrent.torrent_file import TRACKER_SCHEMES, WEB_SCHEMES, TorrentFile
 
 MAX_SHOWN_FILES: Final = 50  # of a folder, in what is meant for people
 
@@ -31,6 +32,7 @@ def run_create(
     web_seeds: list[str],
     comment: str,
     private: bool,
+    padded: bool,
     block_size: int | None,
     overwrite: bool,
     as_json: bool,
@@ -38,9 +40,9 @@ def run_create(
     """Hash `path` and write its .torrent file."""
     interrupt = Interrupt()
     tiers = tuple(
-        tuple(_checked(url, TRACKER_SCHEMES, "--tracker") for url in tier.split(",")) for tier in trackers
+        tuple(web_address(url, TRACKER_SCHEMES, "--tracker") for url in tier.split(",")) for tier in trackers
     )
-    seeds = tuple(_checked(url, WEB_SCHEMES, "--web-seed") for url in web_seeds)
+    seeds = tuple(web_address(url, WEB_SCHEMES, "--web-seed") for url in web_seeds)
     target = output or Path(f"{Path(os.path.realpath(path)).name}.torrent")
     if target.exists() and not overwrite:
         raise UsageError(f"{str(target)!r} exists already: choose another --output, or add --overwrite")
@@ -54,7 +56,7 @@ def run_create(
             shown(done, total)
 
         share = await asyncio.to_thread(
-            from_path, path, block_size=block_size, private=private, progress=progress
+            from_path, path, block_size=block_size, private=private, padded=padded, progress=progress
         )
         if share.skipped:
             display.tell(left_out(share.skipped))
@@ -78,16 +80,6 @@ def run_show(file: Path, *, as_json: bool) -> None:
     """Say what a .torrent file says."""
     with Display(as_json=as_json) as display:
         _show(torrents.read(file), display)
-
-
-def _checked(url: str, schemes: tuple[str, ...], where: str) -> str:
-    if not usable(url.strip(), schemes):
-        raise UsageError(
-            f"{where}: {plain_text(url, 100)!r} is no such address: it begins with "
-            f"{', '.join(f'{scheme}://' for scheme in schemes)}, has at most {MAX_URL} characters, "
-            "and udp needs a port"
-        )
-    return url.strip()
 
 
 def _show(torrent: TorrentFile, display: Display) -> None:

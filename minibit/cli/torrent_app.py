@@ -38,6 +38,9 @@ def create(
     private: Annotated[
         bool, typer.Option("--private", help="Peers may come from these trackers only.")
     ] = False,
+    pad: Annotated[
+        bool, typer.Option("--pad", help="Begin every file at a block of its own, by padding (BEP 47).")
+    ] = False,
     block_size: options.BlockSize = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
     json: options.Json = False,
@@ -52,6 +55,7 @@ def create(
         web_seeds=web_seed or [],
         comment=comment,
         private=private,
+        padded=pad,
         block_size=options.block_bytes(block_size),
         overwrite=overwrite,
         as_json=json,

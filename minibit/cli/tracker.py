@@ -38,6 +38,7 @@ def run_tracker(
     block_size: int | None,
     upload_limit: float,
     encryption: Encryption,
+    web_seed: bool,
     choking: str,
     seed: int | None,
     log: Path | None,
@@ -57,6 +58,7 @@ def run_tracker(
         choking,
         seed,
         encryption=encryption,
+        web_seed=web_seed,
         allow_hosts=allow_hosts,
         log=log,
     )
@@ -77,7 +79,8 @@ def run_tracker(
             listening = True
             everywhere = host in ("0.0.0.0", "::", "")
             place = unmapped((own_address_towards(ELSEWHERE) if everywhere else host) or "127.0.0.1")
-            url = f"http://[{place}]:{tracker_port}" if ":" in place else f"http://{place}:{tracker_port}"
+            reached = f"[{place}]:{tracker_port}" if ":" in place else f"{place}:{tracker_port}"
+            url, magnet = f"http://{reached}", str(service.magnet(reached))
             display.tell(f"tracker on {url}, origin on port {origin}")
             display.tell(
                 f"sharing {name}: {size(layout.total_size)}, "
@@ -87,6 +90,7 @@ def run_tracker(
             option = "" if url == "http://127.0.0.1:5000" else f" --tracker {url}"
             display.tell(f"to join: minibit peer NAME PORT{option}")
             display.tell(f"   like: minibit peer ana 5001{option}")
+            display.tell(f"   or, with any client: {magnet}")
             if host == "localhost" or is_loopback(host):
                 display.tell("only this machine can join; --host 0.0.0.0 lets others in")
             display.document(
@@ -98,6 +102,7 @@ def run_tracker(
                     "block_size": layout.block_size,
                     "block_count": layout.block_count,
                     "info_hash": shared.metainfo.info_hash.hex(),
+                    "magnet": magnet,
                 }
             )
 

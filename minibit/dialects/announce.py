@@ -5,13 +5,11 @@ only: how a request is written is the matter of a dialect's own module. What is 
 named tuple, which takes a third of the time of a frozen dataclass.
 """
 
-import ipaddress
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from minibit.address import PeerAddress, ip_literal
+from minibit.address import PeerAddress
 
 DEFAULT_NUMWANT: Final = 50
 MAX_NUMWANT: Final = 200  # what common trackers allow: 200 compact peers are 1.2 KB
@@ -60,25 +58,3 @@ class Counts:
     complete: int
     downloaded: int
     incomplete: int
-
-
-def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:
-    """IPv4 peers as 6 bytes each, IPv6 peers as 18 bytes each: address, then port, big-endian."""
-    packed = [peer.packed for peer in peers]
-    joined = b"".join(packed)
-    if len(joined) == 6 * len(packed):
-        return joined, b""
-    four, six = (b"".join(one for one in packed if len(one) == size) for size in (6, 18))
-    return four, six
-
-
-def unpacked_peers(packed: bytes, size: int) -> Iterator[PeerAddress]:
-    """The peers in `packed`, `size` bytes each: 6 (IPv4) or 18 (IPv6); it tells no names and no ids.
-
-    Port 0 is nowhere, and a rest that is no whole peer is none.
-    """
-    for at in range(0, len(packed) - size + 1, size):
-        one = packed[at : at + size]
-        ip, port = ip_literal(str(ipaddress.ip_address(one[:-2]))), int.from_bytes(one[-2:], "big")
-        if ip is not None and port:
-            yield PeerAddress("", ip, port)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from minibit.address import KNOWN, PeerAddress, ip_literal
+from minibit.address import KNOWN, PeerAddress, compact_peers, ip_literal, unpacked_peers
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
     LONGEST_INTERVAL,
@@ -24,8 +24,6 @@ from minibit.dialects.announce import (
     AnnounceReply,
     Counts,
     Event,
-    compact_peers,
-    unpacked_peers,
 )
 from minibit.dialects.refusal import ReplyError, RequestError
 from minibit.errors import BencodeError

@@ -68,7 +68,8 @@ class PeerEntry:
 class Welcome:
     """The answer to a registration: blocks granted in all and just now (bitfields), peers to dial.
 
-    `message` is for people; `interval` is seconds until the first heartbeat.
+    `message` is for people; `interval` is seconds until the first heartbeat; `ip` is where others are told
+    to dial the newcomer.
     """
 
     message: str
@@ -76,6 +77,7 @@ class Welcome:
     new: int
     entries: tuple[PeerEntry, ...]
     interval: float
+    ip: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -84,6 +86,7 @@ class Welcome:
             "blocos_iniciais": list(bitfield.indices(self.new)),
             "concedidos": list(bitfield.indices(self.granted)),
             "intervalo": self.interval,
+            "ip": self.ip,
             "peers": [entry.to_json() for entry in self.entries],
         }
 
@@ -99,7 +102,8 @@ class Welcome:
             json_fields.block_numbers(reply, field, block_count)
             for field in ("concedidos", "blocos_iniciais")
         )
-        return cls(_message(reply), granted, new, _entries(reply), _interval(reply))
+        ip = ip_literal(reply.get("ip"))
+        return cls(_message(reply), granted, new, _entries(reply), _interval(reply), ip)
 
 
 @dataclass(frozen=True, slots=True)

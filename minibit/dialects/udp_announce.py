@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from minibit.address import KNOWN
+from minibit.address import KNOWN, compact_peers, unpacked_peers
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
     LONGEST_INTERVAL,
@@ -25,8 +25,6 @@ from minibit.dialects.announce import (
     AnnounceReply,
     Counts,
     Event,
-    compact_peers,
-    unpacked_peers,
 )
 from minibit.dialects.refusal import ReplyError, RequestError
 from minibit.text import plain_text
@@ -125,7 +123,7 @@ def encode_request(request: Request) -> bytes:
                 left,
                 announce.uploaded,
                 _NUMBERS[announce.event],
-                0 if announce.ip is None else int(ipaddress.IPv4Address(announce.ip)),
+                0 if announce.ip is None or ":" in announce.ip else int(ipaddress.IPv4Address(announce.ip)),
                 key,
                 announce.numwant,
                 announce.port,

@@ -16,7 +16,7 @@ from typing import Final
 from minibit.disk.check import digests, filled
 from minibit.disk.storage import Storage
 from minibit.errors import MetainfoError, StorageError, UsageError
-from minibit.torrent.layout import MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, Layout, block_size_for
+from minibit.torrent.layout import MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, Layout, block_size_for, padding
 from minibit.torrent.metainfo import MAX_FILES, MAX_PATH_DEPTH, Metainfo, build
 
 NAMED: Final = 3  # of what is left out, in one line…
@@ -57,9 +57,12 @@ def from_path(
     *,
     block_size: int | None = None,
     private: bool = False,
+    padded: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Share:
     """Hash the file or folder at `path`; `progress(bytes done, bytes in all)` is called in this thread.
+
+    `private` and `padded` are `build`'s.
 
     Raises:
         UsageError: nothing there, nothing in it, unreadable, a name that peers would refuse, a block
@@ -73,12 +76,21 @@ def from_path(
     if not total_size:
         raise UsageError(f"{str(path)!r} has no bytes to share: choose a file or folder that is not empty")
     block_size = _checked(block_size) if block_size is not None else block_size_for(total_size)
+    if padded:
+        total_size += sum(padding([length for _, length in files], block_size))
     layout = Layout(total_size, block_size)
     folder = files[0][0] != ()
 
     found = bytearray(20 * layout.block_count)
     described = partial(
-        build, root.name, files, block_size, folder=folder, executable=executable, private=private
+        build,
+        root.name,
+        files,
+        block_size,
+        folder=folder,
+        executable=executable,
+        private=private,
+        padded=padded,
     )
     try:
         draft = described(bytes(found))

@@ -3,33 +3,46 @@
 Bounded: strangers may tell us of any number of peers. A failed dial waits 2 s, then 4 s, up to
 32 s, and after 6 failures in a row an address is forgotten until somebody tells us of it anew. A
 connection that did not last counts as a failure.
+
+Who is complete needs nobody and may be needed: by clients that wait to be dialled, or that cannot dial. It
+dials those that had time to come by themselves and did not, unless they were seen to be complete too.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import islice
 from typing import Final
 
 from minibit.address import Address, PeerAddress
 from minibit.engine.effects import PeerId
 from minibit.engine.neighbour import source
+from minibit.wire.clients import is_minibit
 
 MAX_ADDRESSES: Final = 1000
+MAX_HEARSAY: Final = 500  # of them, those that are known by the word of somebody who may lie
 MAX_DIALLING: Final = 16
 MAX_BANS: Final = 2000  # sources and IP addresses
 MAX_FAILURES: Final = 6
+MAX_HEARSAY_FAILURES: Final = 3  # of an address that nobody but such told us of
 FIRST_RETRY: Final = 2.0
 LASTING: Final = 60.0  # s; a connection that held so long was a success
+COMING_SECONDS: Final = 5.0  # how long a seed waits for a MiniBit peer: it dials all that it hears of…
+FOREIGN_SECONDS: Final = 1.0  # …and for others, that may wait too, or try first what we do not speak (uTP)
+SEED_SECONDS: Final = 1800.0  # how long a seed believes that another one is still one
 
 
 @dataclass(slots=True)
 class Entry:
-    """What we know of one address; `due` is when it may be dialled."""
+    """What we know of one address; `due` is when it may be dialled, `needy` when it may need a seed."""
 
     due: float
+    needy: float
     peer_id: bytes | None = None
     failures: int = 0  # dials in a row that led to no lasting connection
     dialling: bool = False
     connected_at: float | None = None
+    hearsay: bool = False  # no tracker and no user told us of it
 
 
 class AddressBook:
@@ -42,8 +55,8 @@ class AddressBook:
         self._mine: dict[Address, None] = {}
         self._who: dict[bytes, PeerAddress] = {}
 
-    def learn(self, peer: PeerAddress, now: float) -> None:
-        """Somebody told us of this peer."""
+    def learn(self, peer: PeerAddress, now: float, *, hearsay: bool = False) -> None:
+        """A tracker or the user told us of this peer, or, if it is `hearsay`, somebody who may lie."""
         address = (peer.ip, peer.port)
         ours = peer.bt_id == self._own_id or address in self._mine
         if ours or self.banned(address):
@@ -55,12 +68,22 @@ class AddressBook:
                 del self._who[next(iter(self._who))]
         entry = self._entries.get(address)
         if entry is None:
-            if len(self._entries) >= MAX_ADDRESSES:
+            rumours = sum(each.hearsay for each in self._entries.values()) if hearsay else 0
+            if len(self._entries) >= MAX_ADDRESSES or rumours >= MAX_HEARSAY:
                 return
-            entry = self._entries[address] = Entry(due=now)
+            entry = self._entries[address] = Entry(now, now + _coming(peer), hearsay=hearsay)
+        entry.hearsay &= hearsay
         if peer.bt_id is not None and peer.bt_id != entry.peer_id:
             # Somebody new at an old address, a restarted peer say, deserves a fresh start.
             entry.peer_id, entry.failures, entry.due = peer.bt_id, 0, min(entry.due, now)
+            entry.needy = now + _coming(peer)
+
+    def forget_hearsay(self) -> set[Address]:
+        """Dial nobody whom no tracker and no user told us of; returns their addresses."""
+        forgotten = {address for address, entry in self._entries.items() if entry.hearsay}
+        for address in forgotten:
+            del self._entries[address]
+        return forgotten
 
     @property
     def known(self) -> int:
@@ -80,19 +103,41 @@ class AddressBook:
     def due(self, room: int, connected: set[bytes], now: float) -> list[Address]:
         """Up to `room` addresses to dial now, noted as dialling; never a peer in `connected`.
 
-        An origin comes first, and there is room for one: it dials nobody, and to it everybody turns.
+        An origin comes first, and there is room for one: to it everybody turns. What is known by hearsay
+        comes last.
         """
-        idle = MAX_DIALLING - sum(entry.dialling for entry in self._entries.values())
+        spare = self._spare()
         due = [each for each in self._entries.items() if each[1].due <= now]
-        due.sort(key=lambda each: not self._is_origin(each[1]))
+        due.sort(key=lambda each: (not self._is_origin(each[1]), each[1].hearsay))
         chosen: list[Address] = []
         for address, entry in due:
-            if len(chosen) >= min(idle, max(room, int(self._is_origin(entry)))):
+            if len(chosen) >= min(spare, max(room, int(self._is_origin(entry)))):
                 break
             if self._idle(entry, connected):
-                entry.dialling = True
                 chosen.append(address)
-        return chosen
+        return self._dialling(chosen)
+
+    def needy(
+        self, room: int, connected: set[bytes], reached: Container[Address], now: float
+    ) -> list[Address]:
+        """As `due`, for a seed: who may need us. Whoever listens at an address in `reached` has come."""
+        room = max(min(room, self._spare()), 0)
+        due = (
+            address
+            for address, entry in self._entries.items()
+            if entry.due <= now
+            and entry.needy <= now
+            and address not in reached
+            and not self._is_origin(entry)
+            and self._idle(entry, connected)
+        )
+        return self._dialling(list(islice(due, room)))
+
+    def seeds(self, address: Address, now: float) -> None:
+        """Who is at this address has everything."""
+        entry = self._entries.get(address)
+        if entry is not None:
+            entry.needy = now + SEED_SECONDS
 
     def failed(self, address: Address, now: float) -> None:
         """A dial failed."""
@@ -103,7 +148,7 @@ class AddressBook:
         entry.connected_at = None
         entry.failures += 1
         entry.due = now + FIRST_RETRY * 2 ** (entry.failures - 1)
-        if entry.failures >= MAX_FAILURES:
+        if entry.failures >= (MAX_HEARSAY_FAILURES if entry.hearsay else MAX_FAILURES):
             del self._entries[address]
 
     def connected(self, address: Address, now: float) -> None:
@@ -157,6 +202,15 @@ class AddressBook:
         culprit = source(address, peer_id or b"", outgoing=peer_id is None)
         return address[0] in self._banned or culprit in self._banned
 
+    def _spare(self) -> int:
+        """How many more dials there may be at a time."""
+        return MAX_DIALLING - sum(entry.dialling for entry in self._entries.values())
+
+    def _dialling(self, chosen: list[Address]) -> list[Address]:
+        for address in chosen:
+            self._entries[address].dialling = True
+        return chosen
+
     def _is_origin(self, entry: Entry) -> bool:
         told = self.who(entry.peer_id)
         return told is not None and told.origin
@@ -164,6 +218,11 @@ class AddressBook:
     @staticmethod
     def _idle(entry: Entry, connected: set[bytes]) -> bool:
         return not (entry.dialling or entry.connected_at is not None or entry.peer_id in connected)
+
+
+def _coming(peer: PeerAddress) -> float:
+    """How many seconds it has to come by itself."""
+    return COMING_SECONDS if is_minibit(peer.bt_id) else FOREIGN_SECONDS
 
 
 def _is_global(ip: str) -> bool:

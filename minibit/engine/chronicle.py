@@ -40,7 +40,9 @@ class Chronicle:
         self._stalls = StallWatch()
 
     def __call__(self, entry: journal.Entry) -> None:
-        """The journal of the engine that this chronicle was told to follow."""
+        """The journal of an engine; what befalls it before it has `joined` is not told."""
+        if self._engine is None:
+            return
         match entry:
             case journal.Picked(at, key, pick):
                 who, tied = self._name(key, at), pick.tied.bit_count()
@@ -69,11 +71,24 @@ class Chronicle:
 
     # --- what its shell tells
 
-    def joined(self, engine: Engine, address: str, granted: int, now: float, *, origin: bool = False) -> None:
-        """This engine, whose journal we are, begins to trade."""
+    def joined(
+        self,
+        engine: Engine,
+        address: str,
+        granted: int,
+        now: float,
+        *,
+        origin: bool = False,
+        have: int | None = None,
+    ) -> None:
+        """This engine, whose journal we are, begins to trade; `have` is what it holds if it is still to
+        learn that. Whom it has met already is told of."""
         self._engine = engine
-        limit, have = engine.uploads.limit, engine.blocks.have
-        self._tell(now, kinds.Joined(address, origin, limit, granted, have))
+        held = engine.blocks.have if have is None else have
+        self._tell(now, kinds.Joined(address, origin, engine.uploads.limit, granted, held))
+        for key, neighbour in engine.neighbours.items():
+            if neighbour.introduced:
+                self._name(key, now)
 
     def left(self, how: str, why: str, now: float) -> None:
         """It trades no more."""

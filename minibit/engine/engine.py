@@ -38,9 +38,7 @@ from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake
 
 SWEEP_SECONDS: Final = 1.0  # how often timeouts, snubs and due dials are looked at
-HANDSHAKE_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 100.0  # BEP 3: peers close connections that are silent for two minutes
-SILENCE_SECONDS: Final = 180.0
 REANNOUNCE_SECONDS: Final = 15.0  # how often we ask for more peers while we have none
 
 _Pieces = list[m.Piece]
@@ -88,7 +86,7 @@ class Engine:
         self.neighbours = self._standing.neighbours
         self.addresses = AddressBook(identity.peer_id)
         self.places = Places(self.neighbours, offering=offering)
-        self.extensions = Extensions(extensions or {})
+        self.extensions = Extensions(extensions or {}, self._standing, self.addresses)
         self._accounts = Accounts()
         self.started = now
         self.resumed = have.bit_count()
@@ -125,10 +123,10 @@ class Engine:
 
     # --- inputs
 
-    def peers_found(self, peers: Iterable[PeerAddress], now: float) -> list[Effect]:
-        """A tracker told us of these peers."""
+    def peers_found(self, peers: Iterable[PeerAddress], now: float, *, hearsay: bool = False) -> list[Effect]:
+        """A tracker told us of these peers, or somebody who may lie."""
         for peer in peers:
-            self.addresses.learn(peer, now)
+            self.addresses.learn(peer, now, hearsay=hearsay)
         for neighbour in self.neighbours.values():
             self._greeting.name(neighbour)
         self._dial(now)
@@ -214,8 +212,9 @@ class Engine:
         """That peer is gone for good: its grant need not be remembered."""
         self.uploads.revoked(peer_id)
 
-    def learned(self, layout: Layout, have: int, now: float) -> list[Effect]:
-        """The metainfo has come: the share is cut like this, and `have` is on the disk already.
+    def learned(self, layout: Layout, have: int, now: float, *, private: bool = False) -> list[Effect]:
+        """The metainfo has come: the share is cut like this, and `have` is on the disk already. If it is
+        `private`, whom we know by hearsay is forgotten (BEP 27).
 
         Raises:
             ValueError: it was known.
@@ -224,6 +223,8 @@ class Engine:
             raise ValueError("a share is learned once")
         self._standing.learn(layout, have)
         self.resumed = have.bit_count()
+        for outsider in self._greeting.learned(private=private):
+            self._hang_up(outsider, "a private share: no tracker tells of it", now)
         self.downloads.moved_at = now
         self.downloads.got(have, now)
         if self.blocks.complete:
@@ -322,11 +323,11 @@ class Engine:
                         self._meet(neighbour, now)
                     self.uploads.greeted(neighbour, now)
             case m.Extended(0, body):
-                self._greeting.introduced(neighbour, ExtendedHandshake.decode(body))
+                self._greeting.introduced(neighbour, ExtendedHandshake.decode(body), now)
                 if not neighbour.introduced:  # hellos may be repeated for ever
                     self._meet(neighbour, now)
             case m.Extended():
-                self._outbox.send(neighbour.key, *self.extensions.hear(neighbour, message, now))
+                self.extensions.hear(neighbour, message, now)
             case _:
                 pass  # keep-alives have done their work by coming; suggestions do not bind anyone
 
@@ -362,8 +363,8 @@ class Engine:
         self.copies.remove(neighbour.blocks)
         self.uploads.forget(neighbour, now)
         self.downloads.forget(neighbour)
-        if neighbour.outgoing:
-            self.addresses.disconnected(neighbour.address, now)
+        self.extensions.parted(neighbour.key, now)
+        self._greeting.parted(neighbour, now)
 
     def _ban(self, source: PeerId, reason: str, now: float) -> None:
         culprit = next((n for n in self.neighbours.values() if n.source == source), None)
@@ -376,24 +377,21 @@ class Engine:
             self._hang_up(culprit, reason, now)
 
     def _dial(self, now: float) -> None:
-        # Who is complete waits to be dialled: it needs nobody, and seeds would only fill each other up.
-        if self.blocks.complete:
-            return
-        for address in self.addresses.due(self.places.room(), self._greeting.met(), now):
+        for address in self._greeting.due(now):
             self._outbox.put(Dial(address))
             self._standing.note(Dialled, now, address)
 
     def _sweep(self, now: float) -> None:
         for neighbour in list(self.neighbours.values()):
-            silent = now - neighbour.last_received
-            if not neighbour.greeted and now - neighbour.connected_at > HANDSHAKE_SECONDS:
-                self._hang_up(neighbour, "no handshake", now)
-            elif silent > SILENCE_SECONDS or self._greeting.dead(neighbour, now):
-                self._hang_up(neighbour, f"silent for {silent:.0f} s", now)
+            if reason := self._greeting.overdue(neighbour, now):
+                self._hang_up(neighbour, reason, now)
+            elif self.places.in_vain(neighbour, self.blocks.full, self.completed_at):
+                self._hang_up(neighbour, "both of us hold everything", now)
             elif neighbour.greeted and now - neighbour.last_sent > KEEP_ALIVE_SECONDS:
                 self._outbox.send(neighbour.key, m.KeepAlive())
         self.downloads.sweep(now)
         self.uploads.sweep(now)
+        self.extensions.tick(now)
         self._dial(now)
         if not self.neighbours and now >= self._next_announce:
             self._next_announce = now + REANNOUNCE_SECONDS

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from minibit import __version__, bitfield
+from minibit.address import Address
 from minibit.engine.addresses import AddressBook
 from minibit.engine.extensions import Extensions
 from minibit.engine.neighbour import Neighbour, source
@@ -20,17 +21,21 @@ from minibit.wire.extended import ExtendedHandshake
 
 CLIENT: Final = f"MiniBit {__version__}"
 SECOND: Final = "a second connection to the same peer"
+HANDSHAKE_SECONDS: Final = 10.0
+SILENCE_SECONDS: Final = 180.0
 PROBE_SECONDS: Final = 5.0  # how long a neighbour has to answer when another one claims to be it
 MUTE_SECONDS: Final = 30.0  # …and how long one that nothing obliges to answer may have been silent
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a peer is: its name among people, its 20-byte wire id, the port it listens on."""
+    """Who a peer is: its name among people, its 20-byte wire id, the port it listens on; `ip` if that is at
+    one address of its machine only."""
 
     name: str
     peer_id: bytes
     port: int
+    ip: str | None = None
 
 
 class Greeting:
@@ -94,21 +99,37 @@ class Greeting:
             self._outbox.send(neighbour.key, self.ours)
         self._tell_blocks(neighbour)
         if neighbour.extended:
-            hello = ExtendedHandshake(
-                extensions=self._extensions.ids,
-                client=CLIENT,
-                port=self._identity.port,
-                queue=MAX_QUEUED,
-                name=self._identity.name,
-            )
-            self._outbox.send(neighbour.key, m.Extended(0, hello.encode()))
+            self._outbox.send(neighbour.key, m.Extended(0, self._hello()))
         return yielding
+
+    def learned(self, *, private: bool) -> list[Neighbour]:
+        """The metainfo has come, so what we say of ourselves has changed: it is said again (BEP 10).
+
+        Returns those whom we may not know, because the share is private and only hearsay led us there.
+        """
+        rumoured = set()
+        if private:
+            self._extensions.private()
+            rumoured = self._addresses.forget_hearsay()
+        outsiders = []
+        for neighbour in self._standing.neighbours.values():
+            if neighbour.outgoing and neighbour.address in rumoured:
+                outsiders.append(neighbour)
+            elif neighbour.greeted and neighbour.extended:
+                self._outbox.send(neighbour.key, m.Extended(0, self._hello()))
+        return outsiders
+
+    def _hello(self) -> bytes:
+        ours = ExtendedHandshake(
+            client=CLIENT, port=self._identity.port, queue=MAX_QUEUED, name=self._identity.name
+        )
+        return self._extensions.hello(ours)
 
     def _succeeds(self, newcomer: Neighbour, twin: Neighbour, peer_id: bytes, now: float) -> bool:
         """Whether `newcomer`, which says that it is who `twin` is, takes its place.
 
         A wire id is no secret, so to claim one proves nothing. Where a tracker lists it counts: whom we have
-        dialled there, or who comes from that IP address. An origin dials nobody, so who dials us is none.
+        dialled there, or who comes from that IP address. An origin's is proved by nothing but our dial.
         """
         told = self._addresses.who(peer_id)
         if newcomer.outgoing != twin.outgoing:
@@ -133,7 +154,14 @@ class Greeting:
             twin.probed_at = now
             self._outbox.send(twin.key, m.Request(0, 0, 1))
 
-    def dead(self, neighbour: Neighbour, now: float) -> bool:
+    def overdue(self, neighbour: Neighbour, now: float) -> str:
+        """Why this neighbour has been silent for too long, or ""."""
+        silent = now - neighbour.last_received
+        if not neighbour.greeted and now - neighbour.connected_at > HANDSHAKE_SECONDS:
+            return "no handshake"
+        return f"silent for {silent:.0f} s" if silent > SILENCE_SECONDS or self._dead(neighbour, now) else ""
+
+    def _dead(self, neighbour: Neighbour, now: float) -> bool:
         """Whether this neighbour was made to speak and did not."""
         if neighbour.probed_at is None:
             return False
@@ -142,23 +170,40 @@ class Greeting:
             return False
         return now - neighbour.probed_at >= PROBE_SECONDS
 
-    def met(self) -> set[bytes]:
-        """The ids of those to whom no other connection is needed."""
-        return {
-            n.peer_id
-            for n in self._standing.neighbours.values()
-            if n.peer_id is not None and (n.outgoing or not self._claims_origin(n))
+    def due(self, now: float) -> list[Address]:
+        """Whom to dial now, noted as dialling."""
+        here = self._standing.neighbours.values()
+        met = {
+            n.peer_id for n in here if n.peer_id is not None and (n.outgoing or not self._claims_origin(n))
         }
+        if not self._standing.blocks.complete:
+            return self._addresses.due(self._places.room(), met, now)
+        reached = {n.listens for n in here if n.listens is not None}
+        return self._addresses.needy(self._places.spare(), met, reached, now)
 
-    def introduced(self, neighbour: Neighbour, hello: ExtendedHandshake) -> None:
-        """A neighbour says which client it is and what it speaks."""
+    def parted(self, neighbour: Neighbour, now: float) -> None:
+        """A neighbour is gone."""
+        if neighbour.listens is not None and 0 != neighbour.blocks == self._standing.blocks.full:
+            self._addresses.seeds(neighbour.listens, now)
+        if neighbour.outgoing:
+            self._addresses.disconnected(neighbour.address, now)
+
+    def introduced(self, neighbour: Neighbour, hello: ExtendedHandshake, now: float) -> None:
+        """A neighbour says which client it is and what it speaks.
+
+        Raises:
+            RemoteProtocolError: what it says for an extension makes no sense.
+        """
         neighbour.client = hello.client
+        if hello.port is not None and not neighbour.outgoing:
+            neighbour.listens = neighbour.address[0], hello.port
         neighbour.minibit = hello.name is not None
         neighbour.name = hello.name or neighbour.name
         for name, number in hello.extensions.items():
-            if name in self._extensions.ids:  # hellos may be repeated for ever, with other names each time
+            if name in self._extensions:  # hellos may be repeated for ever, with other names each time
                 neighbour.extensions[name] = number
         neighbour.supply.queue_limit = hello.queue or neighbour.supply.queue_limit
+        self._extensions.met(neighbour, hello, now)
 
     def name(self, neighbour: Neighbour) -> None:
         """What a tracker says of this peer, if it says anything."""
@@ -170,7 +215,7 @@ class Greeting:
             neighbour.origin = told.origin
 
     def _claims_origin(self, neighbour: Neighbour) -> bool:
-        """Whether this neighbour cannot be who it says: an origin is dialled, and dials nobody."""
+        """Whether this neighbour says that it is an origin, which is believed of those whom we dialled."""
         told = self._addresses.who(neighbour.peer_id)
         return told is not None and told.origin and not neighbour.outgoing
 

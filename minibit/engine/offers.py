@@ -26,6 +26,7 @@ FIRST_DEPTH: Final = 2  # blocks on offer to one neighbour at least
 MAX_DEPTH_BYTES: Final = 16 * 1024 * 1024  # …and at most: four request windows
 AHEAD_SECONDS: Final = 3.0  # …and in between, what it takes in this time
 RELAY_MEMORY: Final = 3.0  # s; what was passed on so long ago counts half
+BRISK: Final = 20.0  # blocks; who has passed on so many lately may owe twice as much as who passed on none
 
 
 @dataclass(slots=True)
@@ -79,12 +80,16 @@ class Offers:
 
     def delay(self, key: int, now: float) -> float:
         """How long, of some unit, a first copy would wait at this neighbour until somebody else has it: for
-        all that it holds of which nobody else has a copy, at the pace at which it has passed on others."""
+        all that it holds of which nobody else has a copy, at the pace at which it has passed on others.
+
+        What it owes weighs more than its pace, which is luck among equals: for the pace alone (`BRISK` of 1),
+        whoever happened to pass one on got the next, and in a crowd that comes one by one the first wait.
+        """
         offer = self._offers.get(key)
         if offer is None:
             return float("inf")
         offer.weigh(now)
-        return (1 + (offer.first & ~self._spread).bit_count()) / (1 + offer.relayed)
+        return (1 + (offer.first & ~self._spread).bit_count()) / (1 + offer.relayed / BRISK)
 
     def sent(self, key: int, block: int, length: int, swarm: int) -> None:
         """`length` bytes of `block` are on their way to this neighbour."""

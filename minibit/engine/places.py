@@ -61,6 +61,15 @@ class Places:
         """How many more we may dial: strangers that never moved a byte will yield."""
         return self.limit - sum(not n.stranger for n in self._neighbours.values())
 
+    def spare(self) -> int:
+        """How many more a seed may dial: half of the places are for who comes by himself."""
+        return self.limit // 2 - len(self._neighbours)
+
+    def in_vain(self, neighbour: Neighbour, full: int, complete_since: float | None) -> bool:
+        """Whether this neighbour, which holds everything, was dialled by one that did too: by us."""
+        dialled = neighbour.outgoing and neighbour.blocks == full
+        return dialled and complete_since is not None and neighbour.connected_at > complete_since
+
     def _first(self, neighbours: list[Neighbour]) -> Neighbour:
         crowd = Counter(n.address[0] for n in self._neighbours.values())
         return min(neighbours, key=lambda n: (n.outgoing, -crowd[n.address[0]], n.connected_at, n.key))

@@ -61,6 +61,11 @@ class Uploads:
         self.offers = offers
         self.total = 0
 
+    def spent(self, count: int) -> None:
+        """So many bytes of the share left by another way, over the same line."""
+        self._bucket.take(count)
+        self.total += count
+
     # --- slots
 
     def interest(self, neighbour: Neighbour, interested: bool) -> None:

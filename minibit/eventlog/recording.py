@@ -34,29 +34,21 @@ class Recording:
         self,
         path: Path | None,
         peer: str,
-        metainfo: Metainfo,
         *,
         seed: int | None,
         settings: Mapping[str, Any],
         tell: Callable[[str], None],
     ) -> None:
+        self._path = path
         self._tell = tell
         self._sampling: asyncio.Task[None] | None = None
         self._interview: Interview | None = None
         self._loop = asyncio.get_running_loop()
-        layout = metainfo.layout
-        self._header = Header(
-            kind=Kind.LIVE,
-            version=__version__,
-            start=time.time(),
-            share=metainfo.name,
-            total_size=layout.total_size,
-            block_size=layout.block_size,
-            info_hash=metainfo.info_hash.hex(),
-            seed=seed,
-            settings=dict(settings),
-        )
-        self._scribe = None if path is None else Scribe(path, self._header, tell=tell)
+        self._start = time.time()
+        self._seed = seed
+        self._settings = dict(settings)
+        self._header: Header | None = None
+        self._scribe: Scribe | None = None
         self.recollection = Recollection()
         self._chronicle = Chronicle(peer, self._hear, start=self._loop.time())
 
@@ -70,10 +62,34 @@ class Recording:
         """Seconds since the start, as events have them."""
         return self._loop.time() - self._chronicle.start
 
-    def begin(self, engine: Engine, address: str, granted: int, *, origin: bool = False) -> None:
-        """This engine begins to trade, at this address, with these blocks dealt to it."""
-        self._chronicle.joined(engine, address, granted, self._loop.time(), origin=origin)
-        place = meeting_place(self._header.info_hash, engine.identity.port)
+    def begin(
+        self,
+        engine: Engine,
+        metainfo: Metainfo,
+        address: str,
+        granted: int,
+        *,
+        origin: bool = False,
+        have: int | None = None,
+    ) -> None:
+        """This engine begins to trade this share, at this address, with these blocks dealt to it; `have` is
+        what it holds if it is still to learn that."""
+        layout = metainfo.layout
+        header = self._header = Header(
+            kind=Kind.LIVE,
+            version=__version__,
+            start=self._start,
+            share=metainfo.name,
+            total_size=layout.total_size,
+            block_size=layout.block_size,
+            info_hash=metainfo.info_hash.hex(),
+            seed=self._seed,
+            settings=self._settings,
+        )
+        if self._path is not None:
+            self._scribe = Scribe(self._path, header, tell=self._tell)
+        self._chronicle.joined(engine, address, granted, self._loop.time(), origin=origin, have=have)
+        place = meeting_place(header.info_hash, engine.identity.port)
         self._interview = Interview(place, self._recall, tell=self._tell)
 
     async def __aenter__(self) -> Self:
@@ -108,6 +124,7 @@ class Recording:
 
     def _recall(self) -> str:
         self._chronicle.sample(self._loop.time())
+        assert self._header is not None
         entries = (entry.encode() for entry in self.recollection.entries())
         return "".join((self._header.encode(), *entries))
 

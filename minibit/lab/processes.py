@@ -116,7 +116,7 @@ class SwarmProcesses:
         again = self._logs.arguments("tracker-again")
         self._restart = shlex.join(["minibit", "tracker", *ports, *self._tracker_arguments(), *again])
         self._client = TrackerClient(ready["url"])
-        self._metainfo = await self._client.torrent()
+        self._metainfo = (await self._client.torrent()).metainfo
         self._started = time.monotonic()
         self._come_and_go()
 

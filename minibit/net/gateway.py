@@ -12,6 +12,7 @@ from minibit.address import Address, unmapped
 from minibit.net.encrypted import EncryptedTransport
 from minibit.net.listener import BACKLOG
 from minibit.net.transport import TcpTransport, Transport
+from minibit.net.utp import Declined
 from minibit.wire.encryption import Encryption
 
 DIAL_SECONDS: Final = 5.0
@@ -41,6 +42,7 @@ class Gateway:
 
     def __init__(self, listener: socket.socket, host: Host, info_hash: bytes, encryption: Encryption) -> None:
         self._listener = listener
+        self._declined: Declined | None = None
         self._host = host
         self._info_hash = info_hash
         self._encryption = encryption
@@ -52,6 +54,8 @@ class Gateway:
     def open(self) -> None:
         """Accept connections from now on."""
         self._loop.add_reader(self._listener, self._accept)
+        if self._declined is None:
+            self._declined = Declined(self._listener)
 
     def dial(self, address: Address) -> None:
         """Connect to this address; the host hears what came of it."""
@@ -73,6 +77,8 @@ class Gateway:
         """Accept nobody, dial nobody, and free the port."""
         if self._pause is not None:
             self._pause.cancel()
+        if self._declined is not None:
+            self._declined.close()
         self._loop.remove_reader(self._listener)
         self._listener.close()
         for task in self._dialling:

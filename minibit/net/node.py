@@ -107,7 +107,7 @@ class Node:
         def learn(now: float) -> list[Effect]:
             for link in self._links.values():
                 link.connection.learn(metainfo.layout)
-            effects = self.engine.learned(metainfo.layout, have, now)
+            effects = self.engine.learned(metainfo.layout, have, now, private=metainfo.private)
             self._open(metainfo, storage)
             return effects
 
@@ -133,9 +133,9 @@ class Node:
             self._close()
             await self._let_the_disk_finish()
 
-    def peers_found(self, peers: Iterable[PeerAddress]) -> None:
-        """A tracker told us of these peers."""
-        self._run(lambda now: self.engine.peers_found(peers, now))
+    def peers_found(self, peers: Iterable[PeerAddress], *, hearsay: bool = False) -> None:
+        """A tracker told us of these peers, or somebody who may lie."""
+        self._run(lambda now: self.engine.peers_found(peers, now, hearsay=hearsay))
 
     def granted(self, peer_id: bytes, blocks: int) -> None:
         """The tracker dealt these blocks to that peer."""

@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from minibit.address import PeerAddress, is_loopback
+from minibit.address import FIRST_USER_PORT, PeerAddress, is_loopback
 from minibit.dialects import http_announce
 from minibit.dialects.announce import Announce, AnnounceReply
 from minibit.dialects.http_announce import MAX_REPLY, Form
 from minibit.dialects.refusal import ReplyError
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError
 from minibit.peer import udp_tracker
-from minibit.peer.web import announces, fetch
+from minibit.peer.web import ANNOUNCES, fetch
 
 ANNOUNCE_SECONDS: Final = 15.0
-FIRST_USER_PORT: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A tracker's. `peers` are those in it that we dial: a tracker elsewhere does not aim us at programs of
-    this machine, nor any tracker at the ports of other services, mail, shells, the web."""
+    """A tracker's, which is at `ip`. `peers` are those in it that we dial: a tracker elsewhere does not aim
+    us at programs of this machine, nor any tracker at the ports of other services, mail, shells, the web."""
 
     reply: AnnounceReply
     peers: tuple[PeerAddress, ...]
+    ip: str
 
 
 async def announce(url: str, said: Announce, rng: Random, *, seconds: float = ANNOUNCE_SECONDS) -> Answer:
@@ -42,7 +42,7 @@ async def announce(url: str, said: Announce, rng: Random, *, seconds: float = AN
         return _answer(reply, ip)
     query = http_announce.encode_announce(said, Form()).decode()
     asked = f"{url}{'&' if '?' in url else '?'}{query}"
-    fetched = await fetch(asked, allows=announces, limit=MAX_REPLY, seconds=seconds)
+    fetched = await fetch(asked, rule=ANNOUNCES, limit=MAX_REPLY, seconds=seconds)
     try:
         reply = http_announce.decode_reply(fetched.body)
     except ReplyError as error:
@@ -55,7 +55,7 @@ async def announce(url: str, said: Announce, rng: Random, *, seconds: float = AN
 
 
 def _answer(reply: AnnounceReply, ip: str) -> Answer:
-    return Answer(reply, tuple(peer for peer in reply.peers if _dialable(peer, ip)))
+    return Answer(reply, tuple(peer for peer in reply.peers if _dialable(peer, ip)), ip)
 
 
 def _dialable(peer: PeerAddress, tracker: str) -> bool:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 from minibit.address import PeerAddress
 from minibit.dialects.announce import Announce, Event
@@ -18,6 +19,7 @@ from minibit.disk import torrents
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.errors import MetainfoError, MinibitError, TrackerUnreachableError, UsageError
+from minibit.net.listener import EVERYWHERE
 from minibit.net.node import Node
 from minibit.peer.announce_client import Answer, announce
 from minibit.peer.tiers import Tiers
@@ -26,50 +28,80 @@ from minibit.text import one_line, plain_text
 from minibit.torrent import torrent_file
 from minibit.torrent.bencode import MAX_BYTES
 from minibit.torrent.layout import CHUNK_SIZE
+from minibit.torrent.magnet import Magnet
 from minibit.torrent.metainfo import Metainfo
 from minibit.torrent.torrent_file import TorrentFile
 
 TORRENT_SECONDS: Final = 60.0  # for a .torrent on the web, which may be large
 GOODBYE_SECONDS: Final = 3.0
 SOONEST: Final = 60.0  # s after an answer before a tracker is asked for more peers
+SLOW: Final = 3.0  # s after which the next tracker is asked too, unless the share is private (BEP 27)
 MAX_TOLD: Final = 20  # trackers of which is told that they do not answer
 
 
 class Announcing:
-    """One peer's presence in the swarm of the torrent at `source`, a path or a URL.
+    """One peer's presence in the swarm of the torrent at `source`: a path, a URL, or a magnet link.
 
     Args:
+        folder: where the metadata of a magnet link may be kept.
         timeout: how many seconds to look for a tracker or a peer at first, None for ever.
         tell: called with a line about each thing that a user wants to know.
     """
 
     grants: ClassVar = False
 
-    def __init__(self, source: str, timeout: float | None, tell: Callable[[str], None], rng: Random) -> None:
+    def __init__(
+        self,
+        source: str | Magnet,
+        folder: Path,
+        timeout: float | None,
+        tell: Callable[[str], None],
+        rng: Random,
+    ) -> None:
         self.granted = 0
+        self.peers = source.peers if isinstance(source, Magnet) else ()
         self.unanswered = False
-        self.host = "0.0.0.0"
+        self.host = EVERYWHERE
+        self.web_seeds: tuple[str, ...] = ()
+        typed = isinstance(source, str) and "://" in source
+        self.trusted = {urlsplit(str(source)).hostname or ""} if typed else set()
         self._source = source
+        self._folder = folder
         self._timeout = timeout
         self._tell = tell
         self._rng = rng
         self._tiers = Tiers((), rng)
         self._info_hash = b""
+        self._private = False
         self._hurry = asyncio.Event()
         self._soonest = 0.0  # when a tracker may be asked for more peers
         self._completed = False  # still to be said
         self._began = False  # a tracker knows of us
         self._told: set[str] = set()
 
-    async def share(self) -> Metainfo:
-        torrent = await _torrent(self._source)
-        self._tiers = Tiers(torrent.tiers, self._rng)
-        share = torrent.metainfo
-        self._info_hash = share.info_hash
-        self._tell(f"{share.name}: info hash {share.info_hash.hex()}{', private' * share.private}")
-        if not self._tiers:
-            self._tell("this torrent names no tracker: peers have to find us by other ways")
-        return share
+    async def share(self) -> Metainfo | bytes:
+        source = self._source
+        share: Metainfo | None = None
+        tiers: tuple[tuple[str, ...], ...]
+        if isinstance(source, Magnet):
+            self._info_hash, name = source.info_hash, source.name
+            tiers = (source.trackers,) if source.trackers else ()
+            self.web_seeds = source.web_seeds
+            if (kept := await asyncio.to_thread(torrents.kept, self._folder, source.info_hash)) is not None:
+                share, tiers = kept.metainfo, tiers or kept.tiers
+                self.web_seeds = source.web_seeds or kept.web_seeds
+        else:
+            torrent = await _torrent(source)
+            share, tiers = torrent.metainfo, torrent.tiers
+            self._info_hash, self.web_seeds = share.info_hash, torrent.web_seeds
+        if share is not None:
+            name = share.name
+        private = self._private = share is not None and share.private
+        self._tiers = Tiers(tiers, self._rng)
+        self._tell(f"{name or 'magnet link'}: info hash {self._info_hash.hex()}{', private' * private}")
+        if not self._tiers and not self.peers:
+            self._tell("no tracker is named: peers have to find us by other ways")
+        return share or self._info_hash
 
     async def come(self, identity: Identity, share: Metainfo, have: int) -> tuple[PeerAddress, ...]:
         del identity, share, have  # all of it is said in each announce
@@ -138,20 +170,48 @@ class Announcing:
                     end = min(end, max(loop.time(), self._soonest))
 
     async def _first_answer(self, node: Node, event: Event, end: float) -> Answer | None:
-        """The answer of the first tracker that gives one, None if none does before `end`."""
+        """The answer of the first tracker that gives one, None if none does before `end`.
+
+        They are asked in turn, and who is slow does not keep us from asking the next.
+        """
         loop = asyncio.get_running_loop()
-        for url in self._tiers.due(loop.time()):
-            if loop.time() >= end:
-                return None
-            try:
-                answer = await announce(url, self._said(node, event), self._rng)
-            except MinibitError as error:
-                self._tiers.failed(url, loop.time())
-                self._blame(url, error)
-            else:
-                self._tiers.answered(url)
-                return answer
-        return None
+        due = iter(self._tiers.due(loop.time()))
+        asked: dict[asyncio.Task[Answer], str] = {}
+        try:
+            while loop.time() < end:
+                url = next(due, None)
+                if url is not None:
+                    asked[asyncio.create_task(announce(url, self._said(node, event), self._rng))] = url
+                elif not asked:
+                    return None
+                patience = SLOW if url is not None and not self._private else float("inf")
+                left = min(patience, end - loop.time())
+                done, _ = await asyncio.wait(
+                    asked,
+                    timeout=None if left == float("inf") else max(left, 0.0),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for task in done:
+                    answer = self._outcome(task, asked.pop(task))
+                    if answer is not None:
+                        return answer
+            return None
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    def _outcome(self, task: "asyncio.Task[Answer]", url: str) -> Answer | None:
+        """What this tracker answered, None if it did not."""
+        try:
+            answer = task.result()
+        except MinibitError as error:
+            self._tiers.failed(url, asyncio.get_running_loop().time())
+            self._blame(url, error)
+            return None
+        self._tiers.answered(url)
+        self.trusted.add(answer.ip)
+        return answer
 
     def _said(self, node: Node, event: Event) -> Announce:
         engine, own = node.engine, figures(node.engine, node.now)
@@ -166,6 +226,7 @@ class Announcing:
             left=left if engine.layout.block_count else CHUNK_SIZE,
             event=event,
             numwant=0 if event is Event.STOPPED else 50,
+            ip=engine.identity.ip,
         )
 
     def _blame(self, url: str, error: MinibitError) -> None:
@@ -178,7 +239,7 @@ class Announcing:
 async def _torrent(source: str) -> TorrentFile:
     if "://" not in source:
         return await asyncio.to_thread(torrents.read, Path(source))
-    fetched = await fetch(source, allows=typed(source), limit=MAX_BYTES, seconds=TORRENT_SECONDS)
+    fetched = await fetch(source, rule=typed(source), limit=MAX_BYTES, seconds=TORRENT_SECONDS)
     if fetched.status != 200:
         raise UsageError(one_line(f"{source} answered {fetched.status}: check the address"))
     try:

@@ -15,6 +15,7 @@ from minibit.address import PeerAddress, is_loopback
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError
+from minibit.net.listener import EVERYWHERE
 from minibit.net.node import Node
 from minibit.peer.membership import Membership
 from minibit.peer.tracker_client import NameTakenError, TrackerClient, normalised, retrying
@@ -40,9 +41,12 @@ class Attendance:
 
     def __init__(self, tracker: str, timeout: float | None, tell: Callable[[str], None]) -> None:
         self.granted = 0
+        self.peers: tuple[PeerAddress, ...] = ()
         self.unanswered = False
         self.host = default_host(tracker)
         self._client = TrackerClient(tracker)
+        self.web_seeds: tuple[str, ...] = ()
+        self.trusted = {urlsplit(self._client.url).hostname or ""}
         self._timeout = timeout
         self._tell = tell
         self._hurry = asyncio.Event()
@@ -57,7 +61,9 @@ class Attendance:
         self._client.close()
 
     async def share(self) -> Metainfo:
-        return await self._patiently(self._client.torrent)
+        torrent = await self._patiently(self._client.torrent)
+        self.web_seeds = torrent.web_seeds
+        return torrent.metainfo
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """`call`, repeated while no tracker answers.
@@ -78,7 +84,9 @@ class Attendance:
         Raises:
             NameTakenError: somebody who lives has our name.
         """
-        membership = Membership(self._client, share, identity.name, identity.peer_id, identity.port)
+        membership = Membership(
+            self._client, share, identity.name, identity.peer_id, identity.port, identity.ip
+        )
         try:
             welcome = await self._patiently(lambda: membership.register(have))
         except NameTakenError as error:
@@ -88,6 +96,11 @@ class Attendance:
             welcome = await self._patiently(lambda: membership.register(have, replace=True))
         self.granted, self._interval, self._membership = welcome.granted, welcome.interval, membership
         self._tell(f"registered as {identity.name} with the tracker at {self._client.url}")
+        if identity.ip is not None and welcome.ip not in (None, identity.ip):
+            self._tell(
+                f"the tracker lists us at {welcome.ip}, and we listen at {identity.ip} alone: "
+                "who is not on our network can only be dialled by us"
+            )
         return tuple(entry.address for entry in welcome.entries)
 
     async def stay(self, node: Node) -> None:
@@ -149,4 +162,4 @@ def default_host(tracker: str) -> str:
     host = urlsplit(normalised(tracker)).hostname or ""
     if is_loopback(host):
         return "::1" if ":" in host else LOOPBACK
-    return LOOPBACK if host == "localhost" else "0.0.0.0"
+    return LOOPBACK if host == "localhost" else EVERYWHERE

@@ -20,17 +20,27 @@ Reply = TypeVar("Reply", Welcome, Listing)
 
 
 class Membership:
-    """The peer `name` with wire id `bt_id` that listens on `port`, in the swarm of `share`.
+    """The peer `name` with wire id `bt_id` that listens on `port`, in the swarm of `share`; `ip` is the only
+    address that it listens at, None if it listens at all that its machine has.
 
     Blocks are bitfields. Every call raises what `TrackerClient.call` does.
     """
 
-    def __init__(self, client: TrackerClient, share: Metainfo, name: str, bt_id: bytes, port: int) -> None:
+    def __init__(
+        self,
+        client: TrackerClient,
+        share: Metainfo,
+        name: str,
+        bt_id: bytes,
+        port: int,
+        ip: str | None = None,
+    ) -> None:
         self._client = client
         self._share = share
         self._name = name
         self._bt_id = bt_id
         self._port = port
+        self._ip = ip
         self._count = share.layout.block_count
 
     async def register(self, blocks: int, *, replace: bool = False) -> Welcome:
@@ -39,7 +49,7 @@ class Membership:
         Raises:
             NameTakenError: another process is active under that name.
         """
-        registration = Registration(self._name, self._port, None, blocks, self._bt_id, replace)
+        registration = Registration(self._name, self._port, self._ip, blocks, self._bt_id, replace)
         read = partial(Welcome.from_json, block_count=self._count)
         body = registration.to_json(self._count)
         return await self._client.call(self._dialable(read), "POST", "/registrar_peer", body)
@@ -77,7 +87,7 @@ class Membership:
             return
 
     async def _recognise(self) -> None:
-        shared = await self._client.torrent()
+        shared = (await self._client.torrent()).metainfo
         if shared.info_hash != self._share.info_hash:
             raise OtherShareError(
                 f"the tracker at {self._client.url} shares {shared.name!r} now (info hash "

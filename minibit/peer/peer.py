@@ -4,33 +4,46 @@ It ties a `Node` and the files on the disk to a `Presence` in the swarm, and wat
 """
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
+from urllib.parse import urlsplit
 
 from minibit import bitfield, registry, units
-from minibit.disk.resume import Found, inspect
-from minibit.disk.storage import Storage
+from minibit.address import Address, PeerAddress
 from minibit.engine.engine import Engine
+from minibit.engine.extensions import Handler
 from minibit.engine.greeting import Identity
+from minibit.engine.metadata import Metadata
+from minibit.engine.pex import Pex
 from minibit.engine.portrait import figures, portrait
 from minibit.engine.stalls import STALL_SECONDS, Stall, StallWatch, stall
 from minibit.errors import StalledError, StorageError, UsageError
 from minibit.eventlog.recording import Recording
 from minibit.eventlog.writing import claim
 from minibit.inquiry.recollection import Recent
-from minibit.net.listener import listen
+from minibit.net.dht import DhtClient
+from minibit.net.lan import Lan
+from minibit.net.listener import bound, listen
 from minibit.net.node import Node
 from minibit.peer.announcing import Announcing
 from minibit.peer.attendance import Attendance
 from minibit.peer.ending import Interrupt
+from minibit.peer.files import Files
+from minibit.peer.introduction import Introduction
 from minibit.peer.peer_id import new_peer_id
 from minibit.peer.presence import Presence
+from minibit.peer.web import trusting
+from minibit.peer.web_seeds import WebSeeds
 from minibit.snapshot import PeerStatus
 from minibit.text import name_fault
+from minibit.torrent.magnet import Magnet
 from minibit.torrent.metainfo import Metainfo
+from minibit.wire import metadata, pex
 from minibit.wire.encryption import Encryption
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether our files are still as we left them…
@@ -40,16 +53,22 @@ STALL_LOOK_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """What the user chose. `torrent` is a .torrent's path or URL, whose trackers take the place of `tracker`;
-    `timeout` is how many seconds to look for the tracker, `stall_timeout` how many
-    to go on while no chunk comes, None for ever; `overwrite` whether files in the folder that are not of the
-    share may be replaced."""
+    """What the user chose. `torrent` is a .torrent's path or URL, `magnet` a link: the trackers of either
+    take the place of `tracker`. `timeout` is how many seconds to look for the tracker, `stall_timeout` how
+    many to go on while no chunk comes, None for ever; what a magnet link leaves out has to come within both.
+    `lan`: whether to look for peers on the local network, and be found there; `dht` are nodes to begin with
+    in the DHT; `web_seeds` are HTTP servers of the share beside those that the torrent names. `overwrite`:
+    whether files in the folder that are not of the share may be replaced."""
 
     name: str
     port: int
     tracker: str
     folder: Path
     torrent: str | None = None
+    magnet: Magnet | None = None
+    lan: bool = False
+    dht: tuple[Address, ...] = ()
+    web_seeds: tuple[str, ...] = ()
     upload_limit: float = 0.0
     download_limit: float = 0.0
     encryption: Encryption = Encryption.ALLOW
@@ -83,16 +102,22 @@ class Peer:
     ) -> None:
         self._settings = settings
         self._tell = tell
-        self._progress = progress
-        self._interrupt = interrupt
         self._metainfo: Metainfo | None = None
         self._node: Node | None = None
+        self._seekers: list[Lan | DhtClient] = []
         self._recording: Recording | None = None
+        self._files = Files(
+            settings.folder,
+            overwrite=settings.overwrite,
+            progress=progress,
+            stop=interrupt.event.is_set,
+        )
         self._place: Path | None = None  # of the share, once it is whole
+        source = settings.magnet or settings.torrent
         self._presence: Presence = (
             Attendance(settings.tracker, settings.timeout, tell)
-            if settings.torrent is None
-            else Announcing(settings.torrent, settings.timeout, tell, Random(settings.seed))
+            if source is None
+            else Announcing(source, settings.folder, settings.timeout, tell, Random(settings.seed))
         )
 
     @property
@@ -103,7 +128,7 @@ class Peer:
     @property
     def trading(self) -> bool:
         """Whether there is anything to view yet."""
-        return self._node is not None
+        return self._node is not None and self._metainfo is not None
 
     def view(self) -> PeerStatus:
         """The picture of this peer now, once it is trading."""
@@ -132,87 +157,119 @@ class Peer:
         picking, choking = registry.picking(settings.picking), registry.choking(settings.choking)
         if settings.log is not None:
             claim(settings.log)
-        presence = self._presence
+        presence, files = self._presence, self._files
         listener = listen(settings.host or presence.host, settings.port)
-        identity = Identity(settings.name, new_peer_id(), listener.getsockname()[1])
-        storage: Storage | None = None
+        port = listener.getsockname()[1]
+        identity = Identity(settings.name, new_peer_id(), port, bound(listener))
         try:
-            metainfo = await presence.share()
-            count = metainfo.layout.block_count
-            storage = await asyncio.to_thread(Storage, metainfo, settings.folder, writable=True)
-            # A name that is taken leaves nothing behind, so nothing is created before.
-            found = await self._inspect(storage, metainfo)
-            have, peers = found.have, await presence.come(identity, metainfo, found.have)
-            try:
-                await asyncio.to_thread(
-                    storage.prepare, found.whole, found.ours, overwrite=settings.overwrite
-                )
-            except StorageError:
-                await presence.leave(None)
-                raise
-            self._place = storage.path
-            self._metainfo = metainfo
-            self._tell(f"listening on port {identity.port}")
-            blocks = units.count(count, "block")
-            dealt = f"granted {bitfield.listed(presence.granted)} of {blocks}" if presence.grants else blocks
-            self._tell(f"{dealt}; {have.bit_count()} on disk")
-            loop = asyncio.get_running_loop()
+            share, peers = await presence.share(), presence.peers
+            introduction: Introduction | None = None
+            if isinstance(share, Metainfo):
+                # A name that is taken leaves nothing behind, so nothing is created before.
+                await files.inspect(share)
+                peers += await presence.come(identity, share, files.have)
+                try:
+                    await files.prepare()
+                except StorageError:
+                    await presence.leave(None)
+                    raise
+                info_hash, handler = share.info_hash, Metadata(share.info_hash, share.info)
+            else:
+                assert settings.magnet is not None
+                introduction = Introduction(settings.magnet, self._patience, self._tell)
+                info_hash, handler = share, introduction.handler
+            self._tell(f"listening on port {port}")
+            extensions: dict[str, Handler] = {metadata.NAME: handler}
+            if not (isinstance(share, Metainfo) and share.private):
+                extensions[pex.NAME] = Pex()
             recording = self._recording = Recording(
                 settings.log,
                 settings.name,
-                metainfo,
                 seed=settings.seed,
                 settings={"picking": settings.picking, "choking": settings.choking},
                 tell=self._tell,
             )
             engine = Engine(
                 identity,
-                metainfo.info_hash,
-                metainfo.layout,
-                have=have,
+                info_hash,
+                None,
+                have=0,
                 picking=picking,
                 choking=choking,
                 rng=Random(settings.seed),
-                now=loop.time(),
+                now=asyncio.get_running_loop().time(),
                 upload_limit=settings.upload_limit,
                 download_limit=settings.download_limit,
+                extensions=extensions,
                 journal=recording.journal,
             )
-            recording.begin(engine, f"{listener.getsockname()[0]}:{identity.port}", presence.granted)
-            self._node = Node(
+            node = self._node = Node(
                 engine,
                 listener,
-                metainfo=metainfo,
-                storage=storage,
                 encryption=settings.encryption,
                 on_announce=presence.hurry,
                 on_event=self._tell,
             )
-            self._node.peers_found(peers)
-            async with recording:
-                await self._trade(self._node)
+            async with AsyncExitStack() as ending:
+
+                async def begin(share: Metainfo) -> None:
+                    self._metainfo, self._place = share, files.storage.path
+                    if share.private and self._seekers:
+                        self._tell("private: peers are sought through its trackers alone")
+                        while self._seekers:
+                            self._seekers.pop().close()
+                    self._tell_share(share)
+                    recording.begin(
+                        engine, share, f"{identity.ip or '*'}:{port}", presence.granted, have=files.have
+                    )
+                    await ending.enter_async_context(recording)
+                    node.begin(share, files.storage, files.have)
+
+                self._seekers = self._sought(node, listener)
+                if isinstance(share, Metainfo):
+                    await begin(share)
+                node.peers_found(peers)
+                await self._trade(node, introduction, begin)
         except asyncio.CancelledError:
             self._tell(self._stopped())
             raise
         finally:
             listener.close()
             presence.close()
-            if storage is not None:  # last: whoever is cancelled here leaves nothing else undone
-                await asyncio.to_thread(storage.close)
+            await files.close()  # last: whoever is cancelled here leaves nothing else undone
 
-    async def _inspect(self, storage: Storage, metainfo: Metainfo) -> Found:
-        """See what is on the disk already, and refuse to touch what is not ours."""
-        return await asyncio.to_thread(
-            inspect,
-            storage,
-            metainfo,
-            self._progress,
-            self._interrupt.event.is_set,
-            overwrite=self._settings.overwrite,
-        )
+    def _sought(self, node: Node, listener: socket.socket) -> list[Lan | DhtClient]:
+        """Who looks for peers beside the trackers, as the user wants it."""
+
+        def found(peers: Iterable[PeerAddress]) -> None:
+            node.peers_found(peers, hearsay=True)
+
+        settings, engine = self._settings, node.engine
+        seekers: list[Lan | DhtClient] = []
+        if settings.lan:
+            lan = Lan(engine.info_hash, listener, new_peer_id().hex(), lambda peer: found([peer]))
+            if not lan.open:
+                self._tell("no local network here can be searched")
+            seekers.append(lan)
+        if settings.dht:
+            rng, port = Random(settings.seed), engine.identity.port
+            seekers.append(DhtClient(engine.info_hash, port, rng, settings.dht, found, self._tell))
+        return seekers
+
+    @property
+    def _patience(self) -> float | None:
+        """How many seconds the metadata of a magnet link may take to come."""
+        limits = (self._settings.timeout, self._settings.stall_timeout)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _tell_share(self, share: Metainfo) -> None:
+        presence, have = self._presence, self._files.have
+        blocks = units.count(share.layout.block_count, "block")
+        dealt = f"granted {bitfield.listed(presence.granted)} of {blocks}" if presence.grants else blocks
+        self._tell(f"{dealt}; {have.bit_count()} on disk")
 
     def _stopped(self) -> str:
-        if self._node is None:
+        if self._node is None or self._metainfo is None:
             return "stopped before it had begun"
         blocks = self._node.engine.blocks
         if self.complete:
@@ -220,25 +277,66 @@ class Peer:
         count = self._node.engine.layout.block_count
         return f"stopped at {blocks.have.bit_count()}/{count} blocks; the same line resumes"
 
-    async def _trade(self, node: Node) -> None:
+    def _web_seeds(self, share: Metainfo) -> WebSeeds:
+        presence, typed = self._presence, self._settings.web_seeds
+        presence.trusted.update(urlsplit(url).hostname or "" for url in typed)
+        urls = dict.fromkeys((*typed, *presence.web_seeds))
+        return WebSeeds(urls, share, trusting(presence.trusted), self._tell, Random(self._settings.seed))
+
+    async def _trade(
+        self,
+        node: Node,
+        introduction: Introduction | None,
+        begin: Callable[[Metainfo], Awaitable[None]],
+    ) -> None:
+        """Be in the swarm until something ends that; if there is an `introduction`, begin after it."""
         trade = asyncio.create_task(node.run())
-        completion = asyncio.create_task(self._await_completion(node))
-        beside = [
+        ends = [
+            trade,
             asyncio.create_task(self._presence.stay(node)),
-            asyncio.create_task(self._watch_files(node)),
-            asyncio.create_task(self._watch_stalls(node)),
+            asyncio.create_task(self._watch(node, introduction, begin)),
         ]
-        ends = [trade, *beside, *([completion] if self._settings.leave_when_done else [])]
+        ends += [asyncio.create_task(seeker.run()) for seeker in self._seekers]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (trade, completion, *beside):
+            for task in ends:
                 task.cancel()
-            await asyncio.gather(completion, *beside, return_exceptions=True)
+            await asyncio.gather(*ends[1:], return_exceptions=True)
             # Goodbye is said while the disk finishes what it is at.
             await asyncio.gather(trade, self._presence.leave(node), return_exceptions=True)
+
+    async def _watch(
+        self,
+        node: Node,
+        introduction: Introduction | None,
+        begin: Callable[[Metainfo], Awaitable[None]],
+    ) -> None:
+        """Learn what is shared, if need be; then watch over it, until the user wants no more."""
+        if introduction is not None:
+            share = await introduction.metainfo(node)
+            await self._files.inspect(share)
+            await self._files.prepare()
+            await introduction.keep(share, self._settings.folder)
+            await begin(share)
+        assert self._metainfo is not None
+        completion = asyncio.create_task(self._await_completion(node))
+        watches = [
+            asyncio.create_task(self._watch_files(node)),
+            asyncio.create_task(self._watch_stalls(node)),
+            asyncio.create_task(self._web_seeds(self._metainfo).stay(node)),
+        ]
+        ends = [*watches, *([completion] if self._settings.leave_when_done else [])]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (completion, *watches):
+                task.cancel()
+            await asyncio.gather(completion, *watches, return_exceptions=True)
 
     async def _await_completion(self, node: Node) -> None:
         await node.finished.wait()

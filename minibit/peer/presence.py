@@ -9,17 +9,22 @@ from minibit.torrent.metainfo import Metainfo
 
 
 class Presence(Protocol):
-    """One peer's. `grants` is whether blocks are dealt at all, `granted` those that were dealt to us, as a
-    bitfield; `unanswered` whether no tracker answered last time; `host` where to listen unless the user says
+    """One peer's. `grants` is whether blocks are dealt at all, `granted` those that were dealt to us, as
+    a bitfield; `peers` are those that the user named; `web_seeds` are the servers that the torrent names,
+    once it is here, and `trusted` the machines nearby, by name or address, that these may lead to;
+    `unanswered` whether no tracker answered last time; `host` where to listen unless the user says
     otherwise."""
 
     grants: ClassVar[bool]
     granted: int
+    peers: tuple[PeerAddress, ...]
+    web_seeds: tuple[str, ...]
+    trusted: set[str]
     unanswered: bool
     host: str
 
-    async def share(self) -> Metainfo:
-        """What is shared.
+    async def share(self) -> Metainfo | bytes:
+        """What is shared, or its info hash if only its peers can tell more (BEP 9).
 
         Raises:
             TrackerUnreachableError: nobody says it within the time allowed.

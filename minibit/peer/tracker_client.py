@@ -17,15 +17,15 @@ from urllib.parse import urlsplit
 
 import requests
 
-from minibit.address import PeerAddress, ip_literal, is_loopback
+from minibit.address import FIRST_USER_PORT, PeerAddress, ip_literal, is_loopback
 from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.peer.calls import LATE, Calls, PlainSession, bounded, cause, causes, silence
 from minibit.snapshot import SwarmStatus
 from minibit.text import plain_text
-from minibit.torrent import metainfo
-from minibit.torrent.metainfo import Metainfo
+from minibit.torrent import torrent_file
+from minibit.torrent.torrent_file import TorrentFile
 
 DEFAULT_PORT: Final = 5000
 TIMEOUT: Final = (3.05, 10.0)  # seconds to connect (just over one TCP retransmission), and between bytes
@@ -37,7 +37,6 @@ MAX_TORRENT: Final = 64 * 1024 * 1024
 FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 8.0
 MAX_HOST: Final = 253  # characters of a host's name (RFC 1035)
-FIRST_USER_PORT: Final = 1024
 WILDCARDS: Final = ("0.0.0.0", "::")
 
 T = TypeVar("T")
@@ -70,15 +69,15 @@ class TrackerClient:
         self._answered = False
         self._calls = Calls(self.url, PlainSession)
 
-    async def torrent(self) -> Metainfo:
-        """What the tracker shares.
+    async def torrent(self) -> TorrentFile:
+        """What the tracker shares, and how it says to get it.
 
         Raises:
             MetainfoError: a share that is malformed or unsafe.
         """
         return await self._calls.within(
             TORRENT_SECONDS,
-            lambda session: self._ask(session, metainfo.parse, "GET", "/torrent", limit=MAX_TORRENT),
+            lambda session: self._ask(session, torrent_file.parse, "GET", "/torrent", limit=MAX_TORRENT),
         )
 
     async def status(self) -> SwarmStatus:

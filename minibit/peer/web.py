@@ -6,9 +6,11 @@ the connection stands, before anything is said: what a name means may change at 
 """
 
 import ipaddress
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -26,8 +28,16 @@ from minibit.torrent.torrent_file import WEB_SCHEMES, usable
 MAX_REDIRECTS: Final = 5
 TIMEOUT: Final = (5.0, 10.0)  # seconds to connect, and between bytes
 
-Allows = Callable[[str], bool]
-"""Whether this URL may lead to a machine on a private network, or to this one."""
+
+class Rule(NamedTuple):
+    """Which URLs may lead to a machine on a private network, or to this one.
+
+    `allows` is asked with such a URL and the IP address that it leads to; `told` says for people what it
+    allows.
+    """
+
+    allows: Callable[[str, str], bool]
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,50 +59,51 @@ def is_far(ip: str) -> bool:
     return literal is not None and ipaddress.ip_address(literal).is_global
 
 
-def announces(url: str) -> bool:
-    """Whether this URL is what trackers have and hardly another service: then it may be nearby."""
-    return urlsplit(url).path.endswith("/announce")
+ANNOUNCES: Final = Rule(
+    # What trackers have, and hardly another service.
+    lambda url, _ip: urlsplit(url).path.endswith("/announce"),
+    "only a path that ends in /announce is called there",
+)
 
 
-async def fetch(url: str, *, allows: Allows, limit: int, seconds: float) -> Fetched:
+async def fetch(url: str, *, rule: Rule, limit: int, seconds: float) -> Fetched:
     """What is at `url`, at most `limit` bytes, within so many seconds; redirections are followed a few times.
 
     Raises:
         TrackerUnreachableError: nobody answers, or not within these bounds.
         UsageError: it, or where it redirects to, may not be called.
     """
-    calls = Calls(_told(url), _Session)
+    calls = Calls(_told(url), lambda: GuardedSession(rule))
     try:
-        return await calls.within(seconds, lambda session: _follow(session, url, allows, limit, seconds))
+        return await calls.within(seconds, lambda session: _whole(session, url, limit, seconds))
     finally:
         calls.close()
 
 
-def typed(url: str) -> Allows:
+def typed(url: str) -> Rule:
     """For a URL that the user typed: it may lead anywhere, and send us on to its own host."""
     host = urlsplit(url).hostname
-    return lambda asked: urlsplit(asked).hostname == host
+    return Rule(
+        lambda asked, _ip: urlsplit(asked).hostname == host, "only the host that you named is called there"
+    )
+
+
+def trusting(machines: Container[str]) -> Rule:
+    """For URLs out of a torrent: they may lead to these machines nearby, given by their addresses or by the
+    names that the user typed."""
+    return Rule(
+        lambda asked, ip: ip in machines or urlsplit(asked).hostname in machines,
+        "only trackers that answer, and what you name yourself, is called there",
+    )
 
 
 # --- below, we are in the thread of the calls
 
 
-def _follow(session: requests.Session, url: str, allows: Allows, limit: int, seconds: float) -> Fetched:
-    for _ in range(1 + MAX_REDIRECTS):
-        assert isinstance(session, _Session)
-        if not usable(url, WEB_SCHEMES, longest=16 * 1024):
-            raise UsageError(f"{_told(url)} is not an address on the web")
-        session.guard.near = allows(url)
-        try:
-            with session.get(url, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
-                if not response.is_redirect:
-                    return Fetched(response.status_code, bounded(response, limit, seconds), session.guard.ip)
-                url = urljoin(url, response.headers["location"])
-        except (requests.RequestException, OSError, ValueError) as error:
-            raise TrackerUnreachableError(one_line(f"no answer from {_told(url)} ({cause(error)})")) from None
-        except NearError as error:
-            raise NearError(f"{_told(url)}: {error}") from None
-    raise TrackerUnreachableError(f"it redirects more than {MAX_REDIRECTS} times")
+def _whole(session: requests.Session, url: str, limit: int, seconds: float) -> Fetched:
+    assert isinstance(session, GuardedSession)
+    with session.reached(url) as response:
+        return Fetched(response.status_code, bounded(response, limit, seconds), session.ip)
 
 
 def _told(url: str) -> str:
@@ -101,50 +112,78 @@ def _told(url: str) -> str:
     return plain_text(f"{parts.scheme}://{parts.netloc}{parts.path}", 120)
 
 
-class _Guard:
-    """Lets connections stand, or not, and remembers whom the last one reached."""
+class GuardedSession(PlainSession):
+    """A session whose connections stand only where `rule` allows them; `ip` is whom the last one reached."""
 
-    near = False
-    ip = ""
-
-    def check(self, connection: HTTPConnection) -> None:
-        assert connection.sock is not None
-        self.ip = ip_literal(connection.sock.getpeername()[0]) or ""
-        if not self.near and not is_far(self.ip):
-            connection.close()
-            raise NearError(
-                f"it leads to {self.ip}, which is this machine or its network: only a path that ends in "
-                "/announce is called there"
-            )
-
-
-class _Session(PlainSession):
-    """A session whose connections are guarded."""
-
-    def __init__(self) -> None:
+    def __init__(self, rule: Rule) -> None:
         super().__init__()
-        self.guard = _Guard()
+        self.ip = ""
+        self._rule = rule
+        self._asked = ""  # the URL that is being called
+        self._sock: socket.socket | None = None
         for scheme in WEB_SCHEMES:
-            self.mount(f"{scheme}://", _Adapter(self.guard))
+            self.mount(f"{scheme}://", _Adapter(self._check))
+
+    @contextmanager
+    def reached(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
+        """What answers at `url`, its body unread; redirections are followed a few times.
+
+        Raises:
+            TrackerUnreachableError: nobody answers; or, inside the `with`, the body breaks off or is no good.
+            UsageError: it, or where it redirects to, may not be called.
+        """
+        for _ in range(1 + MAX_REDIRECTS):
+            if not usable(url, WEB_SCHEMES, longest=16 * 1024):
+                raise UsageError(f"{_told(url)} is not an address on the web")
+            self._asked = url
+            try:
+                with self.get(
+                    url, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+                ) as response:
+                    if not response.is_redirect:
+                        yield response
+                        return
+                    url = urljoin(url, response.headers["location"])
+            except (requests.RequestException, OSError, ValueError) as error:
+                raise TrackerUnreachableError(
+                    one_line(f"no answer from {_told(url)} ({cause(error)})")
+                ) from None
+            except NearError as error:
+                raise NearError(f"{_told(url)}: {error}") from None
+        raise TrackerUnreachableError(f"it redirects more than {MAX_REDIRECTS} times")
+
+    def abort(self) -> None:
+        """Break off what is being read; called in any thread."""
+        if self._sock is not None:
+            with suppress(OSError):  # it is closed already
+                self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _check(self, connection: HTTPConnection) -> None:
+        assert connection.sock is not None
+        self._sock = connection.sock
+        self.ip = ip_literal(connection.sock.getpeername()[0]) or ""
+        if not is_far(self.ip) and not self._rule.allows(self._asked, self.ip):
+            connection.close()
+            raise NearError(f"it leads to {self.ip}, which is this machine or its network: {self._rule.told}")
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, guard: _Guard) -> None:
-        self._guard = guard
+    def __init__(self, check: Callable[[HTTPConnection], None]) -> None:
+        self._check = check
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        guard = self._guard
+        check = self._check
 
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                guard.check(self)
+                check(self)
 
         class Secure(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                guard.check(self)
+                check(self)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain

@@ -28,7 +28,10 @@ from minibit.serve.tracker import Tracker
 from minibit.serve.visitors import host_name
 from minibit.text import plain_text
 from minibit.torrent import torrent_file
+from minibit.torrent.magnet import Magnet
+from minibit.torrent.metainfo import Metainfo
 from minibit.torrent.torrent_file import TorrentFile
+from minibit.torrent.web_paths import ROOT
 from minibit.tracker.peer_manager import MAX_ACTIVE
 
 MAX_LISTED: Final = 16 * 1024 * 1024  # block numbers in one full listing: about 100 MB of JSON
@@ -37,7 +40,8 @@ ROW: Final = 1000  # bytes of a peer in a status, roughly, without its blocks
 LISTED_CACHE: Final = 64 * 1024 * 1024  # bytes of block lists kept as text
 
 INDEX: Final = (
-    "MiniBit tracker. GET /torrent is the .torrent that this tracker shares, GET /status the swarm as JSON. "
+    "MiniBit tracker. GET /torrent is the .torrent that this tracker shares, GET /magnet a link to the same, "
+    "GET /status the swarm as JSON. If it is a web seed too, GET /share/NAME is a file of the share. "
     "MiniBit peers use POST /registrar_peer, GET /listar_peers and POST /desconectar_peer; "
     "any BitTorrent client uses GET /announce and GET /scrape.\n"
 )
@@ -45,8 +49,11 @@ INDEX: Final = (
 _log = logging.getLogger(__name__)
 
 
-def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None) -> Flask:
-    """The WSGI application of `tracker`, which answers on `udp_port` too; `budget` holds its long answers."""
+def create_app(
+    tracker: Tracker, budget: Budget, *, udp_port: int | None = None, web_seed: bool = False
+) -> Flask:
+    """The WSGI application of `tracker`, which answers on `udp_port` too, and as a web seed if it is one;
+    `budget` holds its long answers."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     count = tracker.metainfo.layout.block_count
@@ -57,11 +64,10 @@ def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None)
 
     @lru_cache(maxsize=2)
     def torrent(host: str) -> bytes:
-        tiers: tuple[tuple[str, ...], ...] = ((f"http://{host}/announce",),)
-        # Asked through another port, we may stand behind something that passes TCP on alone.
-        if udp_port is not None and host.endswith(f":{udp_port}"):
-            tiers += ((f"udp://{host}/announce",),)
-        return torrent_file.encode(TorrentFile(tracker.metainfo, tiers, created_by=f"MiniBit {__version__}"))
+        tiers = tuple((url,) for url in announce_urls(host, udp_port))
+        seeds = (f"http://{host}{ROOT}",) if web_seed else ()
+        made_by = f"MiniBit {__version__}"
+        return torrent_file.encode(TorrentFile(tracker.metainfo, tiers, seeds, created_by=made_by))
 
     def held(size: int, make: Callable[[], Response]) -> Response:
         """What `make` answers, of about `size` bytes; the budget has them back when it is sent."""
@@ -121,13 +127,13 @@ def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None)
 
     @app.get("/torrent")
     def get_torrent() -> Response:
-        # The address that reached us will reach us again; it goes into a file, so its form is checked.
-        host = request.headers.get("Host", "")
-        if host_name(host) is None:
-            raise RequestError("the Host header must be the tracker's host:port")
-        reply = Response(torrent(host), mimetype="application/x-bittorrent")
+        reply = Response(torrent(_host()), mimetype="application/x-bittorrent")
         reply.headers.set("Content-Disposition", "attachment", filename=f"{tracker.metainfo.name}.torrent")
         return reply
+
+    @app.get("/magnet")
+    def get_magnet() -> Response:
+        return Response(f"{magnet(tracker.metainfo, _host(), udp_port)}\n", mimetype="text/plain")
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:
@@ -147,6 +153,30 @@ def create_app(tracker: Tracker, budget: Budget, *, udp_port: int | None = None)
         return _json(Refusal(said).to_json(), 500)
 
     return app
+
+
+def announce_urls(host: str, udp_port: int | None) -> tuple[str, ...]:
+    """Where the tracker that is reached at `host`, with its port, hears announces."""
+    # Asked through another port, we may stand behind something that passes TCP on alone.
+    both = udp_port is not None and host.endswith(f":{udp_port}")
+    return (f"http://{host}/announce", *([f"udp://{host}/announce"] if both else []))
+
+
+def magnet(share: Metainfo, host: str, udp_port: int | None) -> Magnet:
+    """The magnet link to this share, whose tracker is reached at `host`, with its port."""
+    return Magnet(share.info_hash, share.name, announce_urls(host, udp_port))
+
+
+def _host() -> str:
+    """The address that reached us, which will reach us again; it is passed on, so its form is checked.
+
+    Raises:
+        RequestError: it is none.
+    """
+    host = request.headers.get("Host", "")
+    if host_name(host) is None:
+        raise RequestError("the Host header must be the tracker's host:port")
+    return host
 
 
 def _body() -> object:

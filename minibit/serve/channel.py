@@ -20,7 +20,7 @@ import httptools
 
 from minibit.address import ip_literal
 from minibit.serve.budget import FREE, Budget
-from minibit.serve.exchange import MAX_BODY, REMEDIES, Reply, Request, refusal
+from minibit.serve.exchange import MAX_BODY, REMEDIES, Reply, Request, Source, refusal
 from minibit.serve.places import Places
 
 MAX_HEADER: Final = 64 << 10  # bytes of a request that are not its body: chunks' sizes and trailers too
@@ -90,6 +90,9 @@ class Channel(asyncio.BufferedProtocol):
         self._body = bytearray()
         self._taken = 0  # bytes of the budget, for the body
         self._rest = memoryview(b"")  # of the answer
+        self._source: Source | None = None  # where more of it comes from…
+        self._lacking = 0  # …so many bytes
+        self._waiting = False  # for a part of it
         self._reply: Reply | None = None
         self._paused = False
         self._complete = False  # the request was, and it had no body
@@ -245,6 +248,8 @@ class Channel(asyncio.BufferedProtocol):
         self._answers += _head(reply, lasting=False)
         if not self._head_only:
             self._rest = memoryview(reply.body)
+            if reply.source is not None:
+                self._source, self._lacking = reply.source, reply.source.length
         if len(self._rest) <= SLICE:
             self._answers += self._rest
             self._rest = self._rest[:0]
@@ -266,7 +271,11 @@ class Channel(asyncio.BufferedProtocol):
         while self.stage is Stage.ANSWERING and self._rest and not self._paused:
             part, self._rest = self._rest[:SLICE], self._rest[SLICE:]
             self._hand(part)
-        if self.stage is Stage.ANSWERING and not self._rest:
+        if self.stage is Stage.ANSWERING and not self._rest and self._lacking:
+            if self._source is not None and not (self._waiting or self._paused):
+                self._waiting = True
+                self._source.next(self._continue)
+        elif self.stage is Stage.ANSWERING and not self._rest:
             self.stage, self._since = Stage.LINGERING, self._clock()
             self._sent()
             if self._complete:
@@ -277,6 +286,18 @@ class Channel(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
             except (OSError, RuntimeError):  # it is closing already
                 self._transport.abort()
+
+    def _continue(self, part: bytes) -> None:
+        """The next part of a long body is made; b"" if it could not be."""
+        self._waiting = False
+        if self.stage is not Stage.ANSWERING:
+            return
+        if not part:
+            self.throw_out()  # the length that was said tells the client that something is missing
+            return
+        self._lacking -= len(part)
+        self._since, self._handed, self._rest = self._clock(), 0, memoryview(part)
+        self._flow()
 
     def _say(self) -> None:
         if self._answers and self.stage is not Stage.OVER:
@@ -300,7 +321,8 @@ class Channel(asyncio.BufferedProtocol):
                 late = age > REQUEST_DEADLINE or self._received < owed
             case Stage.ANSWERING:
                 taken = self._handed - self._transport.get_write_buffer_size()
-                late = taken < DRAIN_RATE * (age - GRACE)
+                ours = self._waiting and not self._transport.get_write_buffer_size()
+                late = not ours and taken < DRAIN_RATE * (age - GRACE)
             case Stage.LINGERING:
                 late = age > LINGER
             case Stage.WORKING | Stage.OVER:
@@ -330,7 +352,8 @@ def _head(reply: Reply, *, lasting: bool) -> bytes:
     head = _usual(reply.status, reply.content_type, lasting, int(time.time()))
     if reply.headers:
         head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers).encode("latin-1")
-    return b"%bContent-Length: %d\r\n\r\n" % (head, len(reply.body))
+    length = len(reply.body) if reply.source is None else reply.source.length
+    return b"%bContent-Length: %d\r\n\r\n" % (head, length)
 
 
 @lru_cache(16)

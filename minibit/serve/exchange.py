@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from minibit.dialects.json_replies import Refusal
 
@@ -35,11 +35,22 @@ class Request:
     remote: str = ""
 
 
+class Source(Protocol):
+    """A body that is too long to be held: of its `length` bytes, one part is made at a time."""
+
+    length: int
+
+    def next(self, give: Callable[[bytes], None]) -> None:
+        """Has the next part made: `give` is called with it on the connection's thread, later, and once. With
+        b"" if it cannot be had: then the connection is to break off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """`sent` is called once, when the last of `body` has been handed on, or nobody waits for it any more.
 
-    `lasting`: it is short and was given at once, so its connection may carry another request.
+    With a `source`, that is the body. `lasting`: it is short and was given at once, so its connection may
+    carry another request.
     """
 
     status: int
@@ -47,6 +58,7 @@ class Reply:
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     sent: Callable[[], None] = _nothing
+    source: Source | None = None
     lasting: bool = False
 
 

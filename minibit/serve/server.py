@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from flask import Flask
 
-from minibit.net.listener import BACKLOG, listen
+from minibit.net.listener import BACKLOG, bind_beside, listen
 from minibit.serve import announces, wsgi
 from minibit.serve.app import create_app
 from minibit.serve.budget import Budget
@@ -24,8 +24,10 @@ from minibit.serve.channel import INBOX, Channel
 from minibit.serve.exchange import REMEDIES, Reply, Request, refusal
 from minibit.serve.places import Places
 from minibit.serve.tracker import Tracker
-from minibit.serve.udp_server import UdpServer, bind_beside
+from minibit.serve.udp_server import UdpServer
 from minibit.serve.visitors import Visitors
+from minibit.serve.web_share import WebShare
+from minibit.torrent.web_paths import ROOT
 
 THREADS: Final = 8
 WAKE: Final = 1.0  # seconds between looks at deadlines
@@ -55,10 +57,11 @@ class TrackerServer:
         self._closing: asyncio.Event | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._thread: Thread | None = None
+        self._files: WebShare | None = None
         self._crowded = False  # said already that no more files may be open
 
-    def start(self) -> None:
-        """Listens and serves; `port` is from now on the real one.
+    def start(self, files: WebShare | None = None) -> None:
+        """Listens and serves, the files too if they are given; `port` is from now on the real one.
 
         Raises:
             UsageError: the address cannot be listened on.
@@ -67,7 +70,13 @@ class TrackerServer:
         self.port = listener.getsockname()[1]
         datagrams = bind_beside(listener)
         self.udp = datagrams is not None
-        app = create_app(self._tracker, self._budget, udp_port=self.port if self.udp else None)
+        app = create_app(
+            self._tracker,
+            self._budget,
+            udp_port=self.port if self.udp else None,
+            web_seed=files is not None,
+        )
+        self._files = files
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tracker-json")
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._went_wrong)
@@ -102,6 +111,8 @@ class TrackerServer:
                 if datagrams is not None:
                     loop.remove_reader(datagrams)
                     datagrams.close()
+                if files is not None:
+                    files.close()
                 accepting = asyncio.all_tasks() - {asyncio.current_task()}
                 await asyncio.gather(*accepting, return_exceptions=True)
                 server.close()
@@ -146,6 +157,8 @@ class TrackerServer:
                 answer(announces.answer(self._tracker, request))
         elif fault is not None:
             answer(refusal(403, fault))
+        elif self._files is not None and request.path.startswith(ROOT):
+            answer(self._files.answer(request))
         else:
             self._work(app, request, answer)
 

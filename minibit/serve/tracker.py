@@ -118,6 +118,7 @@ class Tracker:
         # Everybody asks, and each time it is a socket; routes change seldom.
         self._own_address = lru_cache(KNOWN)(lambda remote, _: own_address(remote))
         self._answers = answers
+        self._six = False  # whether the origin's address is of IPv6
         self._asking = BoundedSemaphore(MAX_ASKED)
         self._swarm = Swarm(
             metainfo.name, metainfo.info_hash, metainfo.layout, rng=rng, now=self._clock(), grant=grant
@@ -154,7 +155,7 @@ class Tracker:
             raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
         with self._turn as now:
             reply = self._swarm.announce(announce, remote, now)
-        if is_loopback(remote) or not any(peer.is_nowhere for peer in reply.peers):
+        if self._as_it_stands(remote) or not any(peer.is_nowhere for peer in reply.peers):
             return reply
         seen = self._seen_from(remote)
         return reply._replace(peers=tuple([seen(peer) if peer.is_nowhere else peer for peer in reply.peers]))
@@ -184,8 +185,13 @@ class Tracker:
         *,
         met: Mapping[bytes, int] = MappingProxyType({}),
     ) -> None:
+        self._six = ":" in address[0]
         with self._turn as now:
             self._swarm.report_origin(address, blocks, figures, bt_id, now, met=met)
+
+    def needy(self) -> tuple[PeerAddress, ...]:
+        with self._turn as now:
+            return self._swarm.needy(now)
 
     def _deserted(self, address: Address) -> bool:
         """Whether nobody answers there; called outside the lock. Not said while too many are asked."""
@@ -204,7 +210,7 @@ class Tracker:
     def _told(self, remote: str, entries: tuple[PeerEntry, ...]) -> tuple[PeerEntry, ...]:
         """`entries` with addresses that `remote` can dial, and with Unix time."""
         drift = self._drift()
-        if is_loopback(remote) and not drift:
+        if self._as_it_stands(remote) and not drift:
             return entries  # a full listing is long
         seen = self._seen_from(remote)
         return tuple(
@@ -217,7 +223,16 @@ class Tracker:
         here, period = is_loopback(remote), int(self._clock() // ROUTE_SECONDS)
 
         def seen(peer: PeerAddress) -> PeerAddress:
-            ip = self._own_address(remote, period) if peer.is_nowhere and not here else None
+            if not peer.is_nowhere:
+                return peer
+            if here:
+                # Who came over IPv4 came to a host for both families, which is the origin's too.
+                return _moved(peer, remote) if peer.origin and ":" in peer.ip else peer
+            ip = self._own_address(remote, period)
             return peer if ip is None else _moved(peer, ip)
 
         return seen
+
+    def _as_it_stands(self, remote: str) -> bool:
+        """Whether `remote` can dial every address as it is listed: it is on this machine, as we see it."""
+        return is_loopback(remote) and (":" in remote or not self._six)

@@ -35,27 +35,10 @@ from minibit.serve.connection_ids import ConnectionIds
 from minibit.serve.tracker import Tracker
 
 BATCH: Final = 64  # datagrams between two looks at the other sockets of the loop
-RECEIVE_BUFFER: Final = 1 << 20  # bytes asked of the system: a burst is late rather than lost
 EXPIRED: Final = "connect again"  # with its head no longer than the shortest request that it answers
 _NONE: Final = Counts(0, 0, 0)
 
 _log = logging.getLogger(__name__)
-
-
-def bind_beside(listener: socket.socket) -> socket.socket | None:
-    """A non-blocking UDP socket with the address of this TCP one, or None if another program has it."""
-    sock = socket.socket(listener.family, socket.SOCK_DGRAM)
-    try:
-        if listener.family == socket.AF_INET6:
-            only = listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        sock.setblocking(False)
-        sock.bind(listener.getsockname())
-    except OSError:
-        sock.close()
-        return None
-    return sock
 
 
 class UdpServer:

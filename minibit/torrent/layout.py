@@ -3,6 +3,7 @@
 Pure arithmetic: what the blocks hold, and where they lie on a disk, is unknown here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -64,6 +65,12 @@ class Layout:
 
 
 UNKNOWN: Final = Layout(0, CHUNK_SIZE)
+
+
+def padding(lengths: Sequence[int], block_size: int) -> list[int]:
+    """Bytes of padding behind each file but the last, so that the next one begins a block (BEP 47)."""
+    last = max((index for index, length in enumerate(lengths) if length), default=0)
+    return [-length % block_size if index < last else 0 for index, length in enumerate(lengths)]
 
 
 def block_size_for(total_size: int) -> int:

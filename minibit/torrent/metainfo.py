@@ -19,7 +19,7 @@ from typing import Any, Final
 from minibit.errors import BencodeError, MetainfoError
 from minibit.text import one_line
 from minibit.torrent import bencode
-from minibit.torrent.layout import MAX_BLOCKS, Layout
+from minibit.torrent.layout import MAX_BLOCKS, Layout, padding
 
 MAX_FOREIGN_BLOCK_SIZE: Final = 32 * 1024 * 1024  # a block is held in memory until it is verified
 MAX_FILES: Final = 100_000
@@ -81,11 +81,12 @@ def build(
     folder: bool,
     executable: Container[int] = (),
     private: bool = False,
+    padded: bool = False,
 ) -> Metainfo:
     """Metainfo of `files` (path below the share's own root, length), hashed block by block.
 
     For a single file (`folder=False`), `files` has one entry with the empty path. `executable` are files by
-    their numbers.
+    their numbers. `padded`: every file of a folder begins a block (BEP 47).
 
     Raises:
         MetainfoError: a name that peers would refuse.
@@ -96,9 +97,12 @@ def build(
         for index, (_, length) in enumerate(files)
     ]
     if folder:
-        info["files"] = [
-            entry | {"path": list(path)} for entry, (path, _) in zip(described, files, strict=True)
-        ]
+        entries = info["files"] = []
+        behind = padding([length for _, length in files], block_size)
+        for entry, (path, _), missing in zip(described, files, behind, strict=True):
+            entries.append(entry | {"path": list(path)})
+            if padded and missing:
+                entries.append({"length": missing, "path": [".pad", str(missing)], "attr": "p"})
     else:
         info |= described[0]
     if private:
@@ -130,6 +134,21 @@ def document(data: bytes) -> Any:
         return bencode.decode(data)
     except BencodeError as error:
         raise MetainfoError(f"this is not a .torrent file: {error}") from None
+
+
+def parse_info(data: bytes) -> Metainfo:
+    """The share that an encoded info dictionary, which is its metadata (BEP 9), describes.
+
+    Raises:
+        MetainfoError: malformed, absurd or unsafe; the message says which part.
+    """
+    try:
+        info = bencode.decode(data)
+    except BencodeError as error:
+        raise MetainfoError(f"info: {error}") from None
+    if not isinstance(info, dict):
+        raise MetainfoError("info: not a dictionary")
+    return from_info(info)
 
 
 def from_info(info: dict[bytes, Any]) -> Metainfo:

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from minibit import bitfield
-from minibit.address import Address, believed_ip, is_near
-from minibit.dialects.announce import DEFAULT_NUMWANT, Announce, AnnounceReply, Counts, Event
+from minibit.address import Address, PeerAddress, believed_ip, is_near
+from minibit.dialects.announce import DEFAULT_NUMWANT, MAX_NUMWANT, Announce, AnnounceReply, Counts, Event
 from minibit.dialects.json_replies import ConflictError, DoubtError, Farewell, Listing, PeerEntry, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
@@ -102,6 +102,7 @@ class Swarm:
             new,
             self._entries(self._peers.draw(DEFAULT_NUMWANT, self._rng, record)),
             self._interval() if returning else MIN_HEARTBEAT_INTERVAL,
+            record.ip,
         )
 
     def list_peers(
@@ -231,6 +232,13 @@ class Swarm:
                 self._peers.meet(peer)
                 if peer.announced is not None and peer.announced.left != 0:
                     self._hold(peer, seen)
+
+    def needy(self, now: float) -> tuple[PeerAddress, ...]:
+        """Some peers that lack blocks: the origin dials those who do not come by themselves."""
+        self._expire(now)
+        full = bitfield.full(self._layout.block_count)
+        drawn = self._peers.draw(MAX_NUMWANT, self._rng, self._peers.origin)
+        return tuple([other.address for other in drawn if self._blocks.held(other.key) != full])
 
     # --- who stays, who goes
 

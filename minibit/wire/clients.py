@@ -36,6 +36,11 @@ _NAMES: Final = {
 }
 
 
+def is_minibit(peer_id: bytes | None) -> bool:
+    """Whether this is the wire id of a peer of our kind, of any version."""
+    return peer_id is not None and peer_id.startswith(b"-MB")
+
+
 def client_of(peer_id: bytes) -> str | None:
     """The client with this wire id and its version, such as "aria2 1.36"; None if the id does not tell.
 

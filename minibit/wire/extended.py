@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from minibit.errors import BencodeError, RemoteProtocolError
 from minibit.text import plain_text
-from minibit.torrent import bencode
+from minibit.torrent import bencode, lenient
 
 MAX_BODY: Final = 16 * 1024
 MAX_REQQ: Final = 100_000
@@ -21,7 +21,8 @@ class ExtendedHandshake:
 
     `extensions` maps an extension's name to the id to use when sending it to this side, 0 when it is to be
     sent no more; `queue` is how
-    many requests this side accepts at once (`reqq`); `name` is a MiniBit peer's name, or None.
+    many requests this side accepts at once (`reqq`); `metadata_size` how many bytes of metadata it has
+    (BEP 9), however absurd; `name` is a MiniBit peer's name, or None.
     """
 
     extensions: dict[str, int] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class ExtendedHandshake:
     port: int | None = None
     queue: int | None = None
     name: str | None = None
+    metadata_size: int | None = None
 
     def encode(self) -> bytes:
         body: dict[str, Any] = {"m": self.extensions, "v": self.client}
@@ -36,19 +38,24 @@ class ExtendedHandshake:
             body["p"] = self.port
         if self.queue is not None:
             body["reqq"] = self.queue
+        if self.metadata_size is not None:
+            body["metadata_size"] = self.metadata_size
         if self.name is not None:
             body["minibit"] = {"name": self.name}
         return bencode.encode(body)
 
     @classmethod
     def decode(cls, body: bytes) -> "ExtendedHandshake":
-        """The handshake in `body`; keys of a wrong type are passed over, as BEP 10 asks for unknown ones.
+        """The handshake in `body`; keys of a wrong type are passed over, as BEP 10 asks for unknown ones, and
+        what stands behind it is too.
 
         Raises:
             RemoteProtocolError: not a bencoded dictionary, or larger than `MAX_BODY`.
         """
+        if len(body) > MAX_BODY:
+            raise RemoteProtocolError(f"extended handshake of {len(body)} bytes")
         try:
-            fields = bencode.decode(body, max_bytes=MAX_BODY)
+            fields, _ = lenient.decode(body)
         except BencodeError as error:
             raise RemoteProtocolError(f"extended handshake: {error}") from None
         if not isinstance(fields, dict):
@@ -59,13 +66,14 @@ class ExtendedHandshake:
             for name, number in (offered.items() if isinstance(offered, dict) else ())
             if isinstance(number, int) and 0 <= number < 256
         }
-        own = fields.get(b"minibit")
+        own, size = fields.get(b"minibit"), fields.get(b"metadata_size")
         name = plain_text(own.get(b"name")) if isinstance(own, dict) else ""
         return cls(
             extensions=extensions,
             client=plain_text(fields.get(b"v")),
             port=_bounded(fields.get(b"p"), 65535),
             queue=_bounded(fields.get(b"reqq"), MAX_REQQ),
+            metadata_size=size if isinstance(size, int) and size > 0 else None,
             name=name or None,
         )
 

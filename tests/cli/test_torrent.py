@@ -33,6 +33,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return err
 
 
+def test_a_folder_with_padding(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, photos: Path, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said(capsys, "create", str(photos), "--pad", "--block-size", "16K")
+    document = json.loads(said(capsys, "show", "photos.torrent", "--json"))
+    assert [entry["path"] for entry in document["files"]] == ["photos/a", "photos/run"]
+    assert document["total_size"] == 3 * 16384 + 1
+
+
 def test_what_is_created_is_shown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, photos: Path, tmp_path: Path
 ) -> None:

@@ -158,6 +158,22 @@ def test_a_block_size_that_peers_would_refuse(tmp_path: Path, block_size: int) -
         from_path(tmp_path / "f", block_size=block_size)
 
 
+def test_padding_begins_every_file_at_a_block_and_ends_with_the_last(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    files = {"a": b"a" * 20_000, "b": b"", "c": b"c" * 16384, "d": b"d" * 5, "e": b""}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    made = from_path(folder, block_size=16384, padded=True).metainfo
+    assert [entry.offset for entry in made.files] == [0, 32768, 32768, 49152, 49157]
+    assert made.layout.total_size == 49157
+    blocks = [b"a" * 16384, (b"a" * 3616).ljust(16384, b"\0"), b"c" * 16384, b"d" * 5]
+    assert made.digests == b"".join(hashlib.sha1(block).digest() for block in blocks)
+    assert torrent_file.parse(torrent_file.encode(TorrentFile(made))).metainfo == made
+    plain = from_path(folder, block_size=16384).metainfo
+    assert plain.layout.total_size == 36389
+
+
 def test_progress_goes_from_nothing_to_all_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(noise(40 * KIB))
     steps: list[tuple[int, int]] = []

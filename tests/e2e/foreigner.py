@@ -30,12 +30,15 @@ QUIET = {
 
 
 class Foreigner:
-    """One libtorrent session with one torrent, with these settings besides."""
+    """One libtorrent session with one torrent (a file's bytes, or a magnet link), and these settings."""
 
-    def __init__(self, metainfo: bytes, folder: Path, **settings: object) -> None:
+    def __init__(self, torrent: bytes | str, folder: Path, **settings: object) -> None:
         self._session = libtorrent.session(QUIET | settings)
-        parameters = libtorrent.add_torrent_params()
-        parameters.ti = libtorrent.torrent_info(libtorrent.bdecode(metainfo))
+        if isinstance(torrent, str):
+            parameters = libtorrent.parse_magnet_uri(torrent)
+        else:
+            parameters = libtorrent.add_torrent_params()
+            parameters.ti = libtorrent.torrent_info(libtorrent.bdecode(torrent))
         parameters.save_path = str(folder)
         self._handle = self._session.add_torrent(parameters)
 

@@ -28,7 +28,7 @@ class Liar:
         self.peer_id = b"-LI0001-" + name.encode().ljust(12, b".")[:12]
         self.port: int = self._listener.getsockname()[1]
         self._client = TrackerClient(url)
-        self.metainfo: Metainfo = asyncio.run(self._client.torrent())
+        self.metainfo: Metainfo = asyncio.run(self._client.torrent()).metainfo
         self._membership = Membership(self._client, self.metainfo, name, self.peer_id, self.port)
         self.served = 0
         self._sockets: list[socket.socket] = []

@@ -63,6 +63,17 @@ def test_libtorrent_finds_its_peers_over_udp_alone(
     assert contents(tmp_path / "foreign") == {"film.bin": share.read_bytes()}
 
 
+def test_who_only_waits_to_be_dialled_gets_everything(
+    track: Track, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    share = write_random(tmp_path / "source" / "film.bin", 100_001)
+    tracker = track(share, "--block-size", "16K")
+    foreigner = Foreigner(torrent(tracker.url), tmp_path / "foreign", connection_speed=0)
+    foreigners.append(foreigner)
+    eventually(lambda: foreigner.done, "libtorrent has the whole share")
+    assert contents(tmp_path / "foreign") == {"film.bin": share.read_bytes()}
+
+
 def test_libtorrent_feeds_a_minibit_peer(
     minibit: Start, track: Track, tmp_path: Path, foreigners: list[Foreigner]
 ) -> None:
@@ -89,16 +100,36 @@ def test_libtorrent_feeds_a_minibit_peer(
     assert ana.process.poll() is None
 
 
-def hybrid(source: Path, tracker: str) -> bytes:
-    """A torrent of both versions, as libtorrent makes it: with padding, and an executable marked."""
+def test_libtorrent_downloads_from_the_trackers_web_seed_alone(
+    track: Track, tmp_path: Path, foreigners: list[Foreigner]
+) -> None:
+    source = tmp_path / "source" / "collection"
+    write_random(source / "één & 50%.bin", 300_003, seed=1)
+    (source / "nothing").touch()
+    write_random(source / "two.bin", 700_007, seed=2)
+    tracker = track(source, "--block-size", "16K", "--web-seed")
+    told = libtorrent.bdecode(torrent(tracker.url))
+    assert told[b"url-list"] == [f"{tracker.url}/share/".encode()]
+    alone = {key: value for key, value in told.items() if not key.startswith(b"announce")}
+    foreigner = Foreigner(bytes(libtorrent.bencode(alone)), tmp_path / "foreign")
+    foreigners.append(foreigner)
+
+    eventually(lambda: foreigner.done, "libtorrent has the whole share")
+    assert contents(tmp_path / "foreign" / "collection") == contents(source)
+
+
+def hybrid(source: Path, *tiers: str) -> bytes:
+    """A torrent of both versions, as libtorrent makes it: with padding, and an executable marked; each of
+    these trackers is a tier."""
     files = libtorrent.list_files(str(source))
     made = libtorrent.create_torrent(files, 16384)
-    made.add_tracker(tracker, 0)
+    for tier, tracker in enumerate(tiers):
+        made.add_tracker(tracker, tier)
     libtorrent.set_piece_hashes(made, str(source.parent))
     return bytes(libtorrent.bencode(made.generate()))
 
 
-def test_minibit_opens_a_hybrid_torrent_of_libtorrents(
+def test_minibit_opens_a_hybrid_torrent_of_libtorrents_with_one_tier_alive_of_three(
     minibit: Start, tmp_path: Path, foreigners: list[Foreigner]
 ) -> None:
     source = tmp_path / "source" / "collection"
@@ -112,7 +143,7 @@ def test_minibit_opens_a_hybrid_torrent_of_libtorrents(
     reply = http(http_announce.encode_reply(AnnounceReply(900, 1, 0, (seed,)), Form()))
 
     with answering(*[reply] * 3) as url:  # started, completed, stopped
-        (tmp_path / "film.torrent").write_bytes(hybrid(source, f"{url}/announce"))
+        (tmp_path / "film.torrent").write_bytes(hybrid(source, dead, f"{url}/announce", dead + "2"))
         ana = minibit(
             "peer",
             "ana",
@@ -144,11 +175,10 @@ def test_aria2_downloads_from_minibit_peers(track: Track, tmp_path: Path) -> Non
     tracker = track(source, "--block-size", "16K")
     folder = tmp_path / "foreign"
     folder.mkdir()
-    (folder / "share.torrent").write_bytes(torrent(tracker.url))
 
     options = "--no-conf --enable-dht=false --enable-dht6=false --bt-enable-lpd=false --disable-ipv6=true"
     quiet = "--interface=127.0.0.1 --seed-time=0 --quiet=true --summary-interval=0 --file-allocation=none"
-    command = ["aria2c", *options.split(), *quiet.split(), "share.torrent"]
+    command = ["aria2c", *options.split(), *quiet.split(), f"{tracker.url}/torrent"]
     subprocess.run(command, cwd=folder, check=True, timeout=60, stdin=subprocess.DEVNULL)
 
     assert contents(folder / "collection") == contents(source)

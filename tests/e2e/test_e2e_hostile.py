@@ -12,7 +12,7 @@ import pytest
 from e2e.liar import Liar
 from e2e.running import PATIENCE, PROC, Start, Track, Tracker, contents, eventually, write_random
 
-from minibit.engine.engine import HANDSHAKE_SECONDS
+from minibit.engine.greeting import HANDSHAKE_SECONDS
 from minibit.engine.places import MAX_WAITING
 from minibit.snapshot import SwarmRow
 from minibit.wire import messages

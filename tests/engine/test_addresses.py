@@ -3,7 +3,16 @@
 import pytest
 
 from minibit.address import Address, PeerAddress
-from minibit.engine.addresses import LASTING, MAX_ADDRESSES, MAX_BANS, MAX_DIALLING, MAX_FAILURES, AddressBook
+from minibit.engine.addresses import (
+    LASTING,
+    MAX_ADDRESSES,
+    MAX_BANS,
+    MAX_DIALLING,
+    MAX_FAILURES,
+    MAX_HEARSAY,
+    MAX_HEARSAY_FAILURES,
+    AddressBook,
+)
 from minibit.engine.neighbour import source
 
 OWN = b"o" * 20
@@ -226,3 +235,32 @@ def test_bans_are_bounded_and_the_oldest_goes_first() -> None:
         book.ban(source(("10.0.0.1", 1), number.to_bytes(20, "big"), outgoing=False))
     assert not book.banned(("10.0.0.1", 1), (0).to_bytes(20, "big"))
     assert book.banned(("10.0.0.1", 1), MAX_BANS.to_bytes(20, "big"))
+
+
+def test_hearsay_comes_last_and_takes_no_place_from_what_trackers_say() -> None:
+    book = AddressBook(OWN)
+    for number in range(MAX_ADDRESSES):
+        book.learn(somebody(number), 0.0, hearsay=True)
+    assert book.known == MAX_HEARSAY
+    book.learn(ANA, 0.0)
+    assert due(book)[0] == at(ANA)
+
+
+def test_who_is_known_by_hearsay_alone_is_given_up_sooner() -> None:
+    book = AddressBook(OWN)
+    book.learn(FOREIGN, 0.0, hearsay=True)
+    for _ in range(MAX_HEARSAY_FAILURES):
+        assert due(book, 1e9) == [at(FOREIGN)]
+        book.failed(at(FOREIGN), 0.0)
+    assert book.known == 0
+
+
+def test_what_a_tracker_confirms_is_hearsay_no_more_and_never_becomes_it() -> None:
+    book = AddressBook(OWN)
+    book.learn(FOREIGN, 0.0, hearsay=True)
+    book.learn(BIA, 0.0, hearsay=True)
+    book.learn(FOREIGN, 0.0)
+    book.learn(ANA, 0.0)
+    book.learn(ANA, 0.0, hearsay=True)
+    assert book.forget_hearsay() == {at(BIA)}
+    assert due(book) == [at(FOREIGN), at(ANA)]

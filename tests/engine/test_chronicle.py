@@ -178,3 +178,17 @@ def test_flooding_with_identities_is_remembered_to_a_bound() -> None:
         stage.leaves(1)
     assert len(chronicled.chronicle._sources) == 1000
     assert len(chronicled.chronicle._names) <= 1
+
+
+def test_who_was_met_before_the_share_was_known_is_told_of_when_it_is() -> None:
+    heard: list[Entry] = []
+    chronicle = Chronicle("me", heard.append, start=1000.0)
+    stage = Stage(layout=None, journal=chronicle)
+    stage.puppet(1, minibit=True, outgoing=True)
+    stage.connect(2)
+    assert heard == []
+    chronicle.joined(stage.engine, "10.0.0.9:5000", 0, stage.now, have=0b1)
+    assert [entry.event for entry in heard] == [
+        kinds.Joined("10.0.0.9:5000", False, 0.0, 0, 0b1),
+        kinds.Connected("puppet1", "10.0.0.1:6881", True, ""),
+    ]

@@ -7,11 +7,10 @@ from fakes.puppets import FULL, Stage, both, request, told
 
 from minibit.engine.effects import Announce, Dial, Finished, HangUp, Send
 from minibit.engine.engine import (
-    HANDSHAKE_SECONDS,
     KEEP_ALIVE_SECONDS,
     REANNOUNCE_SECONDS,
-    SILENCE_SECONDS,
 )
+from minibit.engine.greeting import HANDSHAKE_SECONDS, SILENCE_SECONDS
 from minibit.engine.places import MAX_NEIGHBOURS
 from minibit.wire import messages as m
 

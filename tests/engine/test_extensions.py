@@ -5,23 +5,24 @@ from collections.abc import Iterable
 from fakes.puppets import Stage
 
 from minibit.engine.effects import HangUp, Send
+from minibit.engine.extensions import Handler, Say
 from minibit.engine.neighbour import Neighbour
 from minibit.errors import RemoteProtocolError
 from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake
 
 
-class Echo:
+class Echo(Handler):
     """Answers each body twice, and takes offence at an empty one."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[int, bytes, float]] = []
 
-    def __call__(self, neighbour: Neighbour, body: bytes, now: float) -> Iterable[bytes]:
+    def hear(self, neighbour: Neighbour, body: bytes, now: float) -> Iterable[Say]:
         if not body:
             raise RemoteProtocolError("echo: nothing to repeat")
         self.heard.append((neighbour.key, body, now))
-        return [body, body]
+        return [Say(neighbour.key, body)] * 2
 
 
 def introduced(stage: Stage, **ids: int) -> None:
@@ -42,7 +43,7 @@ def test_a_message_is_heard_under_our_id_and_answered_under_theirs() -> None:
     echo = Echo()
     stage = Stage(extensions={"ut_other": Echo(), "ut_echo": echo})
     introduced(stage, ut_echo=9)
-    assert stage.says(1, m.Extended(2, b"hi")) == [Send(1, (m.Extended(9, b"hi"), m.Extended(9, b"hi")))]
+    assert stage.says(1, m.Extended(2, b"hi")) == [Send(1, (m.Extended(9, b"hi"),))] * 2
     assert echo.heard == [(1, b"hi", stage.now)]
 
 

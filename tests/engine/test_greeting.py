@@ -7,11 +7,7 @@ from fakes.puppets import FULL, INFO_HASH, OWN_ID, Stage, both, piece, reject, r
 
 from minibit.address import PeerAddress
 from minibit.engine.effects import Dial, HangUp, Send
-from minibit.engine.engine import (
-    HANDSHAKE_SECONDS,
-    SILENCE_SECONDS,
-)
-from minibit.engine.greeting import CLIENT, MUTE_SECONDS, PROBE_SECONDS
+from minibit.engine.greeting import CLIENT, HANDSHAKE_SECONDS, MUTE_SECONDS, PROBE_SECONDS, SILENCE_SECONDS
 from minibit.engine.uploads import MAX_QUEUED
 from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake

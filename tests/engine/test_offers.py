@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from minibit import bitfield
-from minibit.engine.offers import AHEAD_SECONDS, FIRST_DEPTH, MAX_DEPTH_BYTES, RELAY_MEMORY, Offers
+from minibit.engine.offers import AHEAD_SECONDS, BRISK, FIRST_DEPTH, MAX_DEPTH_BYTES, RELAY_MEMORY, Offers
 from minibit.torrent.layout import Layout
 
 COUNT = 20
@@ -111,12 +111,19 @@ def test_first_copies_would_wait_longest_where_many_lie() -> None:
     assert offers.delay(1, 0.0) < offers.delay(2, 0.0)
 
 
+def test_what_is_owed_weighs_more_than_one_block_passed_on() -> None:
+    offers = offers_to(1, 2)
+    send_whole(offers, 1, 0b11)
+    offers.received(3, 0b01, 0.0)  # one of them is passed on, the other owed still
+    assert offers.delay(1, 0.0) > offers.delay(2, 0.0)
+
+
 def test_passing_on_is_forgotten_in_time() -> None:
     offers = offers_to(1)
     send_whole(offers, 1, 0b111)
     offers.received(2, 0b111, 0.0)
     soon, late = offers.delay(1, 0.0), offers.delay(1, 20 * RELAY_MEMORY)
-    assert soon == 1 / 4
+    assert soon == 1 / (1 + 3 / BRISK)
     assert late == pytest.approx(1.0, abs=1e-5)
 
 

@@ -294,6 +294,18 @@ def test_turns_are_kept_without_a_limit_too() -> None:
     assert [len(stage.served(key)) for key in (1, 2, 3)] == [300, 300, 300]
 
 
+def test_what_leaves_by_another_way_counts_against_the_limit() -> None:
+    stage = seed(upload_limit=CHUNK_SIZE)
+    stage.engine.uploads.spent(5 * CHUNK_SIZE)
+    stage.puppet(1, interested=True)
+    stage.says(1, *EVERYTHING[:3])
+    stage.wait(4.9)
+    assert stage.served(1) == []
+    stage.wait(0.2)
+    assert stage.served(1) == EVERYTHING[:1]
+    assert stage.engine.uploads.total == 5 * CHUNK_SIZE, "payload counts when it has left"
+
+
 @pytest.mark.parametrize("limit", [10_000.0, 100_000.0, 3_000_000.0])
 def test_the_limit_is_honest_at_every_moment(limit: float) -> None:
     stage = Stage(have=LONG_FULL, layout=LONG, upload_limit=limit)

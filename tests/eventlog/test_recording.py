@@ -14,8 +14,8 @@ from minibit.eventlog.recording import Recording
 from minibit.events import kinds
 
 
-def record(path: Path | None, tmp_path: Path) -> Recording:
-    return Recording(path, "me", shared(tmp_path).metainfo, seed=4, settings={"a": 1}, tell=pytest.fail)
+def record(path: Path | None) -> Recording:
+    return Recording(path, "me", seed=4, settings={"a": 1}, tell=pytest.fail)
 
 
 def test_without_a_file_it_is_remembered_and_can_be_asked(tmp_path: Path) -> None:
@@ -23,9 +23,9 @@ def test_without_a_file_it_is_remembered_and_can_be_asked(tmp_path: Path) -> Non
     info_hash = metainfo.info_hash.hex()
 
     async def trade() -> bytes:
-        recording = Recording(None, "me", metainfo, seed=None, settings={}, tell=pytest.fail)
+        recording = Recording(None, "me", seed=None, settings={}, tell=pytest.fail)
         stage = Stage(have=FULL, journal=recording.journal)
-        recording.begin(stage.engine, "127.0.0.1:1", 0)
+        recording.begin(stage.engine, metainfo, "127.0.0.1:1", 0)
         async with recording:
             return await ask(meeting_place(info_hash, stage.engine.identity.port), "me")
 
@@ -47,9 +47,9 @@ def test_from_the_first_word_to_the_last(
     tmp_path: Path, end: BaseException | None, how: str, why: str
 ) -> None:
     async def trade() -> None:
-        recording = record(tmp_path / "log", tmp_path)
+        recording = record(tmp_path / "log")
         stage = Stage(have=FULL, journal=recording.journal)
-        recording.begin(stage.engine, "127.0.0.1:1", 0b1)
+        recording.begin(stage.engine, shared(tmp_path).metainfo, "127.0.0.1:1", 0b1)
         async with recording:
             if end is not None:
                 raise end

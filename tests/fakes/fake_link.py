@@ -97,6 +97,12 @@ class Peer:
         told = [peer.told for peer in peers if peer is not self]
         self.run(lambda now: self.engine.peers_found(told, now))
 
+    def learn(self) -> None:
+        """The metainfo has come to it."""
+        for wire in self._wires.values():
+            wire.connection.learn(self.net.layout)
+        self.run(lambda now: self.engine.learned(self.net.layout, 0, now))
+
     def leave(self) -> None:
         """Its process is gone: its wires break."""
         self.alive = False
@@ -226,14 +232,16 @@ class Net:
         spoil: int = 0,
         choking: str = "tit-for-tat",
         picking: str = "rarest-first",
+        info_hash: bytes = INFO_HASH,
+        known: bool = True,
         **options: Any,
     ) -> Peer:
-        """A new peer; `options` are the engine's."""
+        """A new peer, which knows the share or is to `learn` it; `options` are the engine's."""
         identity = Identity(name, hashlib.sha1(name.encode()).digest(), 6881)
         engine = Engine(
             identity,
-            INFO_HASH,
-            self.layout,
+            info_hash,
+            self.layout if known else None,
             have=have,
             picking=registry.picking(picking),
             choking=registry.choking(choking),

@@ -6,19 +6,20 @@ out besides its documented errors. What a parser lets in must survive its own en
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 from fuzz.mutation import NUMBERS
 
 from minibit import bitfield
 from minibit.address import PeerAddress
-from minibit.dialects import http_announce, json_fields
+from minibit.dialects import http_announce, json_fields, krpc, lan
 from minibit.dialects.announce import Announce, AnnounceReply, Counts, Event
 from minibit.dialects.http_announce import Form
 from minibit.dialects.json_fields import MAX_PARTS_ANSWERED, MAX_PARTS_ASKED
 from minibit.dialects.json_replies import Farewell, Listing, PeerEntry, Refusal, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration
+from minibit.dialects.lan import Search
 from minibit.dialects.refusal import ReplyError, RequestError
 from minibit.errors import BencodeError, MagnetError, MetainfoError, MinibitError, RemoteProtocolError
 from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
@@ -26,6 +27,7 @@ from minibit.text import MAX_LINE, MAX_NAME, name_fault, one_line, plain_text
 from minibit.torrent import bencode, magnet, torrent_file
 from minibit.torrent.layout import Layout
 from minibit.wire import messages as m
+from minibit.wire import metadata, pex
 from minibit.wire.connection import Connection
 from minibit.wire.extended import ExtendedHandshake
 
@@ -75,6 +77,66 @@ class Target:
 def refused(error: Exception) -> None:
     """A refusal is short, however much it repeats of what it refuses."""
     assert len(str(error)) <= 1500, "a refusal too long to read"
+
+
+# --- what neighbours and machines nearby say beside the share
+
+
+def check_metadata(data: bytes) -> None:
+    try:
+        message = metadata.decode(data)
+    except RemoteProtocolError as error:
+        refused(error)
+        return
+    assert message is None or metadata.decode(message.encode()) == message
+
+
+def check_pex(data: bytes) -> None:
+    try:
+        message = pex.decode(data)
+    except RemoteProtocolError as error:
+        refused(error)
+        return
+    assert len(message.added) <= 2 * pex.MAX_ADDED
+    assert set(pex.decode(message.encode()).added) == set(message.added)
+
+
+def check_lan(data: bytes) -> None:
+    said = lan.decode(data)
+    if said is not None:
+        assert 0 < said.port <= 65535
+        assert len(said.info_hashes) <= lan.MAX_HASHES
+
+
+def check_krpc(data: bytes) -> None:
+    said = krpc.decode(data)
+    if isinstance(said, krpc.Answer):
+        four = [peer for peer in said.peers if ":" not in peer.ip]
+        again = krpc.decode(replace(said, peers=tuple(four)).encode())
+        assert again == replace(said, peers=tuple(four))
+
+
+ANSWERS = [
+    krpc.Answer(
+        b"aa",
+        ID,
+        b"token",
+        (krpc.Contact(ID, ("192.0.2.1", 6881)),),
+        (PeerAddress("", "192.0.2.2", 5001), PeerAddress("", "192.0.2.3", 5002)),
+    ).encode(),
+    b"d1:eli203e5:sorrye1:t2:aa1:y1:ee",
+]
+METADATA = [
+    metadata.Request(3).encode(),
+    metadata.Data(0, 5, b"bytes").encode(),
+    metadata.Reject(1 << 30).encode(),
+]
+PEX = [
+    pex.Exchange(
+        ((PeerAddress("", "192.0.2.1", 5001), 2), (PeerAddress("", "2001:db8::1", 5001), 16)),
+        (PeerAddress("", "192.0.2.2", 5001),),
+    ).encode()
+]
 
 
 # --- bencode and metainfo
@@ -415,6 +477,14 @@ TARGETS: dict[str, Target] = {
     "connection": Target(check_connection, STREAMS, (*FRAMES, *NUMBERS)),
     "messages": Target(check_message, [frame[4:] for frame in FRAMES if len(frame) > 4], NUMBERS),
     "extended": Target(check_extended, EXTENDED, (*BENCODED, b"1:m", b"1:p", b"4:reqq", b"7:minibit")),
+    "metadata": Target(check_metadata, METADATA, (*BENCODED, b"8:msg_type", b"5:piece", b"10:total_size")),
+    "pex": Target(check_pex, PEX, (*BENCODED, b"5:added", b"6:added6", b"7:added.f", b"7:dropped")),
+    "krpc": Target(check_krpc, ANSWERS, (*BENCODED, b"1:r", b"2:id20:", b"5:nodes", b"6:valuesl6:")),
+    "lan": Target(
+        check_lan,
+        [Search(6881, (ID, bytes(20)), "c00k1e").encode(4), Search(1, (ID,)).encode(6)],
+        (b"\r\n", b": ", b"Port: ", b"Infohash: ", b"cookie: ", *NUMBERS),
+    ),
     "announce": Target(
         check_announce, [FOREIGN, *(http_announce.encode_announce(ANNOUNCE, form) for form in FORMS)], QUERY
     ),

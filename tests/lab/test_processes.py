@@ -13,6 +13,7 @@ from typing import IO, Any, TypeVar
 
 import pytest
 from fakes.pictures import swarm_view
+from fakes.trackers import SHARE
 
 from minibit.errors import MinibitError, StalledError, UsageError
 from minibit.lab import child, processes
@@ -20,6 +21,7 @@ from minibit.lab.processes import SwarmProcesses, SwarmSettings
 from minibit.lab.scenario import Departure, Newcomer, OriginLine, PeerClass, plain
 from minibit.peer.tracker_client import TrackerClient
 from minibit.snapshot import SwarmStatus
+from minibit.torrent.torrent_file import TorrentFile
 
 PATIENCE = 20.0
 
@@ -183,8 +185,8 @@ def test_a_tracker_that_ended_is_given_up_after_a_minute(
     monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(processes, "RESTART_SECONDS", 0.1)
 
-    async def no_torrent(_: TrackerClient) -> None:
-        return None
+    async def no_torrent(_: TrackerClient) -> TorrentFile:
+        return TorrentFile(SHARE)
 
     monkeypatch.setattr(TrackerClient, "torrent", no_torrent)
     (tmp_path / "kept").mkdir()
@@ -254,8 +256,8 @@ def test_peers_come_and_go_as_their_class_says(tmp_path: Path, monkeypatch: pyte
         f"case $1 in tracker) echo '{ready}';; esac; echo \"$@\" >&2; cat > /dev/null; exit 0"
     )
 
-    async def no_torrent(_: TrackerClient) -> None:
-        return None
+    async def no_torrent(_: TrackerClient) -> TorrentFile:
+        return TorrentFile(SHARE)
 
     monkeypatch.setattr(TrackerClient, "torrent", no_torrent)
     (tmp_path / "kept").mkdir()

@@ -54,7 +54,7 @@ def test_a_liar(tmp_path: Path) -> None:
     told = played(
         tmp_path,
         8.0,
-        "honest1",
+        "honest3",
         origin={"upload": "256K/s"},
         peers=[
             {"name": "honest", "count": 3, "upload": "512K/s"},

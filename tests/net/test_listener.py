@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from minibit.errors import UsageError
-from minibit.net.listener import listen
+from minibit.net.listener import EVERYWHERE, bind_beside, bound, listen
 
 
 def test_the_system_picks_a_port_that_can_be_dialled() -> None:
@@ -44,6 +44,40 @@ def test_a_port_can_be_taken_again_at_once() -> None:
 def test_localhost_is_ipv4() -> None:
     with closing(listen("localhost", 0)) as listener:
         assert listener.family == socket.AF_INET
+
+
+@pytest.mark.parametrize("host", [EVERYWHERE, "::"])
+def test_everywhere_is_both_families(host: str) -> None:
+    with closing(listen(host, 0)) as listener:
+        assert bound(listener) is None
+        port = listener.getsockname()[1]
+        for ip in ("127.0.0.1", "::1"):
+            try:
+                with socket.create_connection((ip, port), timeout=5):
+                    pass
+            except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:
+                    pytest.skip("no IPv6 here")
+                raise
+
+
+def test_everywhere_is_ipv4_where_there_is_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = socket.socket
+
+    def old(family: int, *rest: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "none")
+        return ours(family, *rest)
+
+    monkeypatch.setattr(socket, "socket", old)
+    with closing(listen(EVERYWHERE, 0)) as listener:
+        assert listener.family == socket.AF_INET
+        assert bound(listener) is None
+
+
+def test_one_address_is_told() -> None:
+    with closing(listen("127.0.0.1", 0)) as listener:
+        assert bound(listener) == "127.0.0.1"
 
 
 @pytest.mark.parametrize("port", [-1, 65536, 10**9])
@@ -85,3 +119,12 @@ def test_each_refusal_of_the_system_has_its_own_remedy(
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(UsageError, match=words):
         listen("::1", 80)
+
+
+def test_the_port_for_datagrams_is_the_same_or_none() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        first = bind_beside(listener)
+        assert first is not None
+        with first:
+            assert first.getsockname() == listener.getsockname()
+            assert bind_beside(listener) is None

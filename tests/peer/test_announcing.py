@@ -2,22 +2,27 @@
 
 import asyncio
 import socket
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-import requests
 from fakes.trackers import answering, dripping, http
-from peer.test_peer import Asked, bounded, source, tracking
+from fakes.web_servers import serving
+from peer.test_peer import Asked, bounded, source, tracking, until
 
 from minibit.dialects import http_announce
-from minibit.dialects.announce import Announce, AnnounceReply, Counts
+from minibit.dialects.announce import Announce, AnnounceReply
 from minibit.dialects.http_announce import Form
 from minibit.dialects.udp_announce import Announced, Connect, Connected, Failed, decode_request, encode_reply
+from minibit.disk import torrents
 from minibit.disk.share import from_path
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
-from minibit.peer import web
+from minibit.net.dht import DhtClient
+from minibit.net.lan import Lan
+from minibit.peer import announcing, web
 from minibit.peer.announce_client import announce
 from minibit.torrent import torrent_file
 from minibit.torrent.torrent_file import TorrentFile
@@ -49,22 +54,98 @@ def closed() -> str:
 
 
 def test_a_peer_downloads_by_a_torrent_with_one_living_tracker(source: Path, tmp_path: Path) -> None:
-    async def join() -> tuple[Asked, bytes]:
+    async def join() -> tuple[Asked, list[Any]]:
         async with tracking(source) as (service, url):
             torrent = await asyncio.to_thread(
                 write_torrent, source, (closed(),), (f"{url}/announce",), (closed(),)
             )
-            ana = Asked("http://127.0.0.1:1", tmp_path / "ana", torrent=torrent, host="127.0.0.1")
-            await ana.peer.run()
+            stays = {"host": "127.0.0.1", "leave_when_done": False}
+            ana = Asked("http://127.0.0.1:1", tmp_path / "ana", torrent=torrent, **stays)
+            seen: list[Any] = []
+            async with ana.running():
+                await until(lambda: ana.peer.complete and service.view().peers)
+                seen += service.view().peers
             assert service.view().peers == (), "it said stopped"
-            scrape = await asyncio.to_thread(requests.get, f"{url}/scrape", timeout=20)
-            return ana, scrape.content
+            return ana, seen
 
-    ana, scrape = bounded(join)
+    ana, seen = bounded(join)
     assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
-    assert list(http_announce.decode_counts(scrape).values()) == [Counts(1, 1, 0)], "it came, and completed"
+    assert len(seen) == 1
     assert sum("no answer" in line for line in ana.told) == 1, "the dead tracker is told of once"
     assert ana.said("seeds and")
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_who_is_slow_keeps_us_from_nobody_else_unless_the_share_is_private(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    monkeypatch.setattr(announcing, "SLOW", 0.05)
+    share = from_path(source, block_size=16384, private=private).metainfo
+    path = source.parent / "film.torrent"
+
+    async def join(slow: str, good: str) -> Asked:
+        tiers = ((f"{slow}/announce",), (f"{good}/announce",))
+        await asyncio.to_thread(path.write_bytes, torrent_file.encode(TorrentFile(share, tiers)))
+        ana = Asked("", tmp_path / "ana", torrent=str(path), host="127.0.0.1", leave_when_done=False)
+        async with ana.running():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5 if private else None):
+                    await until(lambda: ana.said("2 seeds and 3 others"))
+        return ana
+
+    with dripping() as slow, answering(GOOD, GOOD) as good:
+        assert bounded(lambda: join(slow, good)).said("2 seeds and 3 others") is not private
+
+
+def test_a_private_torrents_peers_are_sought_through_its_trackers_alone(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = from_path(source, block_size=16384, private=True).metainfo
+    path = source.parent / "film.torrent"
+    path.write_bytes(torrent_file.encode(TorrentFile(share)))
+    for seeker in (Lan, DhtClient):
+        monkeypatch.setattr(seeker, "run", lambda _: pytest.fail("somebody else is asked"))
+
+    async def join() -> Asked:
+        beside = {"lan": True, "dht": (("127.0.0.1", 1),)}
+        ana = Asked("", source.parent, torrent=str(path), host="127.0.0.1", **beside)
+        await ana.peer.run()
+        assert ana.peer._node is not None
+        extensions = ana.peer._node.engine.extensions
+        assert "ut_metadata" in extensions
+        assert "ut_pex" not in extensions
+        return ana
+
+    assert bounded(join).said("private: peers are sought through its trackers alone")
+
+
+@pytest.mark.parametrize("named", ["by a torrent, and its tracker answers", "by a torrent", "by the user"])
+def test_a_web_seed_nearby_is_asked_if_its_tracker_answers_or_the_user_names_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setattr("minibit.engine.reserve.PATIENCE", 0.0)
+    trackers = [GOOD] * 3 if "answers" in named else []
+
+    async def join(seed: str, tracker: str) -> Asked:
+        torrent = Path(write_torrent(source, (f"{tracker}/announce",)))
+        seeds: tuple[str, ...] = (seed,)
+        if named != "by the user":
+            made = torrents.read(torrent)
+            torrents.write(torrent, replace(made, web_seeds=seeds))
+            seeds = ()
+        options = {"torrent": str(torrent), "host": "127.0.0.1", "web_seeds": seeds}
+        ana = Asked("", tmp_path / "ana", **options)
+        async with ana.running() as task:
+            if named == "by a torrent":
+                await until(lambda: ana.said("only trackers that answer, and what you name yourself"))
+            else:
+                await task
+        return ana
+
+    with serving({"/film.bin": source.read_bytes()}) as server, answering(*trackers) as tracker:
+        ana = bounded(lambda: join(server.url, tracker if trackers else closed().removesuffix("/announce")))
+        assert bool(server.asked) is (named != "by a torrent")
+    assert ana.said("asking web seed 127.0.0.1")
 
 
 def test_a_torrent_may_be_fetched_from_a_url_that_the_user_typed(source: Path, tmp_path: Path) -> None:
@@ -165,9 +246,9 @@ def test_neither_an_address_nor_a_redirection_leads_to_other_services_here() -> 
 
 
 def test_what_is_typed_may_lead_to_its_own_host_and_not_elsewhere_nearby() -> None:
-    allows = web.typed("http://t.example/film.torrent")
-    assert allows("http://t.example:8080/other")
-    assert not allows("http://127.0.0.1/")
+    allows = web.typed("http://t.example/film.torrent").allows
+    assert allows("http://t.example:8080/other", "10.0.0.1")
+    assert not allows("http://127.0.0.1/", "127.0.0.1")
     for ip in (
         "127.0.0.1",
         "10.0.0.1",

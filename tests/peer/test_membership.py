@@ -64,6 +64,18 @@ def test_a_peer_joins_says_what_it_holds_and_leaves() -> None:
         asyncio.run(live(url))
 
 
+def test_a_peer_says_at_which_address_alone_it_listens() -> None:
+    async def live(url: str) -> None:
+        async with at(url) as client:
+            said = Membership(client, SHARE, "ana", b"a" * 20, 5001, "10.1.2.3")
+            assert (await said.register(0)).ip == "10.1.2.3"
+            assert [row.ip for row in (await client.status()).rows] == ["10.1.2.3"]
+            assert (await member(client, "bia", 5002, "b").register(0)).ip == LOOP
+
+    with running() as url:
+        asyncio.run(live(url))
+
+
 def test_a_taken_name_is_refused_unless_it_is_taken_over() -> None:
     async def contend(url: str) -> None:
         async with at(url) as client, at(url) as other:

@@ -11,24 +11,25 @@ from random import Random
 from typing import Any, TypeVar
 
 import pytest
-from fakes.trackers import dripping
+from fakes.trackers import SHARE, answering, dripping, http
 
 from minibit.dialects.json_replies import Listing
 from minibit.disk.share import from_path
 from minibit.disk.storage import Storage
+from minibit.engine.greeting import Identity
 from minibit.errors import OtherShareError, StalledError, StorageError, TrackerUnreachableError, UsageError
 from minibit.eventlog.reading import Reader
 from minibit.events import kinds
-from minibit.net.listener import listen
+from minibit.net.listener import EVERYWHERE, listen
 from minibit.peer import peer as peer_module
 from minibit.peer import tracker_client
-from minibit.peer.attendance import default_host
+from minibit.peer.attendance import Attendance, default_host
 from minibit.peer.ending import Interrupt
 from minibit.peer.membership import Membership
 from minibit.peer.peer import Peer, PeerSettings
 from minibit.peer.tracker_client import NameTakenError, TrackerClient
 from minibit.serve.service import TrackerService, TrackerSettings
-from minibit.torrent.metainfo import Metainfo
+from minibit.torrent.torrent_file import TorrentFile
 
 PATIENCE = 30.0
 SIZE = 100_000
@@ -95,7 +96,9 @@ def bounded(work: Callable[[], Awaitable[T]]) -> T:
 
 async def register_and_die(url: str, name: str, port: int) -> None:
     with closing(TrackerClient(url)) as client:
-        await Membership(client, await client.torrent(), name, b"-XX0000-dead-as-dust", port).register(0)
+        await Membership(
+            client, (await client.torrent()).metainfo, name, b"-XX0000-dead-as-dust", port
+        ).register(0)
 
 
 async def until(look: Callable[[], Any]) -> None:
@@ -134,6 +137,49 @@ def test_a_name_that_cannot_be_leaves_nothing_behind(source: Path, tmp_path: Pat
 
     bounded(join)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_peer_that_listens_at_one_address_is_listed_there(source: Path, tmp_path: Path) -> None:
+    async def join() -> None:
+        async with tracking(source) as (service, url):
+            ana = Asked(url, tmp_path / "ana", host="127.0.0.2", leave_when_done=False)
+            async with ana.running():
+                while not (rows := service.view().peers):
+                    await asyncio.sleep(0.01)
+            assert [row.ip for row in rows] == ["127.0.0.2"]
+            assert not ana.said("the tracker lists us")
+
+    bounded(join)
+
+
+def test_it_is_said_when_a_peer_is_listed_where_it_does_not_listen() -> None:
+    told: list[str] = []
+    welcome = {"concedidos": [], "blocos_iniciais": [], "peers": [], "ip": "192.0.2.7"}
+
+    async def come(url: str) -> None:
+        presence = Attendance(url, None, told.append)
+        with closing(presence):
+            await presence.come(Identity("ana", b"a" * 20, 5001, "10.0.0.1"), SHARE, 0)
+
+    with answering(http(welcome)) as url:
+        bounded(lambda: come(url))
+    assert told[1].startswith("the tracker lists us at 192.0.2.7, and we listen at 10.0.0.1 alone")
+
+
+def test_one_family_after_another_joins_a_tracker_of_both(source: Path, tmp_path: Path) -> None:
+    try:
+        listen("::1", 0).close()
+    except UsageError:
+        pytest.skip("no IPv6 loopback here")
+
+    async def join() -> None:
+        async with tracking(source, host="::") as (_, url):
+            await Asked(url, tmp_path / "ana").peer.run()
+            await Asked(url.replace("127.0.0.1", "[::1]"), tmp_path / "bia").peer.run()
+
+    bounded(join)
+    for name in ("ana", "bia"):
+        assert (tmp_path / name / "film.bin").read_bytes() == source.read_bytes()
 
 
 def test_a_swarm_may_live_on_ipv6(source: Path, tmp_path: Path) -> None:
@@ -309,8 +355,8 @@ def test_a_tracker_that_shares_something_else_now_ends_the_peer(
             ana = Asked(url, tmp_path / "ana", leave_when_done=False)
             other = from_path(source, block_size=32768).metainfo
 
-            async def another(_: TrackerClient) -> Metainfo:
-                return other
+            async def another(_: TrackerClient) -> TorrentFile:
+                return TorrentFile(other)
 
             async with ana.running() as task:
                 await until(lambda: ana.peer.complete)
@@ -378,6 +424,27 @@ def test_leaving_while_the_tracker_is_told_of_completion(source: Path, tmp_path:
                 await Asked(url, tmp_path / str(number), f"peer{number}").peer.run()
 
     bounded(join_again_and_again)
+
+
+def test_where_nobody_serves_the_trackers_web_seed_does(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minibit.engine.reserve.PATIENCE", 0.0)
+
+    async def download() -> tuple[int, Asked]:
+        async with tracking(source, web_seed=True, grant=(0.0, 0.0), choking="unchoke-none") as (
+            service,
+            url,
+        ):
+            ana = Asked(url, tmp_path / "ana")
+            await ana.peer.run()
+            await until(lambda: service.view().origin.figures.uploaded >= SIZE)
+            return ana.peer.view().figures.from_origin, ana
+
+    from_origin, ana = bounded(download)
+    assert from_origin == 0
+    assert ana.said("asking web seed 127.0.0.1")
+    assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
 
 
 def test_a_tracker_that_is_not_there_is_given_up_in_the_time_allowed(tmp_path: Path) -> None:
@@ -458,9 +525,9 @@ def test_what_cannot_be_is_refused_before_a_port_is_taken(
         ("http://127.0.0.1:5000", "127.0.0.1"),
         ("localhost", "127.0.0.1"),
         ("http://[::1]:5000", "::1"),
-        ("http://192.168.1.7:5000", "0.0.0.0"),
-        ("tracker.example", "0.0.0.0"),
-        ("http://127.example:80", "0.0.0.0"),
+        ("http://192.168.1.7:5000", EVERYWHERE),
+        ("tracker.example", EVERYWHERE),
+        ("http://127.example:80", EVERYWHERE),
     ],
 )
 def test_a_peer_listens_as_far_as_its_tracker_reaches(tracker: str, host: str) -> None:

@@ -55,7 +55,7 @@ def gone() -> None:
 
 def test_a_real_tracker_says_what_it_shares_and_who_is_there() -> None:
     with running() as url:
-        assert ask(url, TrackerClient.torrent) == SHARE
+        assert ask(url, TrackerClient.torrent).metainfo == SHARE
         view = status(url)
     assert (view.share, view.rows) == ("sample.bin", ())
 

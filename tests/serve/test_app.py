@@ -18,7 +18,7 @@ from minibit.serve.budget import FREE, Budget
 from minibit.serve.exchange import MAX_BODY, Request
 from minibit.serve.tracker import Tracker
 from minibit.snapshot import Figures, SwarmStatus
-from minibit.torrent import bencode, metainfo
+from minibit.torrent import bencode, magnet, metainfo
 
 COUNT = 20
 SHARE = metainfo.build("aula é.bin", [((), COUNT * 16384)], 16384, bytes(20 * COUNT), folder=False)
@@ -269,6 +269,15 @@ def test_torrent_names_udp_second_where_its_port_is_the_one_that_was_asked(track
         proxied = bencode.decode(client.get("/torrent", headers={"Host": "tracker.lan:80"}).data)
     assert both[b"announce-list"] == [[b"http://[::1]:5000/announce"], [b"udp://[::1]:5000/announce"]]
     assert b"announce-list" not in proxied
+
+
+def test_the_magnet_link_names_the_same_trackers(tracker: Tracker) -> None:
+    with create_app(tracker, Budget(), udp_port=5000).test_client() as client:
+        reply = client.get("/magnet", headers={"Host": "[::1]:5000"})
+        assert client.get("/magnet", headers={"Host": "evil/.."}).status_code == 400
+    link = magnet.parse(reply.text)
+    assert (link.info_hash, link.name) == (SHARE.info_hash, SHARE.name)
+    assert link.trackers == ("http://[::1]:5000/announce", "udp://[::1]:5000/announce")
 
 
 @pytest.mark.parametrize("host", ["evil/..", "a b", "host:port", "user@host", "host:123456", "x" * 300])

@@ -209,6 +209,74 @@ def test_an_answer_that_is_not_read_is_handed_on_in_slices_and_given_up(room: Ro
     assert (len(given_up), steady_wire.written.count(0)) == (2, 40 * SLICE)
 
 
+class Parts:
+    """A source whose parts a test makes."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.asked: list[Callable[[bytes], None]] = []
+
+    def next(self, give: Callable[[bytes], None]) -> None:
+        self.asked.append(give)
+
+
+def long_answer(room: Room, length: int) -> tuple[Channel, Wire, Parts, list[bool]]:
+    channel, wire = room.connect()
+    parts, sent = Parts(length), []
+    ask(channel, method="GET")
+    room.answers.pop()(Reply(206, b"", source=parts, sent=lambda: sent.append(True)))
+    return channel, wire, parts, sent
+
+
+def test_a_long_answer_is_made_part_by_part_as_it_is_taken(room: Room) -> None:
+    _, wire, parts, sent = long_answer(room, 2 * SLICE + 5)
+    assert f"Content-Length: {2 * SLICE + 5}\r\n".encode() in wire.written
+    wire.stuck = True
+    parts.asked[0](b"x" * (SLICE + 1))
+    assert len(parts.asked) == 1, "nothing more is made for who does not read"
+    wire.stuck = False
+    wire.drain(SLICE + 1)
+    room.go_on()
+    parts.asked[1](b"y" * (SLICE + 4))
+    assert wire.written.endswith(b"x" * (SLICE + 1) + b"y" * (SLICE + 4))
+    assert (len(parts.asked), sent, wire.end) == (2, [True], "closed")
+
+
+def test_who_waits_for_a_part_is_not_late_and_who_does_not_take_one_is(room: Room) -> None:
+    channel, wire, parts, sent = long_answer(room, 2 * SLICE)
+    for _ in range(100):  # an origin's limit may be low
+        room.now += 1
+        channel.sweep(room.now)
+    assert wire.end == ""
+    wire.stuck = True
+    parts.asked[0](b"x" * SLICE)
+    for second in range(int(GRACE) + 1):
+        room.now += 1
+        channel.sweep(room.now)
+        assert (wire.end == "aborted") is (second == int(GRACE)), "each part has its time"
+    assert (wire.end, sent, len(room.places)) == ("aborted", [True], 0)
+
+
+def test_a_part_that_cannot_be_made_breaks_the_answer_off_and_a_late_one_is_dropped(room: Room) -> None:
+    _, wire, parts, sent = long_answer(room, 10)
+    parts.asked[0](b"")
+    assert (wire.end, sent) == ("aborted", [True])
+    channel, wire, parts, sent = long_answer(room, 10)
+    written = len(wire.written)
+    channel.connection_lost(None)
+    parts.asked[0](b"late")
+    assert (len(wire.written), sent) == (written, [True])
+
+
+def test_a_head_of_a_long_answer_makes_nothing(room: Room) -> None:
+    channel, wire = room.connect()
+    parts = Parts(10)
+    ask(channel, method="HEAD")
+    room.answers[0](Reply(200, b"", source=parts))
+    assert b"Content-Length: 10\r\n" in wire.written
+    assert (parts.asked, wire.end) == ([], "closed")
+
+
 def test_large_bodies_of_many_connections_share_a_budget() -> None:
     room = Room(Budget(4 << 20))
     refused, channels = 0, []

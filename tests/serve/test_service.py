@@ -14,9 +14,12 @@ import requests
 
 from minibit import bitfield
 from minibit.address import Address
+from minibit.dialects.announce import Announce
 from minibit.disk.share import Share, from_path
+from minibit.engine import addresses
 from minibit.errors import StorageError, UsageError
 from minibit.net.listener import listen
+from minibit.peer import announce_client
 from minibit.peer.membership import Membership
 from minibit.peer.tracker_client import TrackerClient
 from minibit.serve import service
@@ -198,7 +201,7 @@ def fetch_granted(tracker_port: int, origin_port: int) -> tuple[int, dict[int, b
     peer_id = b"-XX0000-" + b"grantee".ljust(12, b".")
     client = TrackerClient(f"http://127.0.0.1:{tracker_port}")
     with closing(client), socket.create_connection(("127.0.0.1", origin_port), timeout=PATIENCE) as sock:
-        metainfo = asyncio.run(client.torrent())
+        metainfo = asyncio.run(client.torrent()).metainfo
         granted = asyncio.run(Membership(client, metainfo, "ana", peer_id, 1).register(0)).granted
         connection = Connection(metainfo.layout)
         sock.sendall(connection.send(m.Handshake(metainfo.info_hash, peer_id)))
@@ -295,3 +298,31 @@ def test_whom_the_origin_hangs_up_on_is_told(share: Share) -> None:
         await serving.stop()
 
     bounded(serve)
+
+
+def test_the_origin_dials_a_client_that_waits_for_it(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "INTRODUCE_SECONDS", 0.01)
+    monkeypatch.setattr(addresses, "FOREIGN_SECONDS", 0.0)
+
+    async def serve() -> bytes:
+        heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def dialled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.set_result(await reader.readexactly(68))
+            writer.close()
+
+        client = await asyncio.start_server(dialled, "127.0.0.1", 0)
+        serving = Serving(share, TrackerSettings(port=0))
+        try:
+            port, _ = await serving.ports()
+            announce = Announce(
+                share.metainfo.info_hash, b"w" * 20, client.sockets[0].getsockname()[1], left=9
+            )
+            url = f"http://127.0.0.1:{port}/announce"
+            await announce_client.announce(url, announce, Random(1))
+            return await heard
+        finally:
+            client.close()
+            await serving.stop()
+
+    assert share.metainfo.info_hash in bounded(serve)

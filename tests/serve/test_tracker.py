@@ -87,6 +87,14 @@ def ips(reply: Welcome | Listing) -> list[str]:
     return [entry.address.ip for entry in reply.entries]
 
 
+def test_who_comes_over_ipv4_to_a_host_for_both_families_is_told_an_address_of_ipv4(clocked: Clocked) -> None:
+    clocked.tracker.report_origin(("::1", 4999), ALL, Figures(), wire_id("o"))
+    assert ips(clocked.list(HOME)) == [HOME]
+    assert ips(clocked.list("::1")) == ["::1"]
+    assert ips(clocked.list(FAR)) == [OWN]
+    assert [peer.ip for peer in clocked.announce("x").peers] == [HOME]
+
+
 def test_peers_on_the_trackers_machine_are_told_to_others_at_an_address_they_can_dial(
     clocked: Clocked,
 ) -> None:

@@ -23,9 +23,8 @@ from minibit.dialects.udp_announce import (
     decode_reply,
     encode_request,
 )
-from minibit.net.listener import listen
 from minibit.serve.tracker import Tracker
-from minibit.serve.udp_server import BATCH, UdpServer, bind_beside
+from minibit.serve.udp_server import BATCH, UdpServer
 from minibit.torrent import metainfo
 
 SHARE = metainfo.build("aula.bin", [((), 20 * 16384)], 16384, bytes(400), folder=False)
@@ -176,12 +175,3 @@ def test_of_a_flood_of_strangers_nothing_is_kept() -> None:
         assert isinstance(ask(server, Connect(number), address), Connected)
         assert ask(server, forged, address) == Failed(9, "connect again")
     assert tracker.status().rows == ()
-
-
-def test_the_port_is_the_same_or_none() -> None:
-    with listen("127.0.0.1", 0) as listener:
-        first = bind_beside(listener)
-        assert first is not None
-        with first:
-            assert first.getsockname() == listener.getsockname()
-            assert bind_beside(listener) is None

@@ -704,3 +704,14 @@ def test_a_week_of_a_swarm_in_virtual_time() -> None:
 
     assert live(1) == live(1)
     assert live(1) != live(2)
+
+
+def test_the_origin_is_told_of_those_that_lack_blocks(crowd: Crowd) -> None:
+    crowd.report(9999, "o")
+    crowd.join("ana", 5001, blocks=ALL)
+    crowd.join("bia", 5002, blocks=1)
+    crowd.announce("x", left=0, port=6001)
+    crowd.announce("y", left=5, port=6002)
+    assert sorted(peer.port for peer in crowd.swarm.needy(crowd.now)) == [5002, 6002]
+    crowd.now += 100.0
+    assert [peer.port for peer in crowd.swarm.needy(crowd.now)] == [6002]
