@@ -1,0 +1,70 @@
+"""libtorrent (from PyPI) as a contender. Its sessions stand by before the clock starts, each in a process of
+its own, so Python's start is not on its account; they are told of each other and need no tracker."""
+
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rig.measured_process import MeasuredProcess
+from rig.swarm import OPEN_SECONDS, Swarm
+
+from minibit.torrent.torrent_file import TorrentFile, encode
+
+ANSWER_SECONDS = 10.0
+
+
+class LibtorrentSwarm(Swarm):
+    name = "libtorrent"
+    complete = "COMPLETE"
+    super_seeding = False
+
+    @classmethod
+    def absence(cls) -> str | None:
+        try:
+            version("libtorrent")
+        except PackageNotFoundError:
+            return "pip install libtorrent, or the [test] extra"
+        return None
+
+    @classmethod
+    def version(cls) -> str:
+        how = "super-seeding" if cls.super_seeding else "default choking"
+        return f"libtorrent {version('libtorrent')}, large buffers, deep queues, {how}"
+
+    def open(self) -> list[MeasuredProcess]:
+        self._torrent = self.folder / "share.torrent"
+        self._torrent.write_bytes(encode(TorrentFile(self.task.metainfo)))
+        self._all = [self._session("origin", self.task.share.parent, self.task.origin_limit, seed=True)]
+        for number, limit in enumerate(self.task.limits):
+            self._all.append(self._session(f"peer{number}", self.place(number), limit, seed=False))
+        self._ports = [each.said("READY", OPEN_SECONDS)[1].split()[1] for each in self._all]
+        return self._all[:1]
+
+    def launch(self, number: int) -> MeasuredProcess:
+        peer = self._all[1 + number]
+        peer.tell("DIAL " + " ".join(self._ports[: 1 + number]))  # of each pair, the later one dials
+        return peer
+
+    def sent(self) -> list[int]:
+        for each in self._all:
+            each.tell("SENT?")
+        return [int(each.said("SENT", ANSWER_SECONDS)[1].split()[1]) for each in self._all]
+
+    def _session(self, name: str, folder: Path, limit: int, *, seed: bool) -> MeasuredProcess:
+        task = {
+            "torrent": str(self._torrent),
+            "folder": str(folder),
+            "limit": limit,
+            "seed": seed,
+            "super_seeding": seed and self.super_seeding,
+        }
+        driver = Path(__file__).parent / "libtorrent_session.py"
+        return self.crew.start(f"libtorrent's {name}", [sys.executable, str(driver), json.dumps(task)])
+
+
+class SuperSeeding(LibtorrentSwarm):
+    """Its origin shows each peer one block at a time (BEP 16): made for crowds."""
+
+    name = "libtorrent super-seeding"
+    super_seeding = True

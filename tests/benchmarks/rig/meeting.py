@@ -1,0 +1,145 @@
+"""A benchmark as a command: its options, who is there and who is not, the rounds, and what is said of them."""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rig.comparison import Comparison, Figure, turns
+from rig.ground import enter_private_network
+from rig.table import table
+
+from minibit.errors import MinibitError
+from minibit.units import parse_size
+
+INTERRUPTED = 130
+
+Tell = Callable[[str], None]
+Play = Callable[[str, Tell], dict[str, float]]
+
+
+def options(about: str, *, runs: int, size: str | None = None) -> argparse.ArgumentParser:
+    """The options that all benchmarks have; a benchmark adds its own."""
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=runs, help=f"rounds (default: {runs})")
+    if size is not None:
+        parser.add_argument("--size", default=size, help=f"bytes of the share (default: {size})")
+    parser.add_argument("--only", action="append", metavar="NAME", help="this contender beside MiniBit")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="where copies go (default: temporary)")
+    parser.add_argument("--json", metavar="FILE", help="the results as one document; - is standard output")
+    return parser
+
+
+class Meeting:
+    """Plays contenders in turns and shows how they compare.
+
+    `contenders` says of each why it is absent, or None and its version; ours comes first.
+    """
+
+    def __init__(self, chosen: argparse.Namespace, contenders: dict[str, tuple[str | None, str]]) -> None:
+        self.chosen = chosen
+        self._console = Console(stderr=True)
+        self._shown = Console(stderr=chosen.json == "-")
+        self._document: dict[str, Any] = {
+            "command": " ".join(sys.argv),
+            "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+            "machine": machine(),
+            "contenders": {},
+            "absent": {},
+            "comparisons": {},
+        }
+        wanted = chosen.only and {*chosen.only, next(iter(contenders))}
+        unknown = set(wanted or ()) - set(contenders)
+        if unknown:
+            raise MinibitError(f"--only: no contender is called {unknown.pop()!r}: {', '.join(contenders)}")
+        self.present: list[str] = []
+        for name, (absence, version) in contenders.items():
+            if wanted and name not in wanted:
+                continue
+            if absence is None:
+                self.present.append(name)
+                self._document["contenders"][name] = version
+            else:
+                self._document["absent"][name] = absence
+                self._say(f"[bold red]ABSENT: {name}[/bold red] is not compared with: {absence}")
+
+    def hold(self, title: str, figures: Sequence[Figure], play: Play, *, names: Sequence[str] = ()) -> None:
+        """Play every contender (or `names`) so often as was asked, and show what came of it."""
+        comparison = Comparison(list(names) or self.present, figures)
+        runs = self.chosen.runs
+        self._say(f"[bold]{title}[/bold]: {runs} rounds of {', '.join(comparison.names)}")
+        for number, name in turns(comparison.names, runs):
+            where = f"round {number + 1}/{runs}  {name}"
+            with self._console.status(where) as status:
+                status_of = status.update
+                measured = play(name, lambda doing, where=where, to=status_of: to(f"{where}: {doing}"))
+            comparison.add(name, measured)
+            told = (f"{f.title} {measured[f.key]:{f.form}}" for f in figures if f.key in measured)
+            self._say(f"  {where:36} {'  '.join(told)}")
+        self._shown.print(table(comparison, title), crop=False)
+        self._document["comparisons"][title] = comparison.document()
+
+    def close(self) -> None:
+        """Write the document, if it is wanted."""
+        if self._document["absent"]:
+            self._say(f"[bold red]without {', '.join(self._document['absent'])}[/bold red]")
+        self._say(f"{self._document['date']}, {self._document['machine']}: {self._document['command']}")
+        if self.chosen.json == "-":
+            json.dump(self._document, sys.stdout, indent=1)
+            print()
+        elif self.chosen.json:
+            Path(self.chosen.json).write_text(json.dumps(self._document, indent=1) + "\n")
+
+    def note(self, key: str, value: object) -> None:
+        """Something else that the document should have."""
+        self._document[key] = value
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a benchmark in a network of its own if that can be had; Ctrl-C and SIGTERM leave nothing behind."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if not enter_private_network():
+            said = "no network of its own (unshare was refused): other traffic on the loopback is counted too"
+            print(said, file=sys.stderr)
+        main()
+    except MinibitError as error:
+        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def bytes_of(text: str, where: str = "--size") -> int:
+    """Bytes from what was typed."""
+    return parse_size(text, where)
+
+
+def machine() -> str:
+    """The processor, how many cores of it are ours, the kernel, and Python."""
+    model = platform.machine()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    cores = len(os.sched_getaffinity(0))
+    return f"{model}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
