@@ -39,7 +39,7 @@ def main() -> None:
     length = bytes_of(chosen.size)
     meeting = Meeting(chosen, {n: (c.absence(), c.absence() or c.version()) for n, c in CONTENDERS.items()})
     with folder(chosen.work, 2 * length) as place:
-        share, metainfo = prepare(place, length, bytes_of(chosen.block_size, "--block-size"), print)
+        share, metainfo = prepare(place, length, bytes_of(chosen.block_size, "--block-size"), meeting.say)
         task = Task(share, metainfo, 0, (0,))
 
         def once(name: str, tell: Tell) -> dict[str, float]:

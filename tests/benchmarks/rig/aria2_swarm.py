@@ -13,13 +13,12 @@ from struct import pack
 from threading import Condition, Thread
 from urllib.parse import parse_qs, urlsplit
 
-from rig.ground import free_ports
-from rig.measured_process import MeasuredProcess
-from rig.swarm import OPEN_SECONDS, Swarm
-
 from minibit.errors import MinibitError
 from minibit.torrent import bencode
 from minibit.torrent.torrent_file import TorrentFile, encode
+from rig.ground import free_ports
+from rig.measured_process import MeasuredProcess
+from rig.swarm import OPEN_SECONDS, Swarm
 
 SETTINGS = [
     "--no-conf=true",
@@ -88,7 +87,7 @@ class Aria2Swarm(Swarm):
             f"--on-bt-download-complete={self._hook}",
         ]
         command = ["aria2c", *SETTINGS, *own, *more, str(self._torrent)]
-        return self.crew.start(f"aria2's {'origin' if not number else number}", command, heeds_input=False)
+        return self.crew.start(f"aria2's {number or 'origin'}", command, heeds_input=False)
 
 
 class _Tracker:
@@ -100,7 +99,7 @@ class _Tracker:
         tracker = self
 
         class Answer(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802: the library's name
+            def do_GET(self) -> None:
                 body = tracker._answer(urlsplit(self.path).query)
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))

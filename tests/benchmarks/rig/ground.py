@@ -28,16 +28,15 @@ def enter_private_network() -> bool:
     There, ports and the loopback's counter are the benchmark's own and nothing can leave the machine.
     Returns, the second time, whether it came to that.
     """
-    if INSIDE in os.environ:
-        if os.environ[INSIDE] == "private":
-            _raise_loopback()
-        return os.environ[INSIDE] == "private"
     alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
-    tried = shutil.which("unshare") and os.spawnvp(os.P_WAIT, "unshare", [*alone, "true"]) == 0
-    os.environ[INSIDE] = "private" if tried else "shared"
-    if not tried:
-        return False
-    os.execvp("unshare", [*alone, sys.executable, *sys.argv])
+    if INSIDE not in os.environ and shutil.which("unshare"):
+        os.environ[INSIDE] = "yes"
+        if os.spawnvp(os.P_WAIT, "unshare", [*alone, "true"]) == 0:
+            os.execvp("unshare", [*alone, sys.executable, *sys.argv])
+        os.environ[INSIDE] = "no"
+    if private := os.environ.get(INSIDE) == "yes":
+        _raise_loopback()
+    return private
 
 
 def loopback_bytes() -> int:

@@ -1,4 +1,4 @@
-"""One libtorrent session in a process of its own, told what to do in JSON: `python libtorrent_session.py TASK`.
+"""One libtorrent session, alone in its process; its argument is what it is to do, in JSON.
 
 It says `READY port` when it stands by. Lines to its standard input: `DIAL port …` connects it to peers at
 127.0.0.1, `SENT?` is answered `SENT bytes`. It says `COMPLETE` when everything is verified and written:

@@ -6,10 +6,9 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from minibit.torrent.torrent_file import TorrentFile, encode
 from rig.measured_process import MeasuredProcess
 from rig.swarm import OPEN_SECONDS, Swarm
-
-from minibit.torrent.torrent_file import TorrentFile, encode
 
 ANSWER_SECONDS = 10.0
 

@@ -1,4 +1,4 @@
-"""A benchmark as a command: its options, who is there and who is not, the rounds, and what is said of them."""
+"""A benchmark as a command: its options, who is there and who is not, its rounds and what came of them."""
 
 import argparse
 import json
@@ -14,14 +14,15 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
+
+from minibit.errors import MinibitError
+from minibit.units import parse_size
 from rig.comparison import Comparison, Figure, turns
 from rig.ground import enter_private_network
 from rig.table import table
 
-from minibit.errors import MinibitError
-from minibit.units import parse_size
-
 INTERRUPTED = 130
+PIPED_WIDTH = 200  # characters of a table that nobody's terminal wraps
 
 Tell = Callable[[str], None]
 Play = Callable[[str, Tell], dict[str, float]]
@@ -29,9 +30,7 @@ Play = Callable[[str, Tell], dict[str, float]]
 
 def options(about: str, *, runs: int, size: str | None = None) -> argparse.ArgumentParser:
     """The options that all benchmarks have; a benchmark adds its own."""
-    parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=runs, help=f"rounds (default: {runs})")
     if size is not None:
         parser.add_argument("--size", default=size, help=f"bytes of the share (default: {size})")
@@ -50,7 +49,8 @@ class Meeting:
     def __init__(self, chosen: argparse.Namespace, contenders: dict[str, tuple[str | None, str]]) -> None:
         self.chosen = chosen
         self._console = Console(stderr=True)
-        self._shown = Console(stderr=chosen.json == "-")
+        stream = sys.stderr if chosen.json == "-" else sys.stdout
+        self._shown = Console(file=stream, width=None if stream.isatty() else PIPED_WIDTH)
         self._document: dict[str, Any] = {
             "command": " ".join(sys.argv),
             "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -72,13 +72,13 @@ class Meeting:
                 self._document["contenders"][name] = version
             else:
                 self._document["absent"][name] = absence
-                self._say(f"[bold red]ABSENT: {name}[/bold red] is not compared with: {absence}")
+                self.say(f"[bold red]ABSENT: {name}[/bold red] is not compared with: {absence}")
 
     def hold(self, title: str, figures: Sequence[Figure], play: Play, *, names: Sequence[str] = ()) -> None:
         """Play every contender (or `names`) so often as was asked, and show what came of it."""
         comparison = Comparison(list(names) or self.present, figures)
         runs = self.chosen.runs
-        self._say(f"[bold]{title}[/bold]: {runs} rounds of {', '.join(comparison.names)}")
+        self.say(f"[bold]{title}[/bold]: {runs} rounds of {', '.join(comparison.names)}")
         for number, name in turns(comparison.names, runs):
             where = f"round {number + 1}/{runs}  {name}"
             with self._console.status(where) as status:
@@ -86,26 +86,31 @@ class Meeting:
                 measured = play(name, lambda doing, where=where, to=status_of: to(f"{where}: {doing}"))
             comparison.add(name, measured)
             told = (f"{f.title} {measured[f.key]:{f.form}}" for f in figures if f.key in measured)
-            self._say(f"  {where:36} {'  '.join(told)}")
+            self.say(f"  {where:36} {'  '.join(told)}")
         self._shown.print(table(comparison, title), crop=False)
         self._document["comparisons"][title] = comparison.document()
 
     def close(self) -> None:
         """Write the document, if it is wanted."""
         if self._document["absent"]:
-            self._say(f"[bold red]without {', '.join(self._document['absent'])}[/bold red]")
-        self._say(f"{self._document['date']}, {self._document['machine']}: {self._document['command']}")
+            self.say(f"[bold red]without {', '.join(self._document['absent'])}[/bold red]")
+        self.say(f"{self._document['date']}, {self._document['machine']}: {self._document['command']}")
         if self.chosen.json == "-":
             json.dump(self._document, sys.stdout, indent=1)
             print()
         elif self.chosen.json:
             Path(self.chosen.json).write_text(json.dumps(self._document, indent=1) + "\n")
 
+    def show(self, text: str) -> None:
+        """Something that belongs to the results."""
+        self._shown.print(text, highlight=False, crop=False)
+
     def note(self, key: str, value: object) -> None:
         """Something else that the document should have."""
         self._document[key] = value
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """A line about how it goes."""
         self._console.print(line, highlight=False, soft_wrap=True)
 
 

@@ -7,11 +7,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from rig.measured_process import MeasuredProcess
-from rig.swarm import OPEN_SECONDS, Swarm
-
 from minibit import __version__
 from minibit.cli.options import NURSERY
+from rig.measured_process import MeasuredProcess
+from rig.swarm import OPEN_SECONDS, Swarm
 
 MINIBIT = [sys.executable, "-m", "minibit"]
 REPORT_SECONDS = 5.0  # for the last figures of all peers to be with the tracker

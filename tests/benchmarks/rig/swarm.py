@@ -8,11 +8,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import ClassVar
 
+from minibit.errors import MinibitError
 from rig.ground import identical, loopback_bytes
 from rig.measured_process import Crew, MeasuredProcess
 from rig.task import Task
-
-from minibit.errors import MinibitError
 
 OPEN_SECONDS = 300.0  # for an origin to hash its share and stand by
 LOOK_SECONDS = 0.001  # between two looks at the loopback's counter

@@ -1,6 +1,7 @@
 """A comparison as people read it: a row per contender, and one per ratio below."""
 
 from rich.table import Table
+
 from rig.comparison import Comparison, Figure, Spread
 
 NOTHING = "—"

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.ground import write_random
-
 from minibit.disk.share import from_path
 from minibit.torrent.metainfo import Metainfo
+from rig.ground import write_random
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,7 @@ class Task:
         return max(self.size / self.origin_limit, self.peers * self.size / everyone)
 
 
-def prepare(
-    folder: Path, length: int, block_size: int, tell: Callable[[str], None]
-) -> tuple[Path, Metainfo]:
+def prepare(folder: Path, length: int, block_size: int, tell: Callable[[str], None]) -> tuple[Path, Metainfo]:
     """A share of `length` random bytes in `folder`, and what a torrent says of it."""
     share = folder / "share" / "share.bin"
     share.parent.mkdir()
