@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--npm", type=Path, metavar="DIR", help="where bittorrent-tracker is installed")
     chosen = parser.parse_args()
     NpmTracker.place = chosen.npm
-    meeting = Meeting(chosen, {n: (c.absence(), c.absence() or c.version()) for n, c in CONTENDERS.items()})
+    meeting = Meeting(chosen, CONTENDERS)
     if (missing := HttpLoad.absence()) is not None:
         meeting.say(f"[bold red]ABSENT: wrk[/bold red], so nothing is measured over HTTP: {missing}")
     with folder(chosen.work, 0) as place:

@@ -16,20 +16,10 @@ super-seeding at the origin; aria2 with `--max-overall-upload-limit`. Takes 40 m
 `--timeline` shows how busy each of MiniBit's uplinks was, from the event logs of its last run.
 """
 
-from collections.abc import Mapping
-
-from rig.aria2_swarm import Aria2Swarm
-from rig.crowd import FIGURES, Crowd, measured, patience
-from rig.ground import folder
-from rig.libtorrent_swarm import LibtorrentSwarm, SuperSeeding
-from rig.meeting import Meeting, Tell, bytes_of, options, run
-from rig.minibit_swarm import MinibitCommands, MinibitSwarm
-from rig.swarm import Swarm, play
-from rig.task import Task, prepare
-from rig.timeline import drawn, read
+from rig.crowd import Crowd, hold, kinds
+from rig.meeting import Meeting, options, run
 
 CROWDS = {"8x4M": "64M", "16x2M": "64M", "4x4M+12x256K@1M": "16M"}
-CONTENDERS = {each.name: each for each in (MinibitSwarm, LibtorrentSwarm, SuperSeeding, Aria2Swarm)}
 
 
 def main() -> None:
@@ -40,34 +30,13 @@ def main() -> None:
     parser.add_argument("--commands", action="store_true", help="MiniBit's peers are not forked")
     parser.add_argument("--timeline", action="store_true", help="show how busy each uplink was")
     chosen = parser.parse_args()
-    kinds = CONTENDERS | ({"MiniBit": MinibitCommands} if chosen.commands else {})
-    crowds = {Crowd.parse(each): chosen.size or CROWDS.get(each, "64M") for each in chosen.crowds or CROWDS}
-    meeting = Meeting(chosen, {n: (c.absence(), c.absence() or c.version()) for n, c in kinds.items()})
-    for crowd, size in crowds.items():
-        hold(meeting, crowd, size, kinds)
+    crowds = {each: Crowd.parse(each) for each in chosen.crowds or CROWDS}
+    contenders = kinds(commands=chosen.commands)
+    meeting = Meeting(chosen, contenders)
+    for name, crowd in crowds.items():
+        size = chosen.size or CROWDS.get(name, "64M")
+        hold(meeting, crowd, size, chosen.blocks, contenders, timeline=chosen.timeline)
     meeting.close()
-
-
-def hold(meeting: Meeting, crowd: Crowd, size: str, kinds: Mapping[str, type[Swarm]]) -> None:
-    """Play one crowd, and show how busy its uplinks were if that is wanted."""
-    chosen, length = meeting.chosen, bytes_of(size)
-    with folder(chosen.work, (1 + len(crowd.limits)) * length) as place:
-        share, metainfo = prepare(place, length, length // chosen.blocks, meeting.say)
-        task = Task(share, metainfo, crowd.origin, crowd.limits)
-        logs = place / "logs"
-        if chosen.timeline:
-            logs.mkdir()
-            MinibitSwarm.logs = logs
-
-        def once(name: str, tell: Tell) -> dict[str, float]:
-            with folder(place, task.peers * length) as work:
-                return measured(play(kinds[name], task, work, tell, patience(task)), task)
-
-        meeting.hold(f"crowd {crowd.name}, {size}, D = {task.bound:.1f} s", FIGURES, once)
-        if chosen.timeline:
-            busy = read(list(logs.iterdir()))
-            meeting.show(drawn(busy))
-            meeting.note(f"timeline {crowd.name}", busy.document())
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main() -> None:
     chosen = parser.parse_args()
     kinds = CONTENDERS | ({"MiniBit": MinibitCommands} if chosen.commands else {})
     length = bytes_of(chosen.size)
-    meeting = Meeting(chosen, {n: (c.absence(), c.absence() or c.version()) for n, c in kinds.items()})
+    meeting = Meeting(chosen, kinds)
     with folder(chosen.work, (1 + chosen.peers) * length) as place:
         share, metainfo = prepare(place, length, bytes_of(chosen.block_size, "--block-size"), meeting.say)
         task = Task(share, metainfo, 0, (0,) * chosen.peers)

@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--block-size", default="256K")
     chosen = parser.parse_args()
     length = bytes_of(chosen.size)
-    meeting = Meeting(chosen, {n: (c.absence(), c.absence() or c.version()) for n, c in CONTENDERS.items()})
+    meeting = Meeting(chosen, CONTENDERS)
     with folder(chosen.work, 2 * length) as place:
         share, metainfo = prepare(place, length, bytes_of(chosen.block_size, "--block-size"), meeting.say)
         task = Task(share, metainfo, 0, (0,))

@@ -20,21 +20,24 @@ from rig.ground import free_ports
 from rig.measured_process import MeasuredProcess
 from rig.swarm import OPEN_SECONDS, Swarm
 
-SETTINGS = [
+QUIET = [
     "--no-conf=true",
     "--enable-dht=false",
     "--enable-dht6=false",
+    "--quiet=true",
+    "--show-console-readout=false",
+    "--summary-interval=0",
+    f"--stop-with-process={os.getpid()}",
+]
+SETTINGS = [
+    *QUIET,
     "--bt-enable-lpd=false",
     "--enable-peer-exchange=false",
     "--disable-ipv6=true",
     "--bt-force-encryption=false",
     "--seed-ratio=0.0",
-    "--quiet=true",
-    "--show-console-readout=false",
-    "--summary-interval=0",
     "--auto-save-interval=0",
     "--enable-rpc=true",
-    f"--stop-with-process={os.getpid()}",
 ]
 
 

@@ -1,15 +1,25 @@
-"""Crowds: who comes, how quick each uplink is, and the figures that tell how near the bound they end."""
+"""Crowds: who comes, how quick each uplink is, how near its bound each ends, and what that cost."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import mean
 
 from minibit.errors import UsageError
 from minibit.units import parse_size
+from rig.aria2_swarm import Aria2Swarm
 from rig.comparison import Figure
-from rig.swarm import Run
-from rig.task import Task
+from rig.ground import folder
+from rig.libtorrent_swarm import LibtorrentSwarm, SuperSeeding
+from rig.meeting import Meeting, Tell, bytes_of
+from rig.minibit_swarm import MinibitCommands, MinibitSwarm
+from rig.swarm import Run, Swarm, play
+from rig.task import Task, prepare
+from rig.timeline import drawn, read
 
+CONTENDERS: dict[str, type[Swarm]] = {
+    each.name: each for each in (MinibitSwarm, LibtorrentSwarm, SuperSeeding, Aria2Swarm)
+}
 FORM = "write it like 8x4M, or 4x4M+12x256K@1M with the origin's rate behind the @"
 SLOWEST = 6.0  # × D, before a run is given up
 SPARE_SECONDS = 60.0
@@ -72,3 +82,41 @@ def measured(run: Run, task: Task) -> dict[str, float]:
 def patience(task: Task) -> float:
     """Seconds after which a run is given up."""
     return SLOWEST * task.bound + SPARE_SECONDS
+
+
+def kinds(*, commands: bool) -> dict[str, type[Swarm]]:
+    """The contenders; with `commands`, MiniBit's peers are not forked."""
+    return CONTENDERS | ({MinibitSwarm.name: MinibitCommands} if commands else {})
+
+
+def hold(
+    meeting: Meeting,
+    crowd: Crowd,
+    size: str,
+    blocks: int,
+    kinds: Mapping[str, type[Swarm]],
+    *,
+    timeline: bool = False,
+) -> None:
+    """Play one crowd with a share of `size` in so many blocks; then show how busy its uplinks were, if that
+    is wanted."""
+    chosen, length = meeting.chosen, bytes_of(size)
+    with folder(chosen.work, (1 + len(crowd.limits)) * length) as place:
+        share, metainfo = prepare(place, length, length // blocks, meeting.say)
+        task = Task(share, metainfo, crowd.origin, crowd.limits)
+        logs = place / "logs"
+        if timeline:
+            logs.mkdir()
+            MinibitSwarm.logs = logs
+
+        def once(name: str, tell: Tell) -> dict[str, float]:
+            for log in logs.glob("*") if name == MinibitSwarm.name else ():
+                log.unlink()
+            with folder(place, task.peers * length) as work:
+                return measured(play(kinds[name], task, work, tell, patience(task)), task)
+
+        meeting.hold(f"crowd {crowd.name}, {size}, D = {task.bound:.1f} s", FIGURES, once)
+        if timeline:
+            busy = read(list(logs.iterdir()))
+            meeting.show(drawn(busy))
+            meeting.note(f"timeline {crowd.name}", busy.document())

@@ -1,8 +1,9 @@
 """One libtorrent session, alone in its process; its argument is what it is to do, in JSON.
 
-It says `READY port` when it stands by. Lines to its standard input: `DIAL port …` connects it to peers at
-127.0.0.1, `SENT?` is answered `SENT bytes`. It says `COMPLETE` when everything is verified and written:
-libtorrent calls itself finished before its cache is on the disk, so that is waited for.
+It says `OPEN` before it looks at what is in its folder, and `READY port` when it stands by. Lines to its
+standard input: `DIAL port …` connects it to peers at 127.0.0.1, `SENT?` is answered `SENT bytes`. It says
+`COMPLETE` when everything is verified and written: libtorrent calls itself finished before its cache is on
+the disk, so that is waited for.
 """
 
 import json
@@ -82,6 +83,7 @@ def main() -> None:
     parameters.trackers = []
     if task["super_seeding"]:
         parameters.flags |= lt.torrent_flags.super_seeding
+    print("OPEN", flush=True)
     handle = owner.add_torrent(parameters)
     states = lt.torrent_status
     wanted = states.seeding if task["seed"] else states.downloading

@@ -7,10 +7,32 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from minibit.torrent.torrent_file import TorrentFile, encode
-from rig.measured_process import MeasuredProcess
+from rig.measured_process import Crew, MeasuredProcess
 from rig.swarm import OPEN_SECONDS, Swarm
 
+DRIVER = Path(__file__).parent / "libtorrent_session.py"
 ANSWER_SECONDS = 10.0
+
+
+def start(
+    crew: Crew,
+    name: str,
+    torrent: Path,
+    folder: Path,
+    limit: int = 0,
+    *,
+    seed: bool = True,
+    super_seeding: bool = False,
+) -> MeasuredProcess:
+    """A session in a process of its own; it speaks as `libtorrent_session.py` says."""
+    task = {
+        "torrent": str(torrent),
+        "folder": str(folder),
+        "limit": limit,
+        "seed": seed,
+        "super_seeding": super_seeding,
+    }
+    return crew.start(f"libtorrent's {name}", [sys.executable, str(DRIVER), json.dumps(task)])
 
 
 class LibtorrentSwarm(Swarm):
@@ -34,9 +56,13 @@ class LibtorrentSwarm(Swarm):
     def open(self) -> list[MeasuredProcess]:
         self._torrent = self.folder / "share.torrent"
         self._torrent.write_bytes(encode(TorrentFile(self.task.metainfo)))
-        self._all = [self._session("origin", self.task.share.parent, self.task.origin_limit, seed=True)]
-        for number, limit in enumerate(self.task.limits):
-            self._all.append(self._session(f"peer{number}", self.place(number), limit, seed=False))
+        task, how = self.task, self.super_seeding
+        self._all = [
+            start(self.crew, "origin", self._torrent, task.share.parent, task.origin_limit, super_seeding=how)
+        ]
+        for number, limit in enumerate(task.limits):
+            place = self.place(number)
+            self._all.append(start(self.crew, f"peer{number}", self._torrent, place, limit, seed=False))
         self._ports = [each.said("READY", OPEN_SECONDS)[1].split()[1] for each in self._all]
         return self._all[:1]
 
@@ -49,17 +75,6 @@ class LibtorrentSwarm(Swarm):
         for each in self._all:
             each.tell("SENT?")
         return [int(each.said("SENT", ANSWER_SECONDS)[1].split()[1]) for each in self._all]
-
-    def _session(self, name: str, folder: Path, limit: int, *, seed: bool) -> MeasuredProcess:
-        task = {
-            "torrent": str(self._torrent),
-            "folder": str(folder),
-            "limit": limit,
-            "seed": seed,
-            "super_seeding": seed and self.super_seeding,
-        }
-        driver = Path(__file__).parent / "libtorrent_session.py"
-        return self.crew.start(f"libtorrent's {name}", [sys.executable, str(driver), json.dumps(task)])
 
 
 class SuperSeeding(LibtorrentSwarm):

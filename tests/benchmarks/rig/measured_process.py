@@ -57,9 +57,9 @@ class MeasuredProcess:
         self.process.stdin.flush()
 
     def cpu(self) -> float:
-        """Seconds of processor that it has used, for itself and in the kernel (proc(5), stat)."""
+        """Seconds of processor, in the kernel too, its own and of children it waited for (proc(5), stat)."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return sum(map(int, fields[11:15])) / TICKS
 
     def peak(self) -> float:
         """The most memory that it has held at once, in MiB (proc(5), VmHWM)."""

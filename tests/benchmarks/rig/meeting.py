@@ -7,11 +7,11 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -40,13 +40,25 @@ def options(about: str, *, runs: int, size: str | None = None) -> argparse.Argum
     return parser
 
 
+class Contender(Protocol):
+    """What a meeting has to know of whoever takes part."""
+
+    @classmethod
+    def absence(cls) -> str | None:
+        """What would bring it to this machine; None: it is there."""
+
+    @classmethod
+    def version(cls) -> str:
+        """Which one it is, with its settings in a few words."""
+
+
 class Meeting:
     """Plays contenders in turns and shows how they compare.
 
-    `contenders` says of each why it is absent, or None and its version; ours comes first.
+    Of `contenders`, ours comes first.
     """
 
-    def __init__(self, chosen: argparse.Namespace, contenders: dict[str, tuple[str | None, str]]) -> None:
+    def __init__(self, chosen: argparse.Namespace, contenders: Mapping[str, type[Contender]]) -> None:
         self.chosen = chosen
         self._console = Console(stderr=True)
         stream = sys.stderr if chosen.json == "-" else sys.stdout
@@ -64,12 +76,12 @@ class Meeting:
         if unknown:
             raise MinibitError(f"--only: no contender is called {unknown.pop()!r}: {', '.join(contenders)}")
         self.present: list[str] = []
-        for name, (absence, version) in contenders.items():
+        for name, contender in contenders.items():
             if wanted and name not in wanted:
                 continue
-            if absence is None:
+            if (absence := contender.absence()) is None:
                 self.present.append(name)
-                self._document["contenders"][name] = version
+                self._document["contenders"][name] = contender.version()
             else:
                 self._document["absent"][name] = absence
                 self.say(f"[bold red]ABSENT: {name}[/bold red] is not compared with: {absence}")

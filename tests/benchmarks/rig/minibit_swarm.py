@@ -4,17 +4,35 @@ import json
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from minibit import __version__
 from minibit.cli.options import NURSERY
-from rig.measured_process import MeasuredProcess
+from rig.measured_process import Crew, MeasuredProcess
 from rig.swarm import OPEN_SECONDS, Swarm
 
 MINIBIT = [sys.executable, "-m", "minibit"]
 REPORT_SECONDS = 5.0  # for the last figures of all peers to be with the tracker
 LOOK_SECONDS = 0.2
+
+
+def open_tracker(
+    crew: Crew, share: Path, block_size: int | None, more: Sequence[str] = (), patience: float = OPEN_SECONDS
+) -> tuple[MeasuredProcess, str]:
+    """`minibit tracker` for `share`, once it stands by, and its URL."""
+    cut = [] if block_size is None else ["--block-size", str(block_size)]
+    command = ["tracker", "--json", "--port", "0", "--until-eof", "--share", str(share), *cut, *more]
+    tracker = crew.start("MiniBit's tracker", [*MINIBIT, *command])
+    return tracker, json.loads(tracker.said("{", patience)[1])["url"]
+
+
+def status_rows(url: str) -> list[dict[str, Any]]:
+    """What the tracker at `url` knows: the origin first, then the peers."""
+    with urllib.request.urlopen(f"{url}/status", timeout=10) as answer:
+        rows: list[dict[str, Any]] = json.load(answer)["peers"]
+    return sorted(rows, key=lambda row: not row["origin"])
 
 
 class MinibitSwarm(Swarm):
@@ -35,10 +53,8 @@ class MinibitSwarm(Swarm):
 
     def open(self) -> list[MeasuredProcess]:
         task = self.task
-        shared = ["--share", str(task.share), "--block-size", str(task.block_size), "--grant", self.grant]
-        command = ["tracker", "--json", "--port", "0", *shared, *self._common("origin", task.origin_limit)]
-        tracker = self.crew.start("MiniBit's origin", [*MINIBIT, *command])
-        self._url = json.loads(tracker.said("{", OPEN_SECONDS)[1])["url"]
+        more = ["--grant", self.grant, *self._common("origin", task.origin_limit)]
+        tracker, self._url = open_tracker(self.crew, task.share, task.block_size, more)
         self._nursery = self.crew.nursery(NURSERY)
         return [tracker]
 
@@ -49,13 +65,13 @@ class MinibitSwarm(Swarm):
         """What follows `minibit` on its command line."""
         place = ["--tracker", self._url, "--dir", str(self.place(number))]
         limit = self.task.limits[number]
-        return ["peer", f"peer{number}", "0", *place, *self._common(f"peer{number}", limit)]
+        return ["peer", f"peer{number}", "0", "--until-eof", *place, *self._common(f"peer{number}", limit)]
 
     def sent(self) -> list[int]:
         """Peers report twice a second, so what they say is heard when it accounts for all that came."""
         deadline = time.monotonic() + REPORT_SECONDS
         while True:
-            rows = self._rows()
+            rows = status_rows(self._url)
             found = [row["uploaded"] for row in rows]
             settled = sum(found) >= self.task.peers * self.task.size and all(
                 row["origin"] or row["completed_after"] for row in rows
@@ -65,17 +81,11 @@ class MinibitSwarm(Swarm):
             time.sleep(LOOK_SECONDS)
 
     def registered(self) -> list[float]:
-        return [row["completed_after"] or float("nan") for row in self._rows() if not row["origin"]]
-
-    def _rows(self) -> list[dict[str, Any]]:
-        """The tracker's view: the origin first, then the peers."""
-        with urllib.request.urlopen(f"{self._url}/status", timeout=10) as answer:
-            rows: list[dict[str, Any]] = json.load(answer)["peers"]
-        return sorted(rows, key=lambda row: not row["origin"])
+        return [row["completed_after"] or float("nan") for row in status_rows(self._url) if not row["origin"]]
 
     def _common(self, who: str, limit: int) -> list[str]:
         log = [] if self.logs is None else ["--log", str(self.logs / f"{who}.jsonl")]
-        return ["--upload-limit", str(limit), "--until-eof", *log]
+        return ["--upload-limit", str(limit), *log]
 
 
 class MinibitCommands(MinibitSwarm):

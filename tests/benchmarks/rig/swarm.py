@@ -55,7 +55,7 @@ class Swarm(ABC):
     @classmethod
     @abstractmethod
     def absence(cls) -> str | None:
-        """Why it cannot take part on this machine; None: it can."""
+        """What would bring it to this machine; None: it is there."""
 
     @classmethod
     @abstractmethod

@@ -48,7 +48,7 @@ class Tracker(ABC):
     @classmethod
     @abstractmethod
     def absence(cls) -> str | None:
-        """Why it cannot take part on this machine; None: it can."""
+        """What would bring it to this machine; None: it is there."""
 
     @classmethod
     @abstractmethod
@@ -135,8 +135,8 @@ class Opentracker(Tracker):
 
     @classmethod
     def version(cls) -> str:
-        said = subprocess.run(["opentracker", "-V"], capture_output=True, text=True)
-        return " ".join(f"opentracker {said.stdout}{said.stderr}".split()[:8])
+        packaged = subprocess.run(["dpkg-query", "--show", cls.name], capture_output=True, text=True).stdout
+        return " ".join(packaged.split()) or cls.name
 
     def start(self) -> MeasuredProcess:
         (self.folder / "known").write_text(self.info_hash.hex() + "\n")
