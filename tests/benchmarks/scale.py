@@ -5,12 +5,12 @@
 Crowds are played as in `crowd.py`, with 16 MiB in 256 blocks. All of a hundred clients share the machine's
 cores, so from some number on it is their CPU seconds, not the uplinks, that decide.
 
-The huge share is a sparse file with islands of data at its ends, its middle, and across 2 and 4 GiB. A peer
-that has all but the islands hashes the whole, fetches them at those offsets, and is compared with the share.
-`sharing` is how fast the tracker hashes it, from its launch until it stands by, `resuming` how fast the peer
-does, from its launch until it is complete; both beside SHA-1 on one core; memory is that of each process.
-Takes as many gibibytes of address space, and hardly any of the disk. `--sparse 0` or `--crowds` without any
-leaves one of them out. Competitors are compared on this kind of work by `recheck.py`.
+The huge share is a sparse file that takes hardly any room, with islands of data at its ends, its middle, and
+across 2 and 4 GiB. `sharing` is how fast the tracker hashes all of it, from its launch until it stands by,
+beside SHA-1 on one core. A peer that has all but the islands (holes it knows without reading them) fetches
+them at those offsets, and its copy is compared with the share; memory is that of each process. `--sparse 0`
+leaves this out, `--crowds` with nothing behind it the crowds. How fast a copy is checked, and how fast others
+check one, is what `recheck.py` measures.
 """
 
 import time
@@ -42,8 +42,7 @@ ROOM = 256 << 20  # bytes of the disk
 SPARSE = (
     Figure("sharing", "sharing MiB/s", ".0f"),
     Figure("sharing_part", "÷ one core's SHA-1"),
-    Figure("resuming", "resuming MiB/s", ".0f"),
-    Figure("resuming_part", "÷ one core's SHA-1"),
+    Figure("complete", "peer complete s"),
     Figure("fetched", "fetched MiB", ".0f"),
     Figure("cpu", "CPU s", ".0f"),
     Figure("peak_origin", "tracker MiB", ".0f"),
@@ -81,23 +80,21 @@ def resumed(work: Path, length: int, tell: Tell) -> dict[str, float]:
     for path in (share, copy):
         path.parent.mkdir()
     sparse_share.write(share, length)
-    sparse_share.hole(copy, length)
+    sparse_share.write(copy, length, only_first=True)
     with Crew(work) as crew:
         one_core = MIB * SAMPLE / hashing_seconds(MIB, SAMPLE)
         tell("the tracker hashes")
         begun = time.monotonic()
         tracker, url = open_tracker(crew, share, None, patience=PATIENCE)
         sharing = length / (time.monotonic() - begun)
-        tell("the peer hashes")
+        tell("the peer fetches what it lacks")
         where = ["--tracker", url, "--dir", str(copy.parent), "--until-eof"]
         peer = crew.start("MiniBit's peer", [*MINIBIT, "peer", "ana", "0", *where])
         complete, _ = peer.said("complete:", PATIENCE)
-        resuming = length / (complete - peer.launched)
         figures = {
             "sharing": sharing / MIB,
             "sharing_part": sharing / one_core,
-            "resuming": resuming / MIB,
-            "resuming_part": resuming / one_core,
+            "complete": complete - peer.launched,
             "fetched": received(url) / MIB,
             "cpu": tracker.cpu() + peer.cpu(),
             "peak_origin": tracker.peak(),

@@ -30,7 +30,8 @@ class MeasuredProcess:
         self._said: list[tuple[float, str]] = []
         self._news = Condition()
         self._over = False
-        Thread(target=self._listen, args=(process.stdout,), daemon=True).start()
+        self._listener = Thread(target=self._listen, args=(process.stdout,), daemon=True)
+        self._listener.start()
 
     def said(self, beginning: str, timeout: float) -> tuple[float, str]:
         """The first line that begins like that, and when it was said; waits for it.
@@ -73,8 +74,12 @@ class MeasuredProcess:
         with suppress(OSError):  # it has ended already
             self.process.stdin.close()
 
+    def hear_out(self) -> None:
+        """Wait for the last of what it says, after its end."""
+        self._listener.join(PATIENCE)
+
     def _listen(self, pipe: IO[str]) -> None:
-        with suppress(ValueError):  # the pipe was closed under us: nobody wants to hear more
+        with pipe:
             for line in pipe:
                 with self._news:
                     self._said.append((time.monotonic(), line.rstrip()))
@@ -108,7 +113,11 @@ class Crew:
                         member.process.send_signal(number)
                 with suppress(subprocess.TimeoutExpired, MinibitError):
                     member.process.wait(max(0.01, deadline - time.monotonic()))
-            self._members = [member for member in self._members if _runs(member)]
+            running = [member for member in self._members if _runs(member)]
+            for member in self._members:
+                if member not in running:
+                    member.hear_out()
+            self._members = running
         if self._nursery is not None:
             self._nursery.close()
 

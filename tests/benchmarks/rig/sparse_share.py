@@ -16,19 +16,13 @@ def islands(length: int) -> list[int]:
     return sorted({begin for begin in wanted if 0 <= begin <= length - ISLAND})
 
 
-def write(path: Path, length: int) -> None:
-    """The share."""
-    hole(path, length)
-    with path.open("r+b") as file:
-        for begin in islands(length):
-            file.seek(begin)
-            file.write(Random(begin).randbytes(ISLAND))
-
-
-def hole(path: Path, length: int) -> None:
-    """A file of `length` zeros that takes no room: a copy that lacks the islands."""
+def write(path: Path, length: int, *, only_first: bool = False) -> None:
+    """The share; or a copy that lacks all islands but the first, by which it is known as one."""
     with path.open("wb") as file:
         file.truncate(length)
+        for begin in islands(length)[: 1 if only_first else None]:
+            file.seek(begin)
+            file.write(Random(begin).randbytes(ISLAND))
 
 
 def identical(one: Path, other: Path) -> bool:
