@@ -22,6 +22,7 @@ from rig.ground import enter_private_network
 from rig.table import table
 
 INTERRUPTED = 130
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PIPED_WIDTH = 200  # characters of a table that nobody's terminal wraps
 
 Tell = Callable[[str], None]
@@ -127,8 +128,9 @@ class Meeting:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a benchmark in a network of its own if that can be had; Ctrl-C and SIGTERM leave nothing behind."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run a benchmark in a network of its own if that can be had; Ctrl-C leaves nothing behind."""
+    for number in ENDINGS:
+        signal.signal(number, _interrupt)
     try:
         if not enter_private_network():
             said = "no network of its own (unshare was refused): other traffic on the loopback is counted too"
@@ -159,4 +161,6 @@ def machine() -> str:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for each in ENDINGS:  # once is enough: whoever insists would keep us from tidying up
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
