@@ -38,6 +38,7 @@ def start(
 class LibtorrentSwarm(Swarm):
     name = "libtorrent"
     complete = "COMPLETE"
+    dials_at_launch = True
     super_seeding = False
 
     @classmethod

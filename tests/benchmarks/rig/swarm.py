@@ -40,12 +40,13 @@ class Run:
 class Swarm(ABC):
     """How one contender does a `Task`; made anew for each run.
 
-    `complete` is how the line begins that a peer says when it is complete, and `limit_seconds` how long a
-    run may take.
+    `complete` is how the line begins that a peer says when it is complete; with `dials_at_launch`, a peer
+    has nothing to do before it dials others.
     """
 
     name: ClassVar[str]
     complete: ClassVar[str]
+    dials_at_launch: ClassVar[bool] = False
 
     def __init__(self, task: Task, folder: Path, crew: Crew) -> None:
         self.task = task
