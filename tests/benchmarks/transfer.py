@@ -4,9 +4,10 @@
 
 Speed is from the first payload byte until the last block is verified and written; from the first dial it is
 so for aria2 too, which does not say when it dials. The first byte and the whole are counted from the launch
-of the peer: a new command for MiniBit and aria2, while libtorrent, a library, stands by in a running process. CPU seconds are from the launch on, of both ends, and for MiniBit
-and aria2 include the start of the peer. Blocks have 256 KiB (`--block-size`). Settings: MiniBit's defaults;
-libtorrent with large buffers and deep queues, plain TCP; aria2 without DHT and encryption.
+of the peer: a new command for MiniBit and aria2, while libtorrent, a library, stands by in a running process.
+CPU seconds are from the launch on, of both ends, and for MiniBit and aria2 include the start of the peer.
+Blocks have 256 KiB (`--block-size`). Settings: MiniBit's defaults; libtorrent with large buffers and deep
+queues, plain TCP; aria2 without DHT and encryption.
 """
 
 from rig.aria2_swarm import Aria2Swarm
