@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from compileall import compile_dir
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
+import minibit
 from minibit.errors import MinibitError
 from minibit.units import parse_size
 from rig.comparison import Comparison, Figure, turns
@@ -23,7 +25,7 @@ from rig.table import table
 
 INTERRUPTED = 130
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PIPED_WIDTH = 200  # characters of a table that nobody's terminal wraps
+PIPED_WIDTH = 240  # characters of a table that nobody's terminal wraps
 
 Tell = Callable[[str], None]
 Play = Callable[[str, Tell], dict[str, float]]
@@ -131,6 +133,8 @@ def run(main: Callable[[], None]) -> None:
     """Run a benchmark in a network of its own if that can be had; Ctrl-C leaves nothing behind."""
     for number in ENDINGS:
         signal.signal(number, _interrupt)
+    # As pip installs it: where PYTHONDONTWRITEBYTECODE is set, every launch would measure the compiler.
+    compile_dir(Path(minibit.__file__).parent, quiet=2)
     try:
         if not enter_private_network():
             said = "no network of its own (unshare was refused): other traffic on the loopback is counted too"
