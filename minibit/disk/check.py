@@ -8,7 +8,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import compress, islice
+from itertools import compress, islice, takewhile
 from typing import Final
 
 from minibit import bitfield
@@ -58,6 +58,28 @@ def digests(
             yield from future.result()
 
 
+def blocks_with_data(
+    storage: Storage, layout: Layout, blocks: Iterable[int], hole: Callable[[int, bytes], None]
+) -> Iterator[int]:
+    """Those of `blocks`, in their order, that have to be read; `hole(block, digest)` is told of the others.
+
+    They lie in holes, which are zeros, so their digest is known. `blocks` ascend.
+    """
+    zeros = {
+        length: hashlib.sha1(bytes(length)).digest()
+        for length in {layout.block_length(0), layout.block_length(layout.block_count - 1)}
+    }
+    data = 0  # no data lies between the last block looked at and this offset
+    for block in blocks:
+        start, length = block * layout.block_size, layout.block_length(block)
+        if data <= start:
+            data = storage.next_data(start)
+        if data < start + length:
+            yield block
+        else:
+            hole(block, zeros[length])
+
+
 def check(
     storage: Storage,
     metainfo: Metainfo,
@@ -72,27 +94,14 @@ def check(
     """
     layout = metainfo.layout
     count = layout.block_count
-    zeros = {
-        length: hashlib.sha1(bytes(length)).digest()
-        for length in {layout.block_length(0), layout.block_length(count - 1)}
-    }
     good = bytearray(count)
 
-    def blocks_with_data() -> Iterator[int]:
-        data = 0  # no data lies between the last block looked at and this offset
-        for block in range(count):
-            if stop():
-                return
-            start, length = block * layout.block_size, layout.block_length(block)
-            if data <= start:
-                data = storage.next_data(start)
-            if data < start + length:
-                yield block
-            elif metainfo.digest(block) == zeros[length]:
-                good[block] = True
+    def hole(block: int, digest: bytes) -> None:
+        good[block] = metainfo.digest(block) == digest
 
+    wanted = takewhile(lambda _: not stop(), range(count))
     progress(0, count)
-    for block, digest in digests(storage, layout, blocks_with_data()):
+    for block, digest in digests(storage, layout, blocks_with_data(storage, layout, wanted, hole)):
         if digest == metainfo.digest(block):
             good[block] = True
         progress(block + 1, count)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from minibit.disk.check import digests
+from minibit.disk.check import blocks_with_data, digests
 from minibit.disk.storage import Storage
 from minibit.errors import MetainfoError, StorageError, UsageError
 from minibit.torrent.layout import MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, Layout, block_size_for, padding
@@ -62,6 +62,8 @@ def from_path(
 ) -> Share:
     """Hash the file or folder at `path`; `progress(bytes done, bytes in all)` is called in this thread.
 
+    Holes of a sparse file are zeros, and are not read.
+
     `private` and `padded` are `build`'s.
 
     Raises:
@@ -98,13 +100,18 @@ def from_path(
         raise UsageError(f"the name {error.object!r} is not UTF-8: rename that file") from None
     except MetainfoError as error:
         raise UsageError(f"cannot share {str(path)!r}: {error}") from None
+
+    def put(block: int, digest: bytes) -> None:
+        found[20 * block : 20 * block + 20] = digest
+
     storage = Storage(draft, root.parent, writable=False)
     try:
         progress(0, total_size)
-        for block, digest in digests(storage, layout, range(layout.block_count)):
+        filled = blocks_with_data(storage, layout, range(layout.block_count), put)
+        for block, digest in digests(storage, layout, filled):
             if isinstance(digest, StorageError):
                 raise digest
-            found[20 * block : 20 * block + 20] = digest
+            put(block, digest)
             progress(min(total_size, (block + 1) * block_size), total_size)
         storage.check_present()
     except StorageError as error:

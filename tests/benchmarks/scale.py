@@ -6,11 +6,11 @@ Crowds are played as in `crowd.py`, with 16 MiB in 256 blocks. All of a hundred 
 cores, so from some number on it is their CPU seconds, not the uplinks, that decide.
 
 The huge share is a sparse file that takes hardly any room, with islands of data at its ends, its middle, and
-across 2 and 4 GiB. `sharing` is how fast the tracker hashes all of it, from its launch until it stands by,
-beside SHA-1 on one core. A peer that has all but the islands (holes it knows without reading them) fetches
-them at those offsets, and its copy is compared with the share; memory is that of each process. `--sparse 0`
-leaves this out, `--crowds` with nothing behind it the crowds. How fast a copy is checked, and how fast others
-check one, is what `recheck.py` measures.
+across 2 and 4 GiB; holes are known without reading them. A peer that has all but the islands fetches them at
+those offsets, and its copy is compared with the share. Told are the start-up of the tracker, from its launch
+until it stands by, and of the peer, from its launch until it is complete, and the memory of each process.
+`--sparse 0` leaves this out, `--crowds` with nothing behind it the crowds. How fast data is checked, and how
+fast others do it, is what `recheck.py` measures.
 """
 
 import time
@@ -30,21 +30,18 @@ from rig.minibit_swarm import (
     open_tracker,
     status_rows,
 )
-from rig.rechecks import hashing_seconds
 
 from minibit.errors import MinibitError
 
 BLOCKS = 256
 MIB = 1 << 20
-SAMPLE = 2048  # MiB hashed to know how fast one core is
 PATIENCE = 3600.0  # s
 ROOM = 256 << 20  # bytes of the disk
 SPARSE = (
-    Figure("sharing", "sharing MiB/s", ".0f"),
-    Figure("sharing_part", "÷ one core's SHA-1"),
+    Figure("open", "tracker open s"),
     Figure("complete", "peer complete s"),
     Figure("fetched", "fetched MiB", ".0f"),
-    Figure("cpu", "CPU s", ".0f"),
+    Figure("cpu", "CPU s"),
     Figure("peak_origin", "tracker MiB", ".0f"),
     Figure("peak_peer", "peer MiB", ".0f"),
 )
@@ -82,18 +79,16 @@ def resumed(work: Path, length: int, tell: Tell) -> dict[str, float]:
     sparse_share.write(share, length)
     sparse_share.write(copy, length, only_first=True)
     with Crew(work) as crew:
-        one_core = MIB * SAMPLE / hashing_seconds(MIB, SAMPLE)
         tell("the tracker hashes")
         begun = time.monotonic()
         tracker, url = open_tracker(crew, share, None, patience=PATIENCE)
-        sharing = length / (time.monotonic() - begun)
+        opened = time.monotonic() - begun
         tell("the peer fetches what it lacks")
         where = ["--tracker", url, "--dir", str(copy.parent), "--until-eof"]
         peer = crew.start("MiniBit's peer", [*MINIBIT, "peer", "ana", "0", *where])
         complete, _ = peer.said("complete:", PATIENCE)
         figures = {
-            "sharing": sharing / MIB,
-            "sharing_part": sharing / one_core,
+            "open": opened,
             "complete": complete - peer.launched,
             "fetched": received(url) / MIB,
             "cpu": tracker.cpu() + peer.cpu(),

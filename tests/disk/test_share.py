@@ -39,6 +39,25 @@ def test_a_single_file(tmp_path: Path) -> None:
     assert found.skipped == ()
 
 
+def test_holes_are_shared_as_zeros_without_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = bytes(48 * KIB) + noise(16 * KIB) + bytes(64 * KIB + 5)
+    with (tmp_path / "disk.img").open("wb") as file:
+        file.seek(48 * KIB)
+        file.write(content[48 * KIB : 64 * KIB])
+        file.truncate(len(content))
+    reads: list[int] = []
+    real = os.preadv
+
+    def preadv(descriptor: int, views: list[memoryview], at: int) -> int:
+        reads.append(at)
+        return real(descriptor, views, at)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    found = from_path(tmp_path / "disk.img", block_size=16 * KIB)
+    assert found.metainfo.digests == sha1s(content, 16 * KIB)
+    assert reads == [48 * KIB]
+
+
 def test_a_folder_in_the_order_of_its_paths(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     (root / "b").mkdir(parents=True)
