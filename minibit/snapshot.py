@@ -52,6 +52,8 @@ class Figures:
     from_origin: int = 0  # of `downloaded`
     verified: int = 0  # blocks fetched and verified since the start
     resumed: int = 0  # blocks found good on disk at the start
+    dealt_by_origin: int = 0  # of the blocks that were dealt to it, those that came from the origin…
+    dealt_by_peers: int = 0  # …and from peers since the start
     corrupt: int = 0  # blocks thrown away because their hash was wrong
     banned: int = 0  # peers banned for that
     completed_after: float | None = None  # seconds from start until the last block was verified
@@ -88,7 +90,17 @@ class Figures:
 
 
 _FIGURES = tuple(field.name for field in fields(Figures))
-_INTEGERS = ("downloaded", "uploaded", "from_origin", "verified", "resumed", "corrupt", "banned")
+_INTEGERS = (
+    "downloaded",
+    "uploaded",
+    "from_origin",
+    "verified",
+    "resumed",
+    "dealt_by_origin",
+    "dealt_by_peers",
+    "corrupt",
+    "banned",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +279,7 @@ class SummaryRow:
     given: int  # blocks that the tracker dealt to it
     verified: int  # blocks found right when its files were read and hashed again
     stays: bool = True  # whether it was to be there until it was complete
+    given_by_origin: int = 0  # of `given`, the blocks that came from the origin
 
     @property
     def from_peers(self) -> int:

@@ -227,6 +227,7 @@ def test_a_summary_as_json_holds_the_figures_and_what_follows_from_them() -> Non
             "given": 70,
             "verified": COUNT,
             "stays": True,
+            "given_by_origin": 60,
         }
     ]
 

@@ -60,6 +60,9 @@ class Downloads:
         self.trust = Trust()
         self.total = 0
         self.from_origin = 0
+        self.by_origin = 0  # the blocks, as a bitfield, of which an origin sent us at least half…
+        self.by_peers = 0  # …and all others that came
+        self._origins: set[PeerId] = set()
         self.corrupt = 0
         self.verified = 0
 
@@ -118,6 +121,7 @@ class Downloads:
         self.total += count
         if neighbour.origin:
             self.from_origin += count
+            self._origins.add(neighbour.source)
         neighbour.supply.flow.add(count, now)
         for block, run in groupby(pieces, attrgetter("index")):
             self._run(neighbour, block, list(run), now)
@@ -176,6 +180,10 @@ class Downloads:
                 self._quarantine(senders.keys())
             return Verdict(guilty=guilty)
         self.verified += 1
+        if 2 * sum(senders.get(origin, 0) for origin in self._origins) >= sum(senders.values()):
+            self.by_origin |= 1 << block
+        else:
+            self.by_peers |= 1 << block
         self.trust.good(senders.keys())
         self.got(1 << block, now)
         if blocks.complete:

@@ -11,8 +11,8 @@ from minibit.strategies.tit_for_tat import rare_blocks
 ETA_HORIZON = 99 * 3600.0  # s; beyond that an estimate says nothing
 
 
-def figures(engine: Engine, now: float) -> snapshot.Figures:
-    """What this peer reports of itself."""
+def figures(engine: Engine, now: float, granted: int = 0) -> snapshot.Figures:
+    """What this peer, to which these blocks were dealt, reports of itself."""
     slots = engine.slots
     labels = {key: neighbour.label for key, neighbour in engine.neighbours.items()}
     downloads = engine.downloads
@@ -25,6 +25,8 @@ def figures(engine: Engine, now: float) -> snapshot.Figures:
         from_origin=downloads.from_origin,
         verified=downloads.verified,
         resumed=engine.resumed,
+        dealt_by_origin=(granted & downloads.by_origin).bit_count(),
+        dealt_by_peers=(granted & downloads.by_peers).bit_count(),
         corrupt=downloads.corrupt,
         banned=engine.banned,
         completed_after=None if engine.completed_at is None else engine.completed_at - engine.started,
@@ -38,7 +40,7 @@ def figures(engine: Engine, now: float) -> snapshot.Figures:
 
 def portrait(engine: Engine, share: str, granted: int, now: float) -> snapshot.PeerStatus:
     """The whole picture: this peer and a row per neighbour. `granted` are the blocks it was dealt."""
-    own = figures(engine, now)
+    own = figures(engine, now, granted)
     layout, blocks = engine.layout, engine.blocks
     present = [n for n in engine.neighbours.values() if n.greeted]
     rare = rare_blocks(engine.copies, sum(n.known for n in present))

@@ -182,6 +182,7 @@ class SwarmProcesses:
                     downloaded=figures.downloaded,
                     from_origin=figures.from_origin,
                     given=0 if row is None else row.given,
+                    given_by_origin=figures.dealt_by_origin,
                     verified=good.bit_count(),
                     stays=stays,
                 )

@@ -183,7 +183,7 @@ class SimulatedPeer:
         world, engine, now = self.world, self.engine, self.clock.now
         if not world.reachable:
             return None
-        beat = Heartbeat(engine.identity.peer_id, engine.blocks.have, figures(engine, now))
+        beat = Heartbeat(engine.identity.peer_id, engine.blocks.have, figures(engine, now, self.granted))
         listing = world.swarm.list_peers(self.name, beat, now, numwant=world.neighbours)
         world.told()
         if not listing.registered:

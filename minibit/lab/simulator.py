@@ -155,6 +155,7 @@ class Simulation:
                     downloaded=downloads.total,
                     from_origin=downloads.from_origin,
                     given=peer.granted.bit_count(),
+                    given_by_origin=(peer.granted & downloads.by_origin).bit_count(),
                     verified=peer.engine.blocks.have.bit_count(),
                     stays=newcomer.kind.stays,
                 )

@@ -118,7 +118,7 @@ class Attendance:
                 async with asyncio.timeout(pause):
                     await self._hurry.wait()
             self._hurry.clear()
-            have, own = node.engine.blocks.have, figures(node.engine, node.now)
+            have, own = node.engine.blocks.have, figures(node.engine, node.now, self.granted)
             try:
                 listing = await membership.heartbeat(have, own)
                 entries = listing.entries
@@ -144,7 +144,8 @@ class Attendance:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 if node is not None:
                     # The heartbeat before this one may be older than the last block.
-                    await membership.heartbeat(node.engine.blocks.have, figures(node.engine, node.now))
+                    own = figures(node.engine, node.now, self.granted)
+                    await membership.heartbeat(node.engine.blocks.have, own)
                 await membership.leave()
 
 

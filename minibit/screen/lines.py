@@ -76,4 +76,5 @@ def _outcome(row: SummaryRow, summary: Summary) -> str:
         share = f" ({units.proportion(part, whole)})" if whole else ""
         parts.append(f"from {source} {units.size(part)}{share}")
     verified = f"verified {row.verified}/{summary.block_count}"
-    return f"{row.name} {when}, {', '.join(parts)}, given {row.given}, {verified}"
+    given = f"given {row.given} ({row.given_by_origin} by the origin)"
+    return f"{row.name} {when}, {', '.join(parts)}, {given}, {verified}"

@@ -148,12 +148,16 @@ def _amounts(view: PeerStatus) -> list[Text]:
     figures = view.figures
     from_peers = max(0, figures.downloaded - figures.from_origin)
     whole = figures.from_origin + from_peers
+    dealt = figures.dealt_by_origin + figures.dealt_by_peers
     facts = [
         fact("from origin", _part(figures.from_origin, whole), "bold yellow"),
         fact("from peers", _part(from_peers, whole), f"bold {bars.HELD}"),
         fact("uploaded", units.size(figures.uploaded)),
         fact("rarest block", copies_phrase(view.rarest_copies)),
     ]
+    if view.granted:
+        here = f"{dealt}/{view.granted.bit_count()}"
+        facts.append(fact("granted", f"{here}, {figures.dealt_by_origin} of them from origin"))
     if figures.resumed:
         facts.append(fact("found on disk", f"{figures.resumed}"))
     if figures.corrupt:

@@ -24,6 +24,7 @@ MAX_NAME_CELLS: Final = 16
 MAX_FIXED_CELLS: Final = 32
 
 _SWARM_CONCESSIONS: Final = (
+    ("grant", 0),
     ("state", 0),
     ("have", 0),
     ("fixed", 19),
@@ -38,7 +39,14 @@ _SWARM_CONCESSIONS: Final = (
     ("optimistic", 0),
     ("peer", 8),
 )
-_SUMMARY_CONCESSIONS: Final = (("given", 0), ("peer", 12), ("complete in", 0), ("verified", 0), ("peer", 8))
+_SUMMARY_CONCESSIONS: Final = (
+    ("… by ★", 0),
+    ("given", 0),
+    ("peer", 12),
+    ("complete in", 0),
+    ("verified", 0),
+    ("peer", 8),
+)
 
 
 def swarm_table(
@@ -85,6 +93,7 @@ def _swarm_sheet(
         Column("blocks", STRETCH, [partial(_bar, row, count) for row in rows]),
         Column("%", units.PERCENT_WIDTH, [_percent(row, count) for row in rows], right=True),
         Column("have", max(4, have_width), [Text(f"{_have(row)}/{count}") for row in rows], right=True),
+        Column("grant", 14, [_grant(row) for row in rows], right=True),
         Column("down", units.RATE_WIDTH, [rate(row.figures.down_rate) for row in rows], right=True),
         Column("up", units.RATE_WIDTH, [rate(row.figures.up_rate) for row in rows], right=True),
         Column("fixed", _fixed_width(rows), [name_list(row.figures.fixed, "green") for row in rows]),
@@ -100,6 +109,14 @@ def _swarm_sheet(
 
     below = [[Text()], *below]
     return Sheet(above, columns, _SWARM_CONCESSIONS, below, range(len(rows)), rest, max_lines=max_lines)
+
+
+def _grant(row: SwarmRow) -> Text:
+    """How many of the blocks that were dealt to it came, and how many of these from the origin."""
+    if not row.given:
+        return Text()
+    came = row.figures.dealt_by_origin + row.figures.dealt_by_peers
+    return Text(f"{came}/{row.given} ").append(f"{ORIGIN_MARK}{row.figures.dealt_by_origin}", "yellow")
 
 
 def swarm_facts(view: SwarmStatus) -> list[Text]:
@@ -135,6 +152,7 @@ def summary_table(summary: Summary) -> Sheet:
         Column("from peers █", 13, [_part(row.from_peers, row, bars.HELD) for row in rows], right=True),
         Column("", STRETCH, [partial(_split, row) for row in rows]),
         Column("given", 10, [_given(row, summary) for row in rows], right=True),
+        Column("… by ★", 10, [_given_by_origin(row) for row in rows], right=True),
         Column("verified", 2 * len(str(summary.block_count)) + 3, [_verified(row, summary) for row in rows]),
     ]
     below: list[Paragraph] = [[Text()], summary_facts(summary)]
@@ -255,6 +273,13 @@ def _split(row: SummaryRow, cells: int) -> Text:
 
 def _given(row: SummaryRow, summary: Summary) -> Text:
     return Text(f"{row.given} ").append(f"{units.proportion(row.given, summary.block_count):>4}", FAINT)
+
+
+def _given_by_origin(row: SummaryRow) -> Text:
+    whole = Text(f"{row.given_by_origin} ")
+    return (
+        whole.append(f"{units.proportion(row.given_by_origin, row.given):>4}", FAINT) if row.given else Text()
+    )
 
 
 def _verified(row: SummaryRow, summary: Summary) -> Text:

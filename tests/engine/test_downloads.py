@@ -9,6 +9,7 @@ from minibit import registry
 from minibit.engine.downloads import REFUSAL_SECONDS, SNUB_SECONDS
 from minibit.engine.effects import Discard, Effect, Send, Store, Verify
 from minibit.engine.neighbour import FIRST_WINDOW, MAX_WINDOW, MIN_WINDOW
+from minibit.engine.portrait import figures
 from minibit.engine.relief import ENDGAME_AGE
 from minibit.errors import UsageError
 from minibit.strategies.view import Pick
@@ -335,3 +336,19 @@ def test_figures_count_what_came() -> None:
     assert (downloads.total, downloads.from_origin) == (3 * CHUNK_SIZE, 2 * CHUNK_SIZE)
     stage.verified(0)
     assert (downloads.verified, downloads.corrupt) == (1, 0)
+    assert (downloads.by_origin, downloads.by_peers) == (0b1, 0)
+
+
+def test_a_block_came_from_who_sent_most_of_it() -> None:
+    stage = Stage(have=0)
+    stage.puppet(1, have=FULL, unchokes=True)
+    stage.says(1, piece(0, 0), piece(0, 1))
+    stage.verified(0)
+    stage.neighbour(1).origin = True
+    stage.puppet(2, have=FULL)
+    stage.says(1, piece(1, 0), piece(1, 1))
+    stage.verified(1)
+    downloads = stage.engine.downloads
+    assert (downloads.by_origin, downloads.by_peers) == (0b10, 0b01)
+    own = figures(stage.engine, stage.now, granted=0b111)
+    assert (own.dealt_by_origin, own.dealt_by_peers) == (1, 1)

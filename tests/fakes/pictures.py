@@ -89,6 +89,8 @@ def peer_view(*neighbours: NeighbourRow, **changes: Any) -> PeerStatus:
             down_rate=MIB,
             downloaded=8 * MIB,
             from_origin=2 * MIB,
+            dealt_by_origin=12,
+            dealt_by_peers=3,
             fixed=("bia", "caio"),
             optimistic="eva",
         ),
@@ -102,7 +104,9 @@ def summary(*rows: SummaryRow) -> Summary:
 
 
 def summary_row(name: str, **changes: Any) -> SummaryRow:
-    plain = SummaryRow(name, 18.4, downloaded=12 * MIB, from_origin=3 * MIB, given=70, verified=COUNT)
+    plain = SummaryRow(
+        name, 18.4, downloaded=12 * MIB, from_origin=3 * MIB, given=70, given_by_origin=60, verified=COUNT
+    )
     return replace(plain, **changes)
 
 

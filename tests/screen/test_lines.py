@@ -35,13 +35,15 @@ def test_a_peer_in_one_line() -> None:
 def test_the_summary_in_lines() -> None:
     assert plain_summary(summary(summary_row("ana"))) == [
         "ana complete in 18.4 s, from origin 3.0 MiB (25%), from peers 9.0 MiB (75%), "
-        "given 70, verified 192/192",
+        "given 70 (60 by the origin), verified 192/192",
         "swarm complete 1/1 in 21.4 s, origin carried 15.0 MiB = 1.2 x the share (without trading: 1 x), "
         "all copies identical",
     ]
-    lost = summary_row("bia", completed_after=None, downloaded=0, from_origin=0, verified=0)
+    lost = summary_row(
+        "bia", completed_after=None, downloaded=0, from_origin=0, given_by_origin=0, verified=0
+    )
     assert plain_summary(summary(summary_row("ana"), lost))[1:] == [
-        "bia not complete, from origin 0 B, from peers 0 B, given 70, verified 0/192",
+        "bia not complete, from origin 0 B, from peers 0 B, given 70 (0 by the origin), verified 0/192",
         "swarm complete 1/2 in 21.4 s, origin carried 15.0 MiB = 1.2 x the share (without trading: 2 x), "
         "1 of 2 copies not right",
     ]

@@ -28,6 +28,7 @@ def test_above_stands_how_the_peer_fares() -> None:
         "",
         "52%  •  blocks 100/192  •  down 1.0 MiB/s  •  up —  •  ETA 0:09",
         "from origin 2.0 MiB (25%)  •  from peers 6.0 MiB (75%)  •  uploaded 0 B  •  rarest block 1 copy",
+        "granted 15/20, 12 of them from origin",
         "fixed bia caio  •  optimistic eva",
         "",
     ]

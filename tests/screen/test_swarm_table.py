@@ -46,6 +46,16 @@ def test_a_wide_console_says_the_state_in_words() -> None:
     }
 
 
+def test_a_wide_console_says_how_much_of_a_grant_came_and_from_the_origin() -> None:
+    view = swarm_view()
+    ana = view.rows[0]
+    view = replace(
+        view, rows=(replace(ana, figures=replace(ana.figures, dealt_by_origin=12, dealt_by_peers=30)),)
+    )
+    assert "42/70 ★12" in drawn(swarm_table(view), 140)
+    assert "grant" not in drawn(swarm_table(view), 100)
+
+
 def test_eighty_cells_keep_the_bar_the_rates_and_every_name() -> None:
     picture = drawn(swarm_table(swarm_view()), 80)
     assert picture.splitlines()[0].split() == ["peer", "blocks", "%", "down", "up", "fixed", "optimistic"]
