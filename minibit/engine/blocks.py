@@ -224,20 +224,20 @@ class Blocks:
         self._release(key, request.index, opened, 1 << chunk)
         return True
 
-    def release(self, key: int) -> tuple[list[Request], list[int]]:
-        """Nothing more is expected of this neighbour: all it owes us can be asked of others.
+    def release(self, key: int, blocks: int) -> tuple[list[Request], list[int]]:
+        """Of these blocks nothing more is expected of this neighbour: what it owes us can be asked of others.
 
         Returns the requests it still held, and the blocks that were forgotten because only this
         neighbour might have supplied them.
         """
         requests: list[Request] = []
         for block, opened in self._open.items():
-            owed = opened.asked.get(key, 0)
+            owed = opened.asked.get(key, 0) if blocks >> block & 1 else 0
             if owed:
                 requests += self.requests_for(block, owed)
                 self._release(key, block, opened, owed)
                 opened.welcome[key] = opened.welcome.get(key, 0) | owed
-        return requests, self.release_blocks(key, self.full)
+        return requests, self.release_blocks(key, blocks)
 
     def release_blocks(self, key: int, blocks: int) -> list[int]:
         """This neighbour does not go on with these blocks for now: others may.

@@ -85,6 +85,11 @@ class Debt:
         self.busy += now - self.since
         self.since = now
 
+    @property
+    def usual(self) -> float:
+        """Seconds per chunk when it paid; 0 if it never has."""
+        return self.busy / self.paid if self.paid else 0.0
+
     def pace(self, now: float) -> float:
         """Seconds per chunk, as far as is known by now."""
         busy = self.busy + (now - self.since if self.chunks else 0.0)

@@ -27,7 +27,9 @@ from minibit.wire import messages as m
 
 QUICK: Final = 0.5  # s; answers sooner than this widen the window
 SLOW: Final = 2.0  # s; answers later than this narrow it
-SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute
+SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute…
+SNUB_CHUNKS: Final = 2.0  # …or for the time in which it usually sends so many chunks…
+MAX_SNUB_SECONDS: Final = 150.0  # …but no longer than this
 REFUSAL_SECONDS: Final = 10.0  # how long a block that a neighbour refused is not asked of it again
 EXCLUSIVE_SECONDS: Final = 30.0  # how long the one supplier of a block may take between requests
 MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse…
@@ -314,8 +316,11 @@ class Downloads:
 
     def release(self, neighbour: Neighbour) -> list[m.Request]:
         """Expect nothing more of this neighbour: others are asked instead. Returns what it still owed."""
-        requests, forgotten = self._standing.blocks.release(neighbour.key)
         neighbour.supply.asked_at = None
+        return self._release(neighbour, self._standing.blocks.full)
+
+    def _release(self, neighbour: Neighbour, blocks: int) -> list[m.Request]:
+        requests, forgotten = self._standing.blocks.release(neighbour.key, blocks)
         self._discard(forgotten)
         self._loose = True
         return requests
@@ -335,19 +340,18 @@ class Downloads:
             if now - supply.refused_at >= REFUSAL_SECONDS:
                 supply.refused = 0
         self._reclaim(now)
-        late: set[int] = set()
-        for key, neighbour in neighbours.items():
-            supply = neighbour.supply
-            if (
-                supply.asked_at is not None
-                and now - supply.asked_at >= SNUB_SECONDS
-                and blocks.debts.outstanding(key)
-            ):
-                late.add(key)
-                blocks.debts[key].despair(now)
-                supply.snubbed = True
-                supply.window = MIN_WINDOW
-                self._cancel(key, self.release(neighbour))
+        late = {key: n for key, n in neighbours.items() if self._late(n, now)}
+        for neighbour in late.values():
+            neighbour.supply.snubbed = True
+        for key, neighbour in late.items():
+            neighbour.supply.window = MIN_WINDOW
+            neighbour.supply.asked_at = now
+            blocks.debts[key].despair(now)
+            # To take back what nobody else can give would only send its request to the end of a slow queue.
+            others = 0
+            for other in neighbours.values():
+                others |= _giveable(other) if other is not neighbour else 0
+            self._cancel(key, self._release(neighbour, others))
         # Not those who are snubbed just now: what was cancelled would be asked for again, and the rejection
         # that answers the cancel would count against the new request. The next sweep asks them.
         self._loose = False
@@ -355,12 +359,20 @@ class Downloads:
             if key not in late:
                 self.fill(neighbour, now)
 
+    def _late(self, neighbour: Neighbour, now: float) -> bool:
+        """Whether it owes us something and has sent nothing for too long, also for who is slow."""
+        asked_at, debts = neighbour.supply.asked_at, self._standing.blocks.debts
+        if asked_at is None or now - asked_at < SNUB_SECONDS or not debts.outstanding(neighbour.key):
+            return False
+        usual = SNUB_CHUNKS * debts[neighbour.key].usual
+        return now - asked_at >= min(max(SNUB_SECONDS, usual), MAX_SNUB_SECONDS)
+
     def _reclaim(self, now: float) -> None:
         """Take blocks that only one neighbour may supply from who supplies them too slowly."""
         neighbours = self._standing.neighbours
         for block, key, owed in self._standing.blocks.overdue(now - EXCLUSIVE_SECONDS):
             owner = neighbours[key]
-            if any(_could_give(n, block) for n in neighbours.values() if n is not owner):
+            if any(_giveable(n) >> block & 1 for n in neighbours.values() if n is not owner):
                 owner.supply.refused |= 1 << block  # so that it is not the first to be asked again
                 owner.supply.refused_at = now
                 self._release_blocks(owner, 1 << block)
@@ -385,7 +397,8 @@ class Downloads:
         return pick
 
 
-def _could_give(neighbour: Neighbour, block: int) -> bool:
+def _giveable(neighbour: Neighbour) -> int:
+    """The blocks that this neighbour would send us if we asked it."""
     supply = neighbour.supply
     ready = neighbour.blocks if not supply.choking else neighbour.blocks & supply.allowed
-    return bool((ready & ~supply.refused) >> block & 1) and not supply.snubbed
+    return 0 if supply.snubbed else ready & ~supply.refused
