@@ -8,8 +8,9 @@ It writes a neighbour's `supply` and `blocks`, and reads everything.
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from functools import reduce
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, or_
 from typing import Final
 
 from minibit.engine.allowance import Allowance
@@ -29,9 +30,10 @@ QUICK: Final = 0.5  # s; answers sooner than this widen the window
 SLOW: Final = 2.0  # s; answers later than this narrow it
 SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute…
 SNUB_CHUNKS: Final = 2.0  # …or for the time in which it usually sends so many chunks…
-MAX_SNUB_SECONDS: Final = 150.0  # …but no longer than this
+MAX_SNUB_SECONDS: Final = 600.0  # …but no longer than this
 REFUSAL_SECONDS: Final = 10.0  # how long a block that a neighbour refused is not asked of it again
 EXCLUSIVE_SECONDS: Final = 30.0  # how long the one supplier of a block may take between requests
+STARVING_SECONDS: Final = 60.0  # without anything that we miss: then others are looked for
 MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse…
 FORGIVEN: Final = 1  # …of which a sweep forgives so many: a slow neighbour sends what we cancelled long after
 
@@ -237,6 +239,11 @@ class Downloads:
                 neighbour.supply.interesting = False
                 self._outbox.send(neighbour.key, m.NotInterested())
 
+    def starving(self, now: float) -> bool:
+        """Whether nothing that we miss has come for long, besides what our own limit makes us wait for."""
+        patience = STARVING_SECONDS + self.allowance.pause
+        return now - self.moved_at >= patience and not self._standing.blocks.complete
+
     def next_deadline(self, now: float) -> float:
         """When neighbours are to be told or asked next; infinity if there is no news and nothing to ask."""
         return min(self._news.next_deadline(), self.allowance.next_deadline(now))
@@ -267,8 +274,7 @@ class Downloads:
             blocks &= supply.allowed
         if not blocks:
             return 0
-        given_up = book.make_room(neighbour.key, blocks, now)
-        if given_up is not None:
+        if (given_up := book.make_room(neighbour.key, blocks, now)) is not None:
             self._outbox.put(Discard(given_up.block))
             for other, needless in given_up.cancel:
                 self._cancel(other, book.requests_for(given_up.block, needless))
@@ -314,10 +320,10 @@ class Downloads:
                 allowance.asked(asked)
                 allowance.line_up(key)
 
-    def release(self, neighbour: Neighbour) -> list[m.Request]:
-        """Expect nothing more of this neighbour: others are asked instead. Returns what it still owed."""
+    def release(self, neighbour: Neighbour) -> None:
+        """Expect nothing more of this neighbour: others are asked instead."""
         neighbour.supply.asked_at = None
-        return self._release(neighbour, self._standing.blocks.full)
+        self._release(neighbour, self._standing.blocks.full)
 
     def _release(self, neighbour: Neighbour, blocks: int) -> list[m.Request]:
         requests, forgotten = self._standing.blocks.release(neighbour.key, blocks)
@@ -348,9 +354,7 @@ class Downloads:
             neighbour.supply.asked_at = now
             blocks.debts[key].despair(now)
             # To take back what nobody else can give would only send its request to the end of a slow queue.
-            others = 0
-            for other in neighbours.values():
-                others |= _giveable(other) if other is not neighbour else 0
+            others = reduce(or_, (_giveable(n) for n in neighbours.values() if n is not neighbour), 0)
             self._cancel(key, self._release(neighbour, others))
         # Not those who are snubbed just now: what was cancelled would be asked for again, and the rejection
         # that answers the cancel would count against the new request. The next sweep asks them.

@@ -1,9 +1,8 @@
 """One peer, sans I/O: what happened goes in, what to do about it comes out. Time and chance are arguments.
 
-Inputs are methods (`connected`, `happened`, `flushed`, `block_verified`, `disconnected`, `peers_found`,
-`tick` …); each returns the ordered list of effects that the shell is to perform. Payload bytes pass by
-the engine: it is told that a chunk came or says that one should go, the shell moves the data. The same
-engine runs on sockets and in a simulator: same seed, same inputs, same effects, always.
+Inputs are methods (`connected`, `happened`, `tick` …); each returns the ordered list of effects that the
+shell is to perform. Payload bytes pass by the engine: it is told that a chunk came or says that one should
+go, the shell moves the data. On sockets and in a simulator: same seed, same inputs, same effects, always.
 
 This file wires the parts together and hands each message to the part it concerns: who may be a neighbour
 is decided in `greeting`, fetching in `downloads`, serving in `uploads`, choosing in `strategies`.
@@ -27,7 +26,7 @@ from minibit.engine.journal import Banned, Completed, DialFailed, Dialled, Journ
 from minibit.engine.neighbour import Early, Neighbour
 from minibit.engine.offers import Offers
 from minibit.engine.patience import Accounts
-from minibit.engine.places import Places
+from minibit.engine.places import MAX_NEIGHBOURS, Places
 from minibit.engine.standing import Standing
 from minibit.engine.uploads import Uploads
 from minibit.errors import RemoteProtocolError
@@ -39,7 +38,7 @@ from minibit.wire.extended import ExtendedHandshake
 
 SWEEP_SECONDS: Final = 1.0  # how often timeouts, snubs and due dials are looked at
 KEEP_ALIVE_SECONDS: Final = 100.0  # BEP 3: peers close connections that are silent for two minutes
-REANNOUNCE_SECONDS: Final = 15.0  # how often we ask for more peers while we have none
+REANNOUNCE_SECONDS: Final = 15.0  # how often we ask for more peers while those we have are of no use
 
 _Pieces = list[m.Piece]
 _Haves = Iterable[m.Haves]
@@ -56,6 +55,7 @@ class Engine:
         have: the blocks that are verified already, as a bitfield.
         upload_limit, download_limit: bytes per second over all neighbours; 0 is no limit.
         offering: whether to behave as an origin, offering first what the swarm lacks.
+        seeks: how many neighbours it dials for; it takes in more who dial.
         extensions: by BEP 10 name, who hears each extension that we speak.
         journal: told of every pick and every choice with its reasons, and of what befalls it.
     """
@@ -74,6 +74,7 @@ class Engine:
         upload_limit: float = 0.0,
         download_limit: float = 0.0,
         offering: bool = False,
+        seeks: int = MAX_NEIGHBOURS,
         extensions: Mapping[str, Handler] | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -85,7 +86,7 @@ class Engine:
         self._outbox = self._standing.outbox
         self.neighbours = self._standing.neighbours
         self.addresses = AddressBook(identity.peer_id)
-        self.places = Places(self.neighbours, offering=offering)
+        self.places = Places(self.neighbours, offering=offering, seeks=seeks)
         self.extensions = Extensions(extensions or {}, self._standing, self.addresses)
         self._accounts = Accounts()
         self.started = now
@@ -139,8 +140,7 @@ class Engine:
         if outgoing:
             self.addresses.connected(address, now)
             self._outbox.send(key, self._greeting.ours)
-        overdue = self.places.overdue()
-        if overdue is not None:
+        if (overdue := self.places.overdue()) is not None:
             self._hang_up(overdue, "we are full", now)
         if self.addresses.banned(address) and key in self.neighbours:
             self._hang_up(neighbour, "banned", now)
@@ -157,8 +157,7 @@ class Engine:
     ) -> list[Effect]:
         """These messages came from these neighbours, checked by a `Connection` each; settled once for all."""
         for key, messages in batch:
-            neighbour = self.neighbours.get(key)
-            if neighbour is not None:
+            if (neighbour := self.neighbours.get(key)) is not None:
                 neighbour.last_received = now
                 try:
                     self._received(neighbour, messages, now)
@@ -166,10 +165,14 @@ class Engine:
                     self._hang_up(neighbour, str(error), now)
         return self._settled(now)
 
+    def stirred(self, key: int, now: float) -> None:
+        """Bytes came from this neighbour that are no whole message yet: it is not silent."""
+        if (neighbour := self.neighbours.get(key)) is not None and neighbour.greeted:
+            neighbour.last_received = now
+
     def flushed(self, key: int, count: int, now: float) -> list[Effect]:
         """`count` bytes of payload have left for this neighbour."""
-        neighbour = self.neighbours.get(key)
-        if neighbour is None:
+        if (neighbour := self.neighbours.get(key)) is None:
             return []
         neighbour.last_sent = now
         self.uploads.flushed(neighbour, count, now)
@@ -198,8 +201,7 @@ class Engine:
 
     def disconnected(self, key: int, now: float, reason: str = "the connection is over") -> list[Effect]:
         """A connection is over, by the other side or by an error."""
-        neighbour = self.neighbours.get(key)
-        if neighbour is not None:
+        if (neighbour := self.neighbours.get(key)) is not None:
             self._forget(neighbour, reason, now)
         return self._settled(now)
 
@@ -260,8 +262,7 @@ class Engine:
         self.downloads.tell(now)
         self.uploads.serve(now)
         for key in self._outbox.addressed:
-            neighbour = self.neighbours.get(key)
-            if neighbour is not None:
+            if (neighbour := self.neighbours.get(key)) is not None:
                 neighbour.last_sent = now
         return self._outbox.take()
 
@@ -377,7 +378,7 @@ class Engine:
             self._hang_up(culprit, reason, now)
 
     def _dial(self, now: float) -> None:
-        for address in self._greeting.due(now):
+        for address in self._greeting.due(now, starving=self.downloads.starving(now)):
             self._outbox.put(Dial(address))
             self._standing.note(Dialled, now, address)
 
@@ -393,6 +394,7 @@ class Engine:
         self.uploads.sweep(now)
         self.extensions.tick(now)
         self._dial(now)
-        if not self.neighbours and now >= self._next_announce:
+        needy = not self.neighbours or self.downloads.starving(now)
+        if needy and now >= self._next_announce:
             self._next_announce = now + REANNOUNCE_SECONDS
-            self._outbox.put(Announce("no neighbours"))
+            self._outbox.put(Announce("no neighbours of use"))

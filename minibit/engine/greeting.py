@@ -170,14 +170,14 @@ class Greeting:
             return False
         return now - neighbour.probed_at >= PROBE_SECONDS
 
-    def due(self, now: float) -> list[Address]:
+    def due(self, now: float, *, starving: bool) -> list[Address]:
         """Whom to dial now, noted as dialling."""
         here = self._standing.neighbours.values()
         met = {
             n.peer_id for n in here if n.peer_id is not None and (n.outgoing or not self._claims_origin(n))
         }
         if not self._standing.blocks.complete:
-            return self._addresses.due(self._places.room(), met, now)
+            return self._addresses.due(self._places.room(now, starving=starving), met, now)
         reached = {n.listens for n in here if n.listens is not None}
         return self._addresses.needy(self._places.spare(), met, reached, now)
 

@@ -23,10 +23,11 @@ SERVED_SECONDS: Final = 60.0  # how long an origin keeps a neighbour while other
 
 
 class Places:
-    """The places of one peer, whose neighbours these are; an origin's if `offering`."""
+    """The places of one peer, whose neighbours these are; an origin's if `offering`. It dials for `seeks`."""
 
-    def __init__(self, neighbours: Mapping[int, Neighbour], *, offering: bool) -> None:
+    def __init__(self, neighbours: Mapping[int, Neighbour], *, offering: bool, seeks: int) -> None:
         self._neighbours = neighbours
+        self._seeks = seeks
         self._offering = offering
         self.limit = MAX_ORIGIN_NEIGHBOURS if offering else MAX_NEIGHBOURS
 
@@ -57,13 +58,20 @@ class Places:
                 return self._first(matching)
         return newcomer
 
-    def room(self) -> int:
-        """How many more we may dial: strangers that never moved a byte will yield."""
-        return self.limit - sum(not n.stranger for n in self._neighbours.values())
+    def room(self, now: float, *, starving: bool) -> int:
+        """How many more we may dial: strangers that never moved a byte will yield.
+
+        Who is starving does not rest content with whom it has, for these may all be in the same plight: it
+        dials for every place that is free or held by who is of no use.
+        """
+        kept = [n for n in self._neighbours.values() if not n.stranger]
+        if starving:
+            return self.limit - sum(not _useless(n, now) for n in kept)
+        return self._seeks - len(kept)
 
     def spare(self) -> int:
         """How many more a seed may dial: half of the places are for who comes by himself."""
-        return self.limit // 2 - len(self._neighbours)
+        return min(self._seeks, self.limit // 2) - len(self._neighbours)
 
     def in_vain(self, neighbour: Neighbour, full: int, complete_since: float | None) -> bool:
         """Whether this neighbour, which holds everything, was dialled by one that did too: by us."""

@@ -3,7 +3,7 @@
 A plan is only a description: who takes part, on which lines, and what befalls whom; `chaos` plays it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -104,9 +104,6 @@ def drawn(seed: int, mode: Mode = Mode.LIVENESS) -> Plan:
         faults.append(Fault(rng.uniform(0.0, storm), Kind.KILLED, ORIGIN))
     if mode is Mode.SAFETY and rng.random() < 0.2:  # what nobody could recover from
         faults.append(Fault(rng.uniform(0.0, storm), Kind.LYING, ORIGIN))
-    if mode is Mode.LIVENESS:
-        # Peers that look for two others only may end as a clique that nobody who has anything belongs to.
-        scenario = replace(scenario, neighbours=max(NEIGHBOURS))
     return Plan(scenario, tuple(sorted(faults, key=lambda fault: fault.at)), storm, mode)
 
 

@@ -6,7 +6,7 @@ liar sent some of the block or the disk is spoilt.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 from typing import Any, Final, Protocol
@@ -35,7 +35,7 @@ from minibit.lab.clock import Clock
 from minibit.lab.intake import GRAIN, Came, Intake
 from minibit.lab.nap import Nap
 from minibit.lab.observer import Observer
-from minibit.lab.scenario import NEIGHBOURS, PeerClass
+from minibit.lab.scenario import PeerClass
 from minibit.lab.simulated_disk import LIES, TRUTH, SimulatedDisk, hash_seconds
 from minibit.lab.wires import End, Item, Uplink
 from minibit.torrent.layout import Layout
@@ -121,6 +121,7 @@ class SimulatedPeer:
             upload_limit=kind.upload,
             download_limit=kind.download,
             offering=offering,
+            seeks=world.neighbours,
             journal=journal,
         )
         self._ends: dict[int, End] = {}
@@ -160,7 +161,7 @@ class SimulatedPeer:
         world.told()
         self.granted = welcome.granted
         # A moment later: whoever watches is told that it has joined before it dials.
-        self.clock.after(0.0, self._meet, [entry.address for entry in welcome.entries])
+        self.clock.after(0.0, self.run, self.engine.peers_found, [e.address for e in welcome.entries])
         self._beat_after(welcome.interval)
 
     def _beat_after(self, seconds: float) -> None:
@@ -174,7 +175,7 @@ class SimulatedPeer:
         if listing is None:
             self._register()
         else:
-            self._meet(listing[0])
+            self.run(self.engine.peers_found, listing[0])
             self._beat_after(listing[1])
 
     def _report(self) -> tuple[list[PeerAddress], float] | None:
@@ -189,11 +190,6 @@ class SimulatedPeer:
         if not listing.registered:
             return None
         return [entry.address for entry in listing.entries], listing.interval
-
-    def _meet(self, told: Sequence[PeerAddress]) -> None:
-        if self.world.neighbours < NEIGHBOURS:  # else the engine's own rules say who finds a place
-            told = told[: max(0, self.world.neighbours - len(self.engine.neighbours))]
-        self.run(self.engine.peers_found, told)
 
     def leave(self) -> None:
         """Say goodbye, and be gone."""
@@ -334,8 +330,7 @@ class SimulatedPeer:
         return end
 
     def _hang_up(self, key: int) -> None:
-        end = self._ends.pop(key, None)
-        if end is not None:
+        if (end := self._ends.pop(key, None)) is not None:
             end.close()
             there = end.there
             # Not before what is on its way has come.
@@ -373,11 +368,16 @@ class SimulatedPeer:
             end.uplink = self.uplink
 
     def ready(self, end: End) -> None:
-        """There is room on this connection again."""
+        """There is room here again."""
         self._dirty[end.key] = end
         self.run(lambda _: [])
 
     # --- what arrives
+
+    def stirs(self, end: End) -> None:
+        """A part of something arrives."""
+        if not (end.cut or self.silent or end.there.host.silent or self.nap.holds(self.stirs, end)):
+            self.engine.stirred(end.key, self.clock.now)
 
     def arrives(self, end: End, item: Item, when: float) -> None:
         """This item will be at our door then."""

@@ -1,6 +1,7 @@
 """Connections between simulated peers: what is said arrives in order, late, and as fast as lines allow.
 
 A connection has two ends. What an end says leaves it as far as there is room in flight, as in a TCP window:
+on a slow line it is small, for `net.transport` has the system hold no more than about a second's worth;
 a neighbour that is slow to take keeps its sender waiting, and control messages wait behind data. Lines are
 shared: an uplink serves its connections by turns; what becomes of it there is `intake`'s matter.
 """
@@ -12,7 +13,9 @@ from typing import Final, Protocol
 from minibit.lab.clock import Clock
 from minibit.wire import messages as m
 
-WINDOW: Final = 256 * 1024  # bytes of payload in flight on a connection, each way
+WINDOW: Final = 256 * 1024  # bytes of payload in flight on a connection, each way, at most…
+MIN_WINDOW: Final = 48 * 1024  # …and at least; in between, what its line carries in a second, as live
+LONG: Final = 5.0  # seconds for which a line is busy with one item: that is a slow line
 _SIZES: Final = {m.Request: 17, m.Cancel: 17, m.RejectRequest: 17, m.AllowedFast: 9}
 
 Said = m.Handshake | m.Message
@@ -27,6 +30,9 @@ class Host(Protocol):
 
     def arrives(self, end: "End", item: Item, when: float) -> None:
         """This item will be at its door then."""
+
+    def stirs(self, end: "End") -> None:
+        """A part of an item is there."""
 
     def ready(self, end: "End") -> None:
         """There is room on this connection: it is to be pumped."""
@@ -91,7 +97,8 @@ class End:
         while released and released[0][0] <= now:
             self._in_flight -= released.popleft()[1]
         left = 0
-        while self.queue and self._in_flight < WINDOW:
+        window = WINDOW if self.uplink is None else min(WINDOW, max(MIN_WINDOW, self.uplink.rate))
+        while self.queue and self._in_flight < window:
             item = self.queue.popleft()
             self._in_flight += item[1]
             left += item[1]
@@ -130,7 +137,10 @@ class End:
 
 
 class Uplink:
-    """A peer's line outwards: its connections by turns, one item each."""
+    """A peer's line outwards: its connections by turns, one item each.
+
+    A chunk is many packets, so a word of who has nothing else under way does not wait for those of others.
+    """
 
     def __init__(self, clock: Clock, rate: float) -> None:
         self._clock = clock
@@ -138,10 +148,16 @@ class Uplink:
         self._turns: deque[End] = deque()  # who has something waiting
         self._waiting: dict[End, deque[Item]] = {}
         self._busy = False
+        self._slipped = 0.0  # seconds that such words took of what has left or is leaving
 
     def carry(self, end: End, item: Item) -> None:
         """Bring this item to the other end."""
         waiting = self._waiting.get(end)
+        if waiting is None and self._busy and not item[1]:
+            seconds = weight(item) / self.rate
+            self._slipped += seconds
+            end.there.host.arrives(end.there, item, self._clock.now + seconds + end.latency)
+            return
         if waiting is None:
             waiting = self._waiting[end] = deque()
             self._turns.append(end)
@@ -166,7 +182,12 @@ class Uplink:
             self._turns.append(end)
         else:
             del self._waiting[end]
-        leaves = self._clock.now + weight(item) / self.rate
+        seconds = self._slipped + weight(item) / self.rate
+        self._slipped = 0.0
+        if seconds >= LONG:  # packet by packet, all who wait get on meanwhile
+            for each in self._waiting:
+                each.there.host.stirs(each.there)
+        leaves = self._clock.now + seconds
         end.there.host.arrives(end.there, item, leaves + end.latency)
         self._clock.at(leaves, self._next)
 

@@ -222,6 +222,8 @@ class Node:
                 self._run()  # their data is good only until the next read
             else:
                 self._come_back()
+        else:
+            self.engine.stirred(link.key, self.now)
         if link.key in self._links:
             link.transport.ask_data(not link.connection.more)
             if link.connection.more:

@@ -149,7 +149,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def release(self, key: int) -> None:
-        requests, forgotten = self.blocks.release(key)
+        requests, forgotten = self.blocks.release(key, self.blocks.full)
         assert {chunk_of(request) for request in requests} == self.owed[key]
         assert not any(self.blocks.in_flight >> block & 1 for block in forgotten)
         self.owed[key] = set()

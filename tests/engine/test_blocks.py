@@ -90,7 +90,7 @@ def test_what_comes_twice_or_unasked_for_an_unopened_block_is_not_taken(book: Bl
 
 def test_a_request_taken_back_may_be_answered_all_the_same(book: Blocks) -> None:
     take(book, 1)
-    book.release(1)
+    book.release(1, book.full)
     assert arrive(book, 1, 0, 0b111) == Arrival(0b111, 0, 0.0, complete=True)
 
 
@@ -111,7 +111,7 @@ def test_an_owner_is_not_asked_again_for_what_it_refuses(book: Blocks) -> None:
 
 def test_who_leaves_gives_everything_back(book: Blocks) -> None:
     asked = book.ask(1, FULL, 4, first, 0.0, exclusive=False)
-    assert book.release(1) == (asked, [])
+    assert book.release(1, book.full) == (asked, [])
     assert book.debts.outstanding(1) == 0
     assert set(chunks(asked)) <= set(take(book, 2, room=6))
 
@@ -318,7 +318,7 @@ def test_an_exclusive_block_whose_owner_stops_is_free_again(book: Blocks, how: s
     assert take(book, 1, blocks=1, exclusive=True) == [(0, 0), (0, 1), (0, 2)]
     arrive(book, 1, 0, 0b001)
     if how == "leaves":
-        assert book.release(1)[1] == [0]
+        assert book.release(1, book.full)[1] == [0]
     elif how == "rejects":
         assert book.rejected(1, Request(0, CHUNK_SIZE, CHUNK_SIZE))
         assert book.release_blocks(1, 1) == [0]
@@ -331,7 +331,7 @@ def test_an_exclusive_block_whose_owner_stops_is_free_again(book: Blocks, how: s
 
 def test_a_suspect_neighbour_shares_no_block(book: Blocks) -> None:
     take(book, 1, room=1)
-    book.release(1)
+    book.release(1, book.full)
     assert take(book, 2, exclusive=True, room=3) == [(1, 0), (1, 1), (1, 2)]
     assert arrive(book, 2, 0, 0b111, exclusive=True) == Arrival(), "not even unasked"
 
@@ -341,7 +341,7 @@ def test_a_suspect_neighbour_begins_anew_what_others_left_half_done() -> None:
     take(book, 1, room=1)
     arrive(book, 1, 0, 0b001)
     assert take(book, 2, exclusive=True) == [], "while its owner may go on with it"
-    book.release(1)
+    book.release(1, book.full)
     assert take(book, 2, exclusive=True) == [(0, 0), (0, 1), (0, 2)]
     arrive(book, 2, 0, 0b111, exclusive=True)
     assert book.verified(0, True).keys() == {b"\2"}
@@ -366,7 +366,7 @@ def test_blocks_that_nobody_supplies_make_room(book: Blocks) -> None:
     take(book, 1, blocks=0b11, room=6)
     arrive(book, 1, 0, 0b001)
     assert book.make_room(2, 0b100, 0.0) is None, "they are being supplied"
-    book.release(1)
+    book.release(1, book.full)
     assert book.make_room(2, 0b110, 0.0) is None, "this neighbour can go on with one of them"
     assert book.make_room(2, 0b100, 0.0) == GivenUp(1), "the one with less to lose"
     assert take(book, 2, blocks=0b100) == [(2, 0), (2, 1), (2, 2)]
@@ -440,7 +440,7 @@ def test_same_calls_same_requests() -> None:
             key = rng.randrange(4)
             said.append(book.ask(key, rng.getrandbits(6), rng.randrange(1, 5), first, turn, exclusive=False))
             if said[-1] and rng.random() < 0.3:
-                said.append(book.release(key)[0])
+                said.append(book.release(key, book.full)[0])
         return said
 
     assert play(1) == play(1) != play(2)

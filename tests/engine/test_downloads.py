@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 import pytest
-from fakes.puppets import FULL, Stage, both, cancel, piece, reject, request
+from fakes.puppets import FULL, Stage, both, cancel, piece, reject, request, told
 
 from minibit import registry
-from minibit.engine.downloads import REFUSAL_SECONDS, SNUB_SECONDS
-from minibit.engine.effects import Discard, Effect, Send, Store, Verify
+from minibit.engine.downloads import REFUSAL_SECONDS, SNUB_SECONDS, STARVING_SECONDS
+from minibit.engine.effects import Announce, Dial, Discard, Effect, Send, Store, Verify
 from minibit.engine.neighbour import FIRST_WINDOW, MAX_WINDOW, MIN_WINDOW
 from minibit.engine.portrait import figures
 from minibit.engine.relief import ENDGAME_AGE
@@ -240,19 +240,44 @@ def test_who_keeps_us_waiting_for_a_minute_is_snubbed_and_others_are_asked() -> 
     assert stage.heard(1)[:1] == [cancel(0, 0)]
 
 
-def test_a_snubbed_neighbour_is_cancelled_first_and_asked_for_one_chunk_later() -> None:
+def test_what_others_can_give_is_taken_back_from_who_is_snubbed() -> None:
+    stage = Stage(have=FULL ^ 0b11)
+    stage.puppet(1, have=0b01, unchokes=True)
+    stage.puppet(2, have=0b11, queue=2)
+    stage.wait(SNUB_SECONDS / 2)
+    stage.says(2, m.Unchoke())
+    stage.wait(SNUB_SECONDS / 2)
+    assert cancel(0, 0) in stage.heard(1)
+    stage.says(1, reject(0, 0), reject(0, 1))  # what BEP 6 wants as an answer to a cancel
+    stage.says(2, *both(1))
+    assert stage.asked(2)[-2:] == [(0, 0), (0, 1)]
+
+
+def test_what_nobody_else_can_give_is_not_taken_back() -> None:
     stage = Stage(have=FULL ^ 0b1)
     stage.puppet(1, have=FULL, unchokes=True)
+    stage.puppet(2, have=FULL)  # chokes us
     stage.heard(1)
-    effects = stage.wait(SNUB_SECONDS)
-    assert effects == [Send(1, (cancel(0, 0), cancel(0, 1)))]
-    stage.says(1, reject(0, 0), reject(0, 1))  # what BEP 6 wants as an answer to a cancel
-    assert stage.wait(1.0) == [Send(1, (request(0, 0),))]
+    stage.wait(2 * SNUB_SECONDS)
+    assert stage.neighbour(1).supply.snubbed
+    assert stage.heard(1) == [m.KeepAlive()]
     stage.says(1, piece(0, 0))
     assert not stage.neighbour(1).supply.snubbed
     assert stage.engine.blocks.debts.outstanding(1) == 1
     stage.says(1, piece(0, 1))
     assert stage.verifying == [0]
+
+
+def test_who_is_slow_and_delivers_is_not_snubbed() -> None:
+    stage = Stage(have=FULL ^ 0b1111)
+    stage.puppet(1, have=FULL, unchokes=True)
+    for block in range(3):
+        for one in both(block):
+            stage.wait(SNUB_SECONDS * 0.99 if not block else SNUB_SECONDS * 1.6)
+            assert not stage.neighbour(1).supply.snubbed
+            stage.says(1, one)
+    stage.wait(SNUB_SECONDS * 2.9)
+    assert stage.neighbour(1).supply.snubbed, "it has stopped"
 
 
 def test_what_comes_late_all_the_same_is_welcome() -> None:
@@ -271,6 +296,33 @@ def test_junk_does_not_pass_for_an_answer() -> None:
         stage.says(1, piece(5), piece(0, 0, 100))
         stage.wait(SNUB_SECONDS / 6)
     assert stage.neighbour(1).supply.snubbed
+
+
+# --- nothing comes
+
+
+def test_who_is_starving_looks_for_others_also_beyond_what_it_sought() -> None:
+    stage = Stage(seeks=1)
+    stage.puppet(1, outgoing=True)
+    stage.note(stage.engine.peers_found(told(("10.0.0.2", 6881, None)), stage.now))
+    assert not [e for e in stage.wait(STARVING_SECONDS - 1) if isinstance(e, Announce | Dial)]
+    effects = stage.wait(2.0)
+    assert Dial(("10.0.0.2", 6881)) in effects
+    assert Announce("no neighbours of use") in effects
+
+
+def test_who_is_served_or_complete_is_not_starving() -> None:
+    stage = Stage(have=FULL ^ 0b11)
+    stage.puppet(1, have=FULL, unchokes=True)
+    for one in both(0):
+        stage.wait(STARVING_SECONDS - 1)
+        stage.says(1, one)
+    assert not stage.engine.downloads.starving(stage.now)
+    stage.says(1, *both(1))
+    stage.verified(0)
+    stage.verified(1)
+    stage.wait(2 * STARVING_SECONDS)
+    assert not stage.engine.downloads.starving(stage.now)
 
 
 # --- endgame

@@ -74,9 +74,10 @@ def test_neighbours_are_bounded() -> None:
 def test_alone_it_asks_the_tracker_for_company() -> None:
     stage = Stage()
     asked = [e for e in stage.wait(4 * REANNOUNCE_SECONDS) if isinstance(e, Announce)]
-    assert asked == [Announce("no neighbours")] * 4
-    stage.puppet(1)
-    assert not any(isinstance(e, Announce) for e in stage.wait(60.0))
+    assert asked == [Announce("no neighbours of use")] * 4
+    complete = Stage(have=FULL)
+    complete.puppet(1)
+    assert not any(isinstance(e, Announce) for e in complete.wait(100.0))
 
 
 # --- silence
@@ -123,6 +124,20 @@ def test_who_says_nothing_for_three_minutes_is_gone() -> None:
     stage.wait(3.0)
     assert list(stage.engine.neighbours) == [2]
     assert stage.hung_up == {1: "silent for 181 s"}
+
+
+def test_who_sends_a_chunk_byte_by_byte_is_not_silent() -> None:
+    stage = Stage()
+    stage.puppet(1)
+    for _ in range(3):
+        stage.wait(SILENCE_SECONDS - 1)
+        stage.engine.stirred(1, stage.now)
+    assert stage.hung_up == {}
+    stage.connect(2)
+    stage.wait(1.0)
+    stage.engine.stirred(2, stage.now)
+    stage.wait(HANDSHAKE_SECONDS + 1)
+    assert stage.hung_up == {2: "no handshake"}
 
 
 # --- completion

@@ -236,3 +236,15 @@ def test_whose_places_are_taken_by_listed_peers_meets_the_origin_all_the_same() 
     stage.greet(999, peer_id=an_id(999))
     assert stage.neighbour(999).origin
     assert len(stage.engine.neighbours) == MAX_NEIGHBOURS + 1
+
+
+def test_who_is_starving_dials_for_the_places_of_the_useless() -> None:
+    stage = Stage()
+    lists(stage, *range(1, MAX_NEIGHBOURS + 1))
+    for key in range(1, MAX_NEIGHBOURS + 1):
+        comes(stage, key)
+        if key > 3:
+            stage.says(key, m.Interested())
+    stage.wait(IDLE_SECONDS)
+    assert stage.engine.places.room(stage.now, starving=False) == 0
+    assert stage.engine.places.room(stage.now, starving=True) == 3
