@@ -32,8 +32,9 @@ FLOORS: list[dict[str, str]] = [
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates idleness patience request_queue neighbour places addresses"
-        " debts allowance flight recalls relief blocks journal standing extensions metadata pex dht trust"
-        " news offers contenders downloads uploads greeting engine stalls reserve portrait chronicle",
+        " debts allowance flight recalls relief laggards blocks journal standing extensions metadata pex"
+        " dht trust news offers contenders downloads uploads greeting engine stalls reserve portrait"
+        " chronicle",
         "tracker": "notices peer_manager block_distributor portrait swarm",
         "inquiry": "scene block choking progress recollection",
     },

@@ -253,11 +253,11 @@ class Blocks:
                     forgotten.append(block)
         return forgotten
 
-    def overdue(self, before: float) -> list[tuple[int, int, list[Request]]]:
+    def overdue(self, before: float) -> list[tuple[int, int, list[Request], int]]:
         """The blocks that only one neighbour may supply, and that it was last asked for before then: each
-        with that neighbour and the requests that it still holds."""
+        with that neighbour, the requests that it still holds, and how many chunks are not here."""
         return [
-            (block, opened.owner, self.requests_for(block, opened.asked.get(opened.owner, 0)))
+            (block, opened.owner, self.requests_for(block, opened.asked.get(opened.owner, 0)), opened.missing)
             for block, opened in self._open.items()
             if opened.exclusive and opened.owner is not None and opened.since <= before
         ]

@@ -13,6 +13,7 @@ from itertools import groupby
 from operator import attrgetter, or_
 from typing import Final
 
+from minibit.engine import laggards
 from minibit.engine.allowance import Allowance
 from minibit.engine.effects import Discard, PeerId, Store, Verify
 from minibit.engine.journal import Picked, Spoilt, Verified
@@ -28,11 +29,7 @@ from minibit.wire import messages as m
 
 QUICK: Final = 0.5  # s; answers sooner than this widen the window
 SLOW: Final = 2.0  # s; answers later than this narrow it
-SNUB_SECONDS: Final = 60.0  # BEP 3: no data for a minute…
-SNUB_CHUNKS: Final = 2.0  # …or for the time in which it usually sends so many chunks…
-MAX_SNUB_SECONDS: Final = 600.0  # …but no longer than this
 REFUSAL_SECONDS: Final = 10.0  # how long a block that a neighbour refused is not asked of it again
-EXCLUSIVE_SECONDS: Final = 30.0  # how long the one supplier of a block may take between requests
 STARVING_SECONDS: Final = 60.0  # without anything that we miss: then others are looked for
 MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, before that is abuse…
 FORGIVEN: Final = 1  # …of which a sweep forgives so many: a slow neighbour sends what we cancelled long after
@@ -346,7 +343,7 @@ class Downloads:
             if now - supply.refused_at >= REFUSAL_SECONDS:
                 supply.refused = 0
         self._reclaim(now)
-        late = {key: n for key, n in neighbours.items() if self._late(n, now)}
+        late = {key: n for key, n in neighbours.items() if laggards.late(n, blocks.debts, now)}
         for neighbour in late.values():
             neighbour.supply.snubbed = True
         for key, neighbour in late.items():
@@ -354,7 +351,7 @@ class Downloads:
             neighbour.supply.asked_at = now
             blocks.debts[key].despair(now)
             # To take back what nobody else can give would only send its request to the end of a slow queue.
-            others = reduce(or_, (_giveable(n) for n in neighbours.values() if n is not neighbour), 0)
+            others = reduce(or_, (laggards.giveable(n) for n in neighbours.values() if n is not neighbour), 0)
             self._cancel(key, self._release(neighbour, others))
         # Not those who are snubbed just now: what was cancelled would be asked for again, and the rejection
         # that answers the cancel would count against the new request. The next sweep asks them.
@@ -363,20 +360,13 @@ class Downloads:
             if key not in late:
                 self.fill(neighbour, now)
 
-    def _late(self, neighbour: Neighbour, now: float) -> bool:
-        """Whether it owes us something and has sent nothing for too long, also for who is slow."""
-        asked_at, debts = neighbour.supply.asked_at, self._standing.blocks.debts
-        if asked_at is None or now - asked_at < SNUB_SECONDS or not debts.outstanding(neighbour.key):
-            return False
-        usual = SNUB_CHUNKS * debts[neighbour.key].usual
-        return now - asked_at >= min(max(SNUB_SECONDS, usual), MAX_SNUB_SECONDS)
-
     def _reclaim(self, now: float) -> None:
         """Take blocks that only one neighbour may supply from who supplies them too slowly."""
-        neighbours = self._standing.neighbours
-        for block, key, owed in self._standing.blocks.overdue(now - EXCLUSIVE_SECONDS):
-            owner = neighbours[key]
-            if any(_giveable(n) >> block & 1 for n in neighbours.values() if n is not owner):
+        neighbours, blocks = self._standing.neighbours, self._standing.blocks
+        size = self._standing.layout.chunk_count
+        for block, key, owed, left in blocks.overdue(now - laggards.EXCLUSIVE_SECONDS):
+            owner, others = neighbours[key], neighbours.values()
+            if laggards.outpaced(owner, others, blocks.debts, block, left=left, size=size(block), now=now):
                 owner.supply.refused |= 1 << block  # so that it is not the first to be asked again
                 owner.supply.refused_at = now
                 self._release_blocks(owner, 1 << block)
@@ -399,10 +389,3 @@ class Downloads:
         if pick is not None:
             standing.note(Picked, now, neighbour.key, pick)
         return pick
-
-
-def _giveable(neighbour: Neighbour) -> int:
-    """The blocks that this neighbour would send us if we asked it."""
-    supply = neighbour.supply
-    ready = neighbour.blocks if not supply.choking else neighbour.blocks & supply.allowed
-    return 0 if supply.snubbed else ready & ~supply.refused

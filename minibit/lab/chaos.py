@@ -24,6 +24,7 @@ from minibit.text import ORIGIN
 LOOK_SECONDS: Final = 5.0
 PEACE_SECONDS: Final = 3600.0  # how long a swarm may take to recover once all is mended…
 PATIENCE: Final = 5  # …besides so many times what its slowest line takes for the share
+WONDER_SECONDS: Final = 1800.0  # how long it may take to find out that it cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +206,17 @@ class Chaos:
             ]
         recovered = now - began
         lacking = [peer for peer in simulation.peers.values() if not peer.lies and not peer.complete]
-        if lacking and not findings:  # time to find out that nobody has it
-            self._pass(now + 10 * LOOK_SECONDS)
-            findings += [
-                f"{p.name} does not say why it halts" for p in lacking if not _why(p, simulation.now)
-            ]
+        if lacking and not findings:
+            self._wonder(lacking)
         return self._ended(recovered)
+
+    def _wonder(self, lacking: list[SimulatedPeer]) -> None:
+        """Time to find out that nobody has it: a liar on a slow line keeps up hope for a while."""
+        simulation, end = self.simulation, self.simulation.now + WONDER_SECONDS
+        while simulation.now < end and not all(_why(peer, simulation.now) for peer in lacking):
+            self._pass(simulation.now + LOOK_SECONDS)
+        silent = [peer.name for peer in lacking if not _why(peer, simulation.now)]
+        self._oracle.findings += [f"{name} does not say why it halts" for name in silent]
 
     def _ended(self, recovered: float) -> Outcome:
         simulation = self.simulation

@@ -6,8 +6,9 @@ import pytest
 from fakes.puppets import FULL, Stage, both, cancel, piece, reject, request, told
 
 from minibit import registry
-from minibit.engine.downloads import REFUSAL_SECONDS, SNUB_SECONDS, STARVING_SECONDS
+from minibit.engine.downloads import REFUSAL_SECONDS, STARVING_SECONDS
 from minibit.engine.effects import Announce, Dial, Discard, Effect, Send, Store, Verify
+from minibit.engine.laggards import SNUB_SECONDS
 from minibit.engine.neighbour import FIRST_WINDOW, MAX_WINDOW, MIN_WINDOW
 from minibit.engine.portrait import figures
 from minibit.engine.relief import ENDGAME_AGE

@@ -6,8 +6,9 @@ import pytest
 from fakes.puppets import FULL, Stage, both, piece, reject, request
 
 from minibit.address import PeerAddress
-from minibit.engine.downloads import EXCLUSIVE_SECONDS, MAX_UNASKED, SNUB_SECONDS
+from minibit.engine.downloads import MAX_UNASKED
 from minibit.engine.effects import Ban, Dial, Discard, Effect, HangUp, Send, Store
+from minibit.engine.laggards import EXCLUSIVE_SECONDS, SNUB_SECONDS
 from minibit.engine.relief import ENDGAME_AGE
 from minibit.engine.trust import MAX_STRIKES
 from minibit.torrent.layout import CHUNK_SIZE
