@@ -14,6 +14,7 @@ from minibit.screen.display import PLAIN_SECONDS, Display
 from minibit.screen.keys import pressed
 from minibit.screen.lines import plain_swarm
 from minibit.screen.playback import Playback
+from minibit.screen.sentences import stall_lines
 from minibit.screen.swarm_table import swarm_table
 from minibit.snapshot import SwarmStatus
 
@@ -29,8 +30,9 @@ def run_replay(file: Path, *, speed: float, at: float | None, as_json: bool) -> 
             replay = Replay(reader)
             if at is not None or as_json:
                 view = await _reach(replay, END if at is None else at)
-                display.document(view.to_json())
-                display.final(lambda: swarm_table(view), lambda: plain_swarm(view))
+                display.document(view.to_json() | {"stalled": replay.stalls})
+                halts = stall_lines(replay.stalls)
+                display.final(lambda: swarm_table(view, stalls=halts), lambda: [*plain_swarm(view), *halts])
             elif display.live:
                 await _play(replay, Playback(speed), display)
             else:
@@ -59,7 +61,8 @@ async def _run_through(replay: Replay, display: Display) -> None:
         t += PLAIN_SECONDS
         view = await _reach(replay, t)
         ended = replay.ended
-        display.final(lambda view=view: swarm_table(view), lambda view=view: plain_swarm(view))  # type: ignore[misc]
+        lines = [*plain_swarm(view), *stall_lines(replay.stalls)]
+        display.final(lambda view=view: swarm_table(view), lambda lines=lines: lines)  # type: ignore[misc]
 
 
 async def _play(replay: Replay, playback: Playback, display: Display) -> None:
@@ -75,9 +78,9 @@ async def _play(replay: Replay, playback: Playback, display: Display) -> None:
         before = time.monotonic()
         while not playback.over:
             view = await _reach(replay, playback.position)
-            note = playback.line(end, keys)
+            below = {"stalls": stall_lines(replay.stalls), "note": playback.line(end, keys)}
             display.show(
-                lambda lines, view=view, note=note: swarm_table(view, note=note, max_lines=lines),  # type: ignore[misc]
+                lambda lines, view=view, below=below: swarm_table(view, max_lines=lines, **below),  # type: ignore[misc]
                 lambda view=view: plain_swarm(view),  # type: ignore[misc]
             )
             if playback.position >= end and not keys:

@@ -85,7 +85,8 @@ class Chronicle:
         learn that. Whom it has met already is told of."""
         self._engine = engine
         held = engine.blocks.have if have is None else have
-        self._tell(now, kinds.Joined(address, origin, engine.uploads.limit, granted, held))
+        up, down = engine.uploads.limit, engine.downloads.allowance.limit
+        self._tell(now, kinds.Joined(address, origin, up, granted, held, down))
         for key, neighbour in engine.neighbours.items():
             if neighbour.introduced:
                 self._name(key, now)

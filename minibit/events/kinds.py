@@ -27,13 +27,17 @@ from minibit.events.shapes import (
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """It begins to trade, at this address, holding the blocks `resumed`; the tracker dealt it `granted`."""
+    """It begins to trade, at this address, holding the blocks `resumed`; the tracker dealt it `granted`.
+
+    Logs of 0.4.0 and before do not tell `download_limit`.
+    """
 
     address: Name
     origin: Flag
     upload_limit: Number  # 0 is none
     granted: Blocks
     resumed: Blocks
+    download_limit: Number = 0.0  # 0 is none
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from minibit.inquiry.choking import next_round
 from minibit.inquiry.scene import Actor, Ended, Scene
 from minibit.torrent.layout import CHUNK_SIZE
 
-BUSY: Final = 0.85  # of what it may upload: then its uplink is full…
+BUSY: Final = 0.85  # of what a line may carry: then it is full…
 GRAIN: Final = (
     CHUNK_SIZE / 5
 )  # …give or take a chunk in the 5 s of which rates are averages; bytes per second
@@ -24,6 +24,7 @@ class Verdict(StrEnum):
     GONE = "gone"  # nobody holds what it lacks
     ALONE = "alone"  # no neighbour
     STALLED = "stalled"  # nothing has come for long: its own log says why
+    LIMITED = "limited"  # as much comes as it allows itself
     UNSEEN = "unseen"  # no neighbour shows what it lacks
     CHOKED = "choked"  # who could give chokes it
     IDLE = "idle"  # nothing is asked, and none of these is why
@@ -46,8 +47,7 @@ class Debtor:
     @property
     def busy(self) -> bool:
         """Whether its uplink is full."""
-        rate = self.up_rate or 0.0
-        return bool(self.limit) and rate > 0.0 and rate + GRAIN >= BUSY * (self.limit or 0.0)
+        return _full(self.up_rate or 0.0, self.limit or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ class Progress:
     down_rate: float
     up_rate: float
     limit: float
+    download_limit: float
     debtors: tuple[Debtor, ...]
     chokers: tuple[str, ...]
     unseen: int  # blocks that no neighbour has shown it
@@ -114,6 +115,7 @@ def progress(scene: Scene, actor: Actor) -> Progress:
         down_rate=0.0 if sample is None else sample.down_rate,
         up_rate=0.0 if sample is None else sample.up_rate,
         limit=actor.limit,
+        download_limit=actor.download_limit,
         debtors=debtors,
         chokers=() if sample is None else sample.choked_by,
         unseen=0 if sample is None else sample.unavailable,
@@ -144,12 +146,19 @@ def _verdict(actor: Actor, missing: int, gone: int, debtors: tuple[Debtor, ...])
         return Verdict.ALONE
     if actor.stall is not None:
         return Verdict.STALLED
+    if sample is not None and _full(sample.down_rate, actor.download_limit):
+        return Verdict.LIMITED
     if debtors:
         full = sum(debtor.chunks for debtor in debtors if debtor.busy)
         return Verdict.UPLINKS if 2 * full > sum(debtor.chunks for debtor in debtors) else Verdict.WAITING
     if sample is not None and sample.unavailable == missing.bit_count():
         return Verdict.UNSEEN
     return Verdict.CHOKED if sample is not None and sample.choked_by else Verdict.IDLE
+
+
+def _full(rate: float, limit: float) -> bool:
+    """Whether so much moves that the limit, if there is one, explains why it is not more."""
+    return limit > 0.0 and rate > 0.0 and rate + GRAIN >= BUSY * limit
 
 
 def _debtor(scene: Scene, who: str, chunks: int) -> Debtor:

@@ -36,6 +36,7 @@ class Actor:
     blocks: int
     granted: int
     resumed: int
+    download_limit: float  # bytes per second that it allows itself; 0 is none
     ended: Ended | None = None
     completed_at: float | None = None
     moved_at: float = 0.0  # when a block last came
@@ -86,6 +87,7 @@ class Scene:
             blocks=have,
             granted=event.granted & self.full,
             resumed=have.bit_count(),
+            download_limit=event.download_limit,
             completed_at=self.t if have == self.full else None,
             moved_at=self.t,
         )

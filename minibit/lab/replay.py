@@ -27,6 +27,7 @@ class Past:
 
     row: SwarmRow
     since: float  # when it joined
+    stall: str = ""  # why nothing comes, if its log has said so since its last block
 
 
 class Picture:
@@ -45,7 +46,7 @@ class Picture:
         """The same picture, which goes its own way from here."""
         other = Picture(self._header)
         other.t = self.t
-        other._present = {name: Past(past.row, past.since) for name, past in self._present.items()}
+        other._present = {name: replace(past) for name, past in self._present.items()}
         other._gone = dict(self._gone)
         for past in self._present.values():
             other._count_copies(past.row)
@@ -66,12 +67,14 @@ class Picture:
                 self._leave(entry.peer, past)
             case kinds.Verified(block, _) if block < self._count and not row.blocks >> block & 1:
                 figures = replace(old, verified=old.verified + 1)
-                past.row = replace(row, blocks=row.blocks | 1 << block, figures=figures)
+                past.row, past.stall = replace(row, blocks=row.blocks | 1 << block, figures=figures), ""
                 if not row.origin:
                     self._copies.add(1 << block)
             case kinds.Completed():
                 after = round(self.t - past.since, MICROSECONDS)
                 past.row = replace(row, figures=replace(old, state=State.COMPLETE, completed_after=after))
+            case kinds.Stalled(reason):
+                past.stall = reason
             case kinds.Corrupt():
                 past.row = replace(row, figures=replace(old, corrupt=old.corrupt + 1))
             case kinds.Banned():
@@ -89,6 +92,11 @@ class Picture:
                     from_origin=sample.from_origin,
                 )
                 past.row = replace(row, figures=figures)
+
+    @property
+    def stalls(self) -> dict[str, str]:
+        """Who of those present has come to a halt, and why."""
+        return {name: past.stall for name, past in self._present.items() if past.stall}
 
     def status(self, *, curtain: bool) -> SwarmStatus:
         """The swarm as it stands. At the end of a log, when everybody has left, `curtain` shows it as it was
@@ -213,6 +221,11 @@ class Replay:
     def status(self) -> SwarmStatus:
         """The swarm as far as we have gone."""
         return replace(self._picture.status(curtain=self._ended), uptime=self._now)
+
+    @property
+    def stalls(self) -> dict[str, str]:
+        """Who stands still as far as we have gone, and why."""
+        return self._picture.stalls
 
     def _go_back(self, t: float) -> None:
         first, *later = self._checkpoints

@@ -1,6 +1,6 @@
 """Answers of `inquiry` in plain words, a line each. Pure functions; what is true was found out before."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from minibit import bitfield, units
@@ -99,6 +99,13 @@ def progress_lines(told: Progress) -> list[str]:
     return _indented(lines)
 
 
+def stall_lines(stalls: Mapping[str, str]) -> list[str]:
+    """Who stands still and why, a line each for the first ones and one for the rest."""
+    lines = [f"{peer} stands still: {reason}" for peer, reason in list(stalls.items())[:MAX_NAMED]]
+    more = len(stalls) - len(lines)
+    return [*lines, f"{more} more {'stands' if more == 1 else 'stand'} still"] if more else lines
+
+
 def recent_lines(recent: Recent, now: float) -> list[str]:
     """A running peer's last decisions, as facts for a table: the pick, the moves, the next round."""
     told: list[str] = []
@@ -188,6 +195,8 @@ def _reason(told: Progress) -> str:
             return "it has no neighbour"
         case Verdict.STALLED:
             return told.stall
+        case Verdict.LIMITED:
+            return f"that is its own download limit, {units.rate(told.download_limit)}"
         case Verdict.UNSEEN:
             return "no neighbour shows what it lacks"
         case Verdict.CHOKED:

@@ -50,15 +50,21 @@ _SUMMARY_CONCESSIONS: Final = (
 
 
 def swarm_table(
-    view: SwarmStatus, *, elapsed: float | None = None, note: str = "", max_lines: int | None = None
+    view: SwarmStatus,
+    *,
+    elapsed: float | None = None,
+    stalls: Sequence[str] = (),
+    note: str = "",
+    max_lines: int | None = None,
 ) -> Sheet:
     """A row per peer, the origin first; below it what the swarm as a whole has reached.
 
-    `elapsed` is in seconds, the tracker's uptime if not given; `note` is one more line at the end. A
-    live display passes its screen's height as `max_lines`.
+    `elapsed` is in seconds, the tracker's uptime if not given; `stalls` are lines about who stands still,
+    `note` is one more at the end. A live display passes its screen's height as `max_lines`.
     """
     facts = [*swarm_facts(view), fact("elapsed", units.duration(view.uptime if elapsed is None else elapsed))]
-    below: list[Paragraph] = [facts, [Text(note, "italic")]] if note else [facts]
+    halts: list[Paragraph] = [[Text(line, "yellow")] for line in stalls]
+    below: list[Paragraph] = [facts, *halts, *([[Text(note, "italic")]] if note else [])]
     return _swarm_sheet(view, (), below, max_lines)
 
 

@@ -64,6 +64,24 @@ def test_the_document_of_a_moment_or_of_the_end(capsys: pytest.CaptureFixture[st
         assert [row.blocks.bit_count() for row in view.peers] == [have]
 
 
+def test_who_stands_still_is_said_in_lines_and_in_the_document(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    log = written(
+        tmp_path / "log",
+        [
+            (0.0, "ana", kinds.Joined("127.0.0.1:2", False, 0.0, 0, 0)),
+            (40.0, "ana", kinds.Stalled("nothing has come for 40 s: no neighbour", 8)),
+        ],
+    )
+    halted = "ana stands still: nothing has come for 40 s: no neighbour"
+    assert said(capsys, "replay", log, "--at", 39)[1][-1] != halted
+    assert said(capsys, "replay", log, "--at", 41)[1][-1] == halted
+    assert said(capsys, "replay", log)[1][-1] == halted
+    code, out, _ = said(capsys, "replay", log, "--json")
+    assert (code, json.loads(out[0])["stalled"]) == (0, {"ana": halted.partition(": ")[2]})
+
+
 def test_a_log_that_is_cut_off_is_shown_as_far_as_it_goes_and_that_is_said(
     capsys: pytest.CaptureFixture[str], log: Path
 ) -> None:

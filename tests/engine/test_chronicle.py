@@ -29,10 +29,10 @@ class Chronicled:
 
 
 def test_joining_says_what_was_granted_and_resumed() -> None:
-    chronicled = Chronicled(have=0b101, upload_limit=5000.0)
+    chronicled = Chronicled(have=0b101, upload_limit=5000.0, download_limit=7000.0)
     (entry,) = chronicled.heard
     assert (entry.t, entry.peer) == (0.0, "me")
-    assert entry.event == kinds.Joined("10.0.0.9:5000", False, 5000.0, 0b11, 0b101)
+    assert entry.event == kinds.Joined("10.0.0.9:5000", False, 5000.0, 0b11, 0b101, 7000.0)
 
 
 def test_a_neighbour_is_told_of_under_one_name_whatever_it_calls_itself_later() -> None:

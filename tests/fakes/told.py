@@ -17,8 +17,15 @@ class Hearing(Protocol):
     def hear(self, entry: Entry) -> None: ...
 
 
-def joined(resumed: int = 0, *, granted: int = 0, limit: float = 0.0, origin: bool = False) -> kinds.Joined:
-    return kinds.Joined("10.0.0.1:5001", origin, limit, granted, resumed)
+def joined(
+    resumed: int = 0,
+    *,
+    granted: int = 0,
+    limit: float = 0.0,
+    download_limit: float = 0.0,
+    origin: bool = False,
+) -> kinds.Joined:
+    return kinds.Joined("10.0.0.1:5001", origin, limit, granted, resumed, download_limit)
 
 
 def met(*names: str) -> list[Event]:

@@ -72,6 +72,17 @@ def test_a_full_uplink_is_named() -> None:
     )
 
 
+def test_its_own_download_limit_is_named_while_so_much_comes() -> None:
+    limited: list[Told] = [(0.6, "ana", joined(0b1, download_limit=50_000.0)), (0.7, "ana", met("bia")[0])]
+    told = answer(*limited, *bia(up=95_000.0), (2.0, "ana", sampled(down=48_000.0, owed={"bia": 7})))
+    assert told.verdict is Verdict.LIMITED
+    assert progress_line(told) == (
+        f"ana has 1 of {BLOCKS} blocks, 46.9 KiB/s comes: that is its own download limit, 48.8 KiB/s"
+    )
+    slower = answer(*limited, *bia(up=95_000.0), (2.0, "ana", sampled(down=9_000.0, owed={"bia": 7})))
+    assert slower.verdict is not Verdict.LIMITED
+
+
 def test_an_uplink_with_room_is_not_blamed() -> None:
     assert answer(*bia(up=50_000.0), (2.0, "ana", sampled(owed={"bia": 7}))).verdict is Verdict.WAITING
     assert (

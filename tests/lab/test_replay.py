@@ -68,6 +68,34 @@ def test_a_row_as_the_live_table_shows_it(story: Path) -> None:
     assert SwarmStatus.from_json(view.to_json()) == view
 
 
+def test_who_stands_still_and_why_until_a_block_comes_or_it_leaves(tmp_path: Path) -> None:
+    log = written(
+        tmp_path / "log",
+        [
+            (0.0, "ana", joined()),
+            (0.0, "bia", joined()),
+            (50.0, "ana", kinds.Stalled("nobody has it", 8)),
+            (51.0, "bia", kinds.Stalled("bia is choked", 8)),
+            (60.0, "ana", kinds.Verified(0, ())),
+            (70.0, "bia", kinds.Left("goodbye", "")),
+            (71.0, "ana", QUIET),
+        ],
+    )
+    with Reader(log) as reader:
+        replay = Replay(reader)
+        seen = {}
+        for t in (49.0, 55.0, 65.0, 75.0, 50.0):
+            replay.at(t)
+            seen[t] = replay.stalls
+    assert seen == {
+        49.0: {},
+        50.0: {"ana": "nobody has it"},
+        55.0: {"ana": "nobody has it", "bia": "bia is choked"},
+        65.0: {"bia": "bia is choked"},
+        75.0: {},
+    }
+
+
 def test_who_completes_and_who_leaves(story: Path) -> None:
     with Reader(story) as reader:
         replay = Replay(reader)

@@ -6,7 +6,7 @@ from minibit.events import kinds
 from minibit.inquiry.block import Asked, BlockStory, Came
 from minibit.inquiry.choking import Contest, Place
 from minibit.inquiry.recollection import Recent
-from minibit.screen.sentences import block_lines, choking_lines, recent_lines
+from minibit.screen.sentences import block_lines, choking_lines, recent_lines, stall_lines
 
 
 def story(
@@ -137,3 +137,10 @@ def test_the_last_decisions() -> None:
         "next round in 11 s",
     ]
     assert recent_lines(Recent(None, None, None, None, 10.0), 12.0) == ["next round in 0 s"]
+
+
+def test_of_those_who_stand_still_the_first_are_named() -> None:
+    assert stall_lines({}) == []
+    assert stall_lines({"ana": "nobody has it"}) == ["ana stands still: nobody has it"]
+    many = {f"peer{number}": "choked" for number in range(7)}
+    assert stall_lines(many)[3:] == ["peer3 stands still: choked", "3 more stand still"]
