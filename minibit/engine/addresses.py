@@ -106,15 +106,16 @@ class AddressBook:
         An origin comes first, and there is room for one: to it everybody turns. What is known by hearsay
         comes last.
         """
+        due = [e for e in self._entries.items() if e[1].due <= now and self._idle(e[1], connected)]
+        if not due:
+            return []
         spare = self._spare()
-        due = [each for each in self._entries.items() if each[1].due <= now]
         due.sort(key=lambda each: (not self._is_origin(each[1]), each[1].hearsay))
         chosen: list[Address] = []
         for address, entry in due:
             if len(chosen) >= min(spare, max(room, int(self._is_origin(entry)))):
                 break
-            if self._idle(entry, connected):
-                chosen.append(address)
+            chosen.append(address)
         return self._dialling(chosen)
 
     def needy(

@@ -343,8 +343,7 @@ class Engine:
             neighbour.known = True
             neighbour.early.haves |= told.blocks
             return
-        needless = told.repeated + (told.blocks & neighbour.blocks).bit_count()
-        if needless:
+        if needless := told.repeated + (told.blocks & neighbour.blocks).bit_count():
             self._accounts.lose(neighbour.patience, neighbour.account, needless, now)
         self._know(neighbour, told.blocks, now)
 
@@ -394,7 +393,6 @@ class Engine:
         self.uploads.sweep(now)
         self.extensions.tick(now)
         self._dial(now)
-        needy = not self.neighbours or self.downloads.starving(now)
-        if needy and now >= self._next_announce:
+        if now >= self._next_announce and (not self.neighbours or self.downloads.starving(now)):
             self._next_announce = now + REANNOUNCE_SECONDS
             self._outbox.put(Announce("no neighbours of use"))

@@ -14,7 +14,8 @@ ETA_HORIZON = 99 * 3600.0  # s; beyond that an estimate says nothing
 def figures(engine: Engine, now: float, granted: int = 0) -> snapshot.Figures:
     """What this peer, to which these blocks were dealt, reports of itself."""
     slots = engine.slots
-    labels = {key: neighbour.label for key, neighbour in engine.neighbours.items()}
+    neighbours = engine.neighbours
+    labels = {key: neighbours[key].label for key in slots.held if key in neighbours}
     downloads = engine.downloads
     return snapshot.Figures(
         state=State.COMPLETE if engine.blocks.complete else State.DOWNLOADING,

@@ -31,6 +31,8 @@ class RateMeter:
 
     def rate(self, now: float) -> float:
         """Bytes per second, averaged over the window, or over the meter's age while it is younger."""
+        if not self._sum:
+            return 0.0
         slot = int(now / self._width)
         if slot != self._slot:
             self._advance(slot)

@@ -48,7 +48,7 @@ class Chaos:
         self._plan = plan
         self._oracle = Oracle(plan.scenario.layout, observer)
         self._ceiling = Ceiling(plan.scenario)
-        self.simulation = Simulation(plan.scenario, self._oracle)
+        self.simulation = Simulation(plan.scenario, self._oracle, heartbeat=plan.heartbeat)
         self.simulation.lies = True  # every chunk counts from the start, as anybody may lie later
         self._spoilt: dict[str, None] = {}  # peers that blamed others for what their own memory did
         self._lying: dict[str, None] = {}

@@ -13,14 +13,23 @@ from minibit.text import ORIGIN
 
 HOUR: Final = 3600.0
 KIB: Final = 1024
-STORMS: Final = (60.0, 120.0, 300.0, 300.0, 600.0, HOUR)  # s; the shorter, the more befalls one download
+STORMS: Final = (
+    60.0,
+    120.0,
+    300.0,
+    300.0,
+    600.0,
+    HOUR,
+    4 * HOUR,
+)  # s; the shorter, the more befalls one download
 LINES: Final = (2.0, 30.0, 120.0, 600.0)  # s that an honest line takes for the share…
 SLOWEST: Final = 5_000.0  # …but it carries so many bytes per second
 TRICKLES: Final = (2_000.0, 10_000.0)  # …and one that hardly carries anything…
 LEAST: Final = 300.0  # …but this: on less, a chunk takes longer than anybody is silent
 BLOCKS: Final = (16, 32, 64, 256, 1024)  # KiB
 LATENCIES: Final = (0.002, 0.05, 0.5)
-NEIGHBOURS: Final = (2, 4, 50)
+HEARTBEATS: Final = (1.0, 5.0, 20.0)  # s between those of a peer, as in swarms of few and of many
+NEIGHBOURS: Final = (2, 3, 5, 10, 50)
 
 
 class Mode(StrEnum):
@@ -85,10 +94,11 @@ class Plan:
     faults: tuple[Fault, ...]
     storm: float
     mode: Mode = Mode.LIVENESS
+    heartbeat: float = 1.0
 
 
 def drawn(seed: int, mode: Mode = Mode.LIVENESS) -> Plan:
-    """The plan of this seed: a minute to an hour of anything."""
+    """The plan of this seed: a minute to four hours of anything."""
     rng = Random(f"{seed} {mode}")
     storm = rng.choice(STORMS)
     scenario = _scenario(seed, rng)
@@ -104,7 +114,9 @@ def drawn(seed: int, mode: Mode = Mode.LIVENESS) -> Plan:
         faults.append(Fault(rng.uniform(0.0, storm), Kind.KILLED, ORIGIN))
     if mode is Mode.SAFETY and rng.random() < 0.2:  # what nobody could recover from
         faults.append(Fault(rng.uniform(0.0, storm), Kind.LYING, ORIGIN))
-    return Plan(scenario, tuple(sorted(faults, key=lambda fault: fault.at)), storm, mode)
+    return Plan(
+        scenario, tuple(sorted(faults, key=lambda fault: fault.at)), storm, mode, rng.choice(HEARTBEATS)
+    )
 
 
 def _scenario(seed: int, rng: Random) -> Scenario:

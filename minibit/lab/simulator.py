@@ -22,7 +22,7 @@ from minibit.snapshot import Figures, Summary, SummaryRow, SwarmStatus
 from minibit.text import ORIGIN
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.tracker.notices import Granted, Left
-from minibit.tracker.swarm import Swarm
+from minibit.tracker.swarm import MIN_HEARTBEAT_INTERVAL, Swarm
 
 REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it stands, as live
 LOOK_SECONDS: Final = 10.0  # how often to see whether anything moves at all
@@ -34,11 +34,19 @@ PATIENCE: Final = 100  # …and how many times the bound a run may take, besides
 class Simulation:
     """One run of `scenario`, watched by `observer`.
 
-    Call `run` until it is `over`. Faults are methods: each happens now.
+    Call `run` until it is `over`. Faults are methods: each happens now. The tracker hears of each peer every
+    `heartbeat` seconds, or less often if there are many.
     """
 
-    def __init__(self, scenario: Scenario, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        observer: Observer | None = None,
+        *,
+        heartbeat: float = MIN_HEARTBEAT_INTERVAL,
+    ) -> None:
         self.scenario = scenario
+        self._heartbeat = heartbeat
         self.observer = observer
         self.clock = Clock()
         self.layout = scenario.layout
@@ -78,6 +86,7 @@ class Simulation:
             rng=Random(f"{scenario.seed} tracker" + f" {life}" * (life > 0)),
             now=self.now,
             grant=scenario.grant,
+            heartbeat=self._heartbeat,
         )
         kind = PeerClass(ORIGIN, upload=line.upload, uplink=line.uplink, choking=line.choking)
         full = bitfield.full(self.layout.block_count)

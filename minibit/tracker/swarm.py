@@ -50,6 +50,7 @@ class Swarm:
         rng: Random,
         now: float,
         grant: tuple[float, float] = (0.3, 0.5),
+        heartbeat: float = MIN_HEARTBEAT_INTERVAL,
     ) -> None:
         self._name = name
         self._info_hash = info_hash
@@ -60,6 +61,7 @@ class Swarm:
         self._rng = rng
         self._deal = rng.getrandbits(64)  # of the grants: by name, so that whoever comes first changes none
         self._started = now
+        self._heartbeat = heartbeat  # seconds between those of a peer, at least
         self._downloads = 0
         self._notices: list[Notice] = []
 
@@ -373,7 +375,7 @@ class Swarm:
         return Counts(self._blocks.complete, self._downloads, everyone - self._blocks.complete)
 
     def _interval(self) -> float:
-        return min(max(len(self._peers) / PEERS_PER_SECOND, MIN_HEARTBEAT_INTERVAL), MAX_HEARTBEAT_INTERVAL)
+        return min(max(len(self._peers) / PEERS_PER_SECOND, self._heartbeat), MAX_HEARTBEAT_INTERVAL)
 
     def _entries(self, records: Iterable[PeerRecord]) -> tuple[PeerEntry, ...]:
         held = self._blocks.held
