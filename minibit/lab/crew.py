@@ -45,7 +45,10 @@ async def spread(
     """
 
     async def one(at: int, task: Task) -> None:
-        results[at] = await asyncio.wrap_future(executor.submit(work, task))
+        answer = asyncio.wrap_future(executor.submit(work, task))
+        answer.add_done_callback(_heard)
+        # Shielded: Python 3.11's pool stumbles over a task that is cancelled and whose process is ended.
+        results[at] = await asyncio.shield(answer)
         done(at, results[at])
 
     results: dict[int, Result] = {}
@@ -60,6 +63,12 @@ async def spread(
                 raise MinibitError("a process died under its run: it may need more memory") from first
             raise first from None
     return [results[at] for at in range(len(tasks))]
+
+
+def _heard(answer: asyncio.Future[Result]) -> None:
+    """Whoever wanted it may have been cancelled: then nobody minds how it ended."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 @contextmanager

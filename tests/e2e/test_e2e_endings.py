@@ -12,6 +12,7 @@ from e2e.running import (
     Start,
     Track,
     await_blocks,
+    children_of,
     contents,
     eventually,
     write_random,
@@ -51,6 +52,31 @@ def test_a_swarm_that_is_asked_to_end(
     assert not any(child.alive for child in children)
     assert swarm.err == []
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.skipif(not PROC.exists(), reason="no /proc to find a process's children in")
+@pytest.mark.parametrize(
+    ("arguments", "helpers"),
+    [
+        (("compare", "--runs", 50), 1),
+        (("chaos", "--seeds", 500), 1),
+        (("swarm", "--peers", 500, "--simulate"), 0),
+    ],
+    ids=["compare", "chaos", "simulate"],
+)
+def test_a_long_work_in_virtual_time_that_is_interrupted(
+    minibit: Start, arguments: tuple[object, ...], helpers: int
+) -> None:
+    work = minibit(*arguments)
+    work.says(" …$")
+    eventually(lambda: len(children_of(work.pid)) >= helpers, "its processes work")
+    children = children_of(work.pid)
+
+    work.send(signal.SIGINT)
+
+    assert work.wait(SOON) == 130
+    assert "Traceback" not in str(work)
+    all_gone(children)
 
 
 @pytest.mark.skipif(not PROC.exists(), reason="no /proc to find a process's children in")

@@ -67,3 +67,28 @@ def test_a_choker_that_answers_nonsense_ends_the_swarm_at_once(
     assert "not a Choice whose slots are keys of view.neighbours; see " in line
     assert not any("starts it again" in told for told in swarm.out)
     assert Path(line.split("; see ")[1]).exists()
+
+
+ONE = """\
+size = "64K"
+block-size = "16K"
+grant = "0-0"
+
+[[peers]]
+name = "ana"
+"""
+
+
+def test_real_processes_are_compared_as_simulations_are(minibit: Start, tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text(ONE)
+    common = ("compare", "--scenario", "one.toml", "--picking", "sequential", "--runs", 1, "--json")
+    found = []
+    for command in (minibit(*common, "--live"), minibit(*common)):
+        assert command.wait() == 0, str(command)
+        (line,) = command.out
+        found.append(json.loads(line))
+    live, simulated = found
+    assert (live["live"], simulated["live"]) == (True, False)
+    for document in found:
+        ((trial,),) = (contender["runs"] for contender in document["contenders"])
+        assert (len(trial["times"]), trial["awaited"], round(trial["origin_carried"], 2)) == (1, 1, 1.0)
