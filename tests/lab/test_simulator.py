@@ -366,13 +366,16 @@ def waiting(simulation: Simulation) -> int:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_in_the_classroom_choking_can_be_seen(seed: int) -> None:
+def test_in_the_classroom_choking_can_be_seen_and_the_free_rider_pays(seed: int) -> None:
     room = refined(load("classroom"), seed=seed)
-    fair, open_to_all = Simulation(room), Simulation(refined(room, choking="unchoke-all"))
-    seen = []
-    for simulation in (fair, open_to_all):
-        simulation.run(14.0)
-        seen.append(waiting(simulation))
-        assert 20 < finished(simulation).now < 40
-    assert seen[0] >= 5
-    assert seen[1] == 0
+    waited, rode = {}, {}
+    for choking in ("reciprocity", "tit-for-tat", "unchoke-all"):
+        simulation = Simulation(refined(room, choking=choking))
+        simulation.run(12.0)
+        waited[choking] = waiting(simulation)
+        assert 20 < finished(simulation).now < 45
+        rows = {row.name: row.completed_after or 0.0 for row in simulation.summary().rows}
+        rode[choking] = rows["rider"]
+    assert min(waited["reciprocity"], waited["tit-for-tat"]) >= 5
+    assert waited["unchoke-all"] == 0
+    assert rode["reciprocity"] > 1.1 * rode["tit-for-tat"]
