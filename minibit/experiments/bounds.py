@@ -8,7 +8,7 @@ M + ⌊log₂N⌋ rounds, a round being one of M blocks on one uplink (Mundinger
 from collections.abc import Sequence
 from typing import Final
 
-from minibit.experiments.experiment import Case, Experiment, Reading, Seen, near, values
+from minibit.experiments.experiment import Case, Experiment, Reading, Seen, level, near, values
 from minibit.experiments.observation import Observation
 from minibit.lab.report import Line, Panel
 from minibit.lab.scenario import OriginLine, PeerClass, Scenario
@@ -16,6 +16,8 @@ from minibit.lab.scenario import OriginLine, PeerClass, Scenario
 KIB: Final = 1024
 MEGABIT: Final = 1e6 / 8  # bytes
 BLOCK: Final = 64 * KIB
+EQUAL: Final = "equal uplinks"
+FLUID: Final = "Kumar & Ross 2006"
 ROUNDS: Final = "Mundinger, Weber & Weiss 2008"
 TEXTBOOK: Final = "Kurose & Ross, 8th ed., p. 171"
 TEXTBOOK_BYTES: Final = 15e9 / 8  # F
@@ -32,11 +34,12 @@ TABLE: Final[dict[int, dict[float, float]]] = {
 
 def cases(full: bool) -> tuple[Case, ...]:
     """Equal uplinks by N; then the textbook's table, cell by cell, those of N = 1000 with `full` only."""
-    blocks = 400 if full else 32
-    sizes = (10, 100, 1000)
-    found = [Case(_rounds_name(peers), equal(peers, blocks if peers < 1000 or full else 16)) for peers in sizes]
-    for peers in sizes if full else sizes[:2]:
-        found += [Case(_cell_name(peers, uplink), cell(peers, uplink, 400 if full else 100)) for uplink in TABLE[peers]]
+    blocks = dict.fromkeys(TABLE, 400) if full else {10: 400, 100: 32, 1000: 16}
+    found = [Case(f"N = {peers}, M = {blocks[peers]}", equal(peers, blocks[peers])) for peers in TABLE]
+    for peers in TABLE if full else (10, 100):
+        for uplink in TABLE[peers]:
+            scenario = cell(peers, uplink, 100 if peers == 100 and not full else 400)
+            found.append(Case(f"N = {peers}, {_lines(uplink)}", scenario))
     return tuple(found)
 
 
@@ -47,7 +50,7 @@ def equal(peers: int, blocks: int) -> Scenario:
         blocks * BLOCK,
         BLOCK,
         OriginLine(upload=BLOCK),
-        name="equal uplinks",
+        name=EQUAL,
         grant=(0.0, 0.0),
         neighbours=_neighbours(peers),
     )
@@ -80,51 +83,43 @@ def read(cases: Sequence[Case], seen: Seen) -> list[Reading]:
     """The last one's completion: in rounds, in D, and in the textbook's seconds."""
     readings = []
     for case in cases:
-        scenario = case.scenario
-        peers, runs = scenario.peers, seen[case.name]
-        if scenario.name == "equal uplinks":
-            least = rounds(peers, scenario.layout.block_count)
-            took = values(runs, lambda one: one.last)
-            readings.append(Reading(f"{case.name}, rounds", took, near(ROUNDS, least), "", 1))
-            readings.append(Reading(f"{case.name}, last ÷ D", values(runs, _over), near(FLUID, 1.0, "", 2)))
+        scenario, runs = case.scenario, seen[case.name]
+        if scenario.name == EQUAL:
+            least = rounds(scenario.peers, scenario.layout.block_count)
+            took = values(runs, lambda one: one.last)  # a round is a second here
+            readings.append(Reading(f"{case.name}: rounds", took, near(ROUNDS, least), digits=1))
+            readings.append(Reading(f"{case.name}: last ÷ D", values(runs, over), near(FLUID, 1.0, digits=2)))
         else:
-            claim = near(TEXTBOOK, TABLE[peers][_megabits(scenario)], " s")
+            claim = near(TEXTBOOK, TABLE[scenario.peers][_megabits(scenario)], " s")
             readings.append(Reading(case.name, values(runs, _textbook_seconds), claim, " s", 0))
     return readings
 
 
 def draw(cases: Sequence[Case], seen: Seen) -> tuple[Panel, ...]:
-    """Last ÷ D by the number of peers."""
-    lines = []
-    kinds = {"equal uplinks": [case for case in cases if case.scenario.name == "equal uplinks"]}
+    """Last ÷ D by the number of peers, a line for each kind of swarm."""
+    points: dict[str, list[tuple[int, float]]] = {}
     for case in cases:
-        if case.scenario.name != "equal uplinks":
-            kinds.setdefault(_cell_kind(_megabits(case.scenario)), []).append(case)
-    for group, (label, members) in enumerate(kinds.items()):
-        points = [
-            (case.scenario.peers, over)
-            for case in members
-            for one in seen[case.name]
-            if (over := _over(one)) is not None
-        ]
-        lines.append(Line(label, [x for x, _ in points], [y for _, y in points], group, points=True))
-    return (
-        Panel("the last one's completion ÷ the least time D", "peers", "last ÷ D", tuple(lines), logarithmic=True),
-    )
+        scenario = case.scenario
+        label = EQUAL if scenario.name == EQUAL else _lines(_megabits(scenario))
+        points.setdefault(label, []).extend((scenario.peers, each) for each in values(seen[case.name], over))
+    lines = [
+        Line(label, [x for x, _ in found], [y for _, y in found], group, points=True)
+        for group, (label, found) in enumerate(points.items())
+    ]
+    title = "the last one's completion ÷ the least time D"
+    return (Panel(title, "peers", "last ÷ D", (*lines, level(f"D ({FLUID})", lines)), logarithmic=True),)
 
 
-FLUID: Final = "Kumar & Ross 2006"
+def over(one: Observation) -> float | None:
+    """When the last one was complete, in D."""
+    return None if one.last is None else one.last / one.bound
 
 
-def _rounds_name(peers: int) -> str:
-    return f"equal uplinks, N = {peers}"
+def _textbook_seconds(one: Observation) -> float | None:
+    return None if one.last is None else one.last * TEXTBOOK_BYTES / one.size
 
 
-def _cell_name(peers: int, megabits: float) -> str:
-    return f"{_cell_kind(megabits)}, N = {peers}"
-
-
-def _cell_kind(megabits: float) -> str:
+def _lines(megabits: float) -> str:
     return f"uplinks of {megabits:g} Mb/s" if megabits else "client–server"
 
 
@@ -137,28 +132,21 @@ def _neighbours(peers: int) -> int:
     return 20 if peers > 50 else 50  # as many as make large swarms affordable
 
 
-def _over(one: Observation) -> float | None:
-    return None if one.last is None else one.last / one.bound
-
-
-def _textbook_seconds(one: Observation) -> float | None:
-    return None if one.last is None else one.last * TEXTBOOK_BYTES / one.size
-
-
 EXPERIMENT: Final = Experiment(
     name="bounds",
     about="how near the last one comes to the least time that uplinks allow",
-    source="Kumar & Ross, Peer-assisted file distribution: the minimum distribution time, 2006; Mundinger, Weber & "
-    "Weiss, Optimal scheduling of peer-to-peer file dissemination, 2008; Kurose & Ross, Computer Networking, 8th "
-    "ed., pp. 170–171",
+    source="Kumar & Ross, Peer-assisted file distribution: the minimum distribution time, 2006; "
+    "Mundinger, Weber & Weiss, Optimal scheduling of peer-to-peer file dissemination, 2008; "
+    "Kurose & Ross, Computer Networking, 8th ed., pp. 170–171",
     runs=1,
     cases=cases,
     read=read,
     draw=draw,
     notes=(
-        "Both are bounds for a plan that knows everything: a swarm agrees if it is no quicker, and at most 10 % "
-        "slower. They are reached as blocks become many (Mundinger, Weber & Weiss expect a decentralised swarm "
-        "close to theirs)",
-        "the textbook shares 15 Gb: these swarms share less, and their seconds are scaled up to that",
+        "these are bounds for a plan that knows everything: a swarm agrees if it is no quicker, and at most "
+        "10 % slower. Whole blocks cannot reach D: their own bound is (M + ⌊log₂N⌋) / M of it, and "
+        "Mundinger, Weber & Weiss expect a decentralised swarm close to that",
+        "the textbook shares 15 Gb; these swarms share less (100 or 400 blocks of 64 KiB), and their seconds "
+        "are scaled up to that: the fewer the blocks and the rounds of 10 s, the further from a fluid",
     ),
 )

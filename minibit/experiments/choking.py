@@ -5,6 +5,7 @@ and one seed at 6000 kb/s. To these come free riders, with lines like the middle
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from minibit.experiments.experiment import Case, Claim, Experiment, Reading, Seen, values
@@ -26,7 +27,7 @@ CLAIM: Final = Claim("Bharambe et al. 2006 (abstract)", "less than 1", high=1.0)
 
 def cases(full: bool) -> tuple[Case, ...]:
     """Each way to choke; `full` is 1,000 peers and 400 blocks."""
-    peers, blocks, neighbours = (1000, 400, 40) if full else (30, 60, 20)
+    peers, blocks, neighbours = (1000, 400, 40) if full else (30, 100, 20)
     return tuple(Case(manners, crowd(manners, peers, blocks, neighbours)) for manners in MANNERS)
 
 
@@ -55,11 +56,11 @@ def read(cases: Sequence[Case], seen: Seen) -> list[Reading]:
         runs = seen[case.name]
         for name in LINES:
             claim = CLAIM if (case.name, name) == ("reciprocity", "slow") else None
-            given = values(runs, lambda one, name=name: _given(one, name))  # type: ignore[misc]
+            given = values(runs, partial(_given, name))
             readings.append(Reading(f"{case.name}, {name}: uploaded ÷ downloaded", given, claim))
     for case in cases:
         for name in (*LINES, RIDER):
-            took = values(seen[case.name], lambda one, name=name: _mean(one, name))  # type: ignore[misc]
+            took = values(seen[case.name], partial(_mean, name))
             readings.append(Reading(f"{case.name}, {name}: mean download", took, None, " s", 0))
     for case in cases:
         riding = values(seen[case.name], _riding)
@@ -94,18 +95,18 @@ def _kind(name: str, count: int, down: int, up: int, manners: str, *, free: bool
     )
 
 
-def _given(one: Observation, kind: str) -> float | None:
+def _given(kind: str, one: Observation) -> float | None:
     taken = sum(part.downloaded for part in one.of(kind))
     return sum(part.uploaded for part in one.of(kind)) / taken if one.complete else None
 
 
-def _mean(one: Observation, kind: str) -> float | None:
+def _mean(kind: str, one: Observation) -> float | None:
     took = [part.took for part in one.of(kind) if part.took is not None]
     return sum(took) / len(took) if one.complete else None
 
 
 def _riding(one: Observation) -> float | None:
-    riders, others = _mean(one, RIDER), _mean(one, "middle")
+    riders, others = _mean(RIDER, one), _mean("middle", one)
     return riders / others if riders and others else None
 
 
@@ -119,15 +120,15 @@ def _curve(one: Observation, kind: str, group: int) -> Line:
 EXPERIMENT: Final = Experiment(
     name="choking",
     about="unequal lines and 20 % free riders: who gives more than it gets",
-    source="Bharambe, Herley & Padmanabhan, Analyzing and improving a BitTorrent network's performance mechanisms, "
-    "2006",
-    runs=2,
+    source="Bharambe, Herley & Padmanabhan, Analyzing and improving a BitTorrent network's performance "
+    "mechanisms, 2006",
+    runs=3,
     cases=cases,
     read=read,
     draw=draw,
     notes=(
-        "the paper says that slow peers download more than they upload when fast ones are there, under rate-based "
-        "tit-for-tat (reciprocity), and has no free riders: all else is ours alone",
+        "the paper says that slow peers download more than they upload when fast ones are there, under "
+        "rate-based tit-for-tat (reciprocity), and has no free riders: all else is ours alone",
         "--full has 1,000 peers, 400 blocks of 256 KiB and 40 neighbours",
     ),
 )

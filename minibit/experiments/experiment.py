@@ -1,5 +1,6 @@
-"""An experiment: swarms to play, figures to read off them, and what somebody published about these figures."""
+"""An experiment: swarms to play, figures to read off them, and what somebody published about these."""
 
+import itertools
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -9,38 +10,56 @@ from typing import Any, Final
 from minibit import __version__
 from minibit.experiments.observation import Observation, Run
 from minibit.lab.evidence import Estimate, estimate
-from minibit.lab.report import Grid, Panel, Report
+from minibit.lab.report import Grid, Line, Panel, Report
 from minibit.lab.scenario import Scenario
 from minibit.lab.scenario_file import to_document
 from minibit.torrent.layout import CHUNK_SIZE
-from minibit.units import NOTHING
+from minibit.units import NOTHING, count
 
 CLOSE: Final = 0.10  # how far from a figure is still near it
 SLACK: Final = 0.01  # what a limit that saves up a moment's worth may win over a bound
-PACE: Final = 1.0e-4  # core-seconds per peer, chunk and √neighbour… as measured; a hint, no promise
+PACE: Final = (
+    4e-4  # seconds of a core for a chunk to one peer: from 1e-4 in small swarms to 8e-4 in large ones
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One swarm of an experiment; `seconds` is how long it is watched, None until all are complete."""
+    """One swarm of an experiment; `seconds` is how long it is watched, None until all are complete.
+
+    `cost` is about how many seconds of one core a run takes, where that does not follow from its size.
+    """
 
     name: str
     scenario: Scenario
     seconds: float | None = None
+    cost: float = 0.0
 
     def run(self, seed: int) -> Run:
         """It with this seed."""
         return Run(replace(self.scenario, seed=seed), self.seconds)
 
     @property
-    def cost(self) -> float:
-        """About how many seconds of one core a run of it takes."""
-        chunks = self.scenario.size / CHUNK_SIZE
-        return PACE * self.scenario.peers * chunks
+    def core_seconds(self) -> float:
+        """About how many seconds of one core a run takes: an order of magnitude."""
+        return self.cost or PACE * self.scenario.peers * self.scenario.size / CHUNK_SIZE
 
 
 Seen = Mapping[str, Sequence[Observation]]
 """By the name of a case: its runs, each with a seed of its own, the same seeds in every case."""
+
+
+def plan(cases: Sequence[Case], seeds: Sequence[int]) -> list[tuple[Case, int]]:
+    """Every case with every seed, the longest first, so that no core is left with one at the end."""
+    return sorted(itertools.product(cases, seeds), key=lambda task: -task[0].core_seconds)
+
+
+def gathered(planned: Sequence[tuple[Case, int]], came: Sequence[Observation]) -> Seen:
+    """What came of `planned`, by case, its seeds in order."""
+    seen: dict[str, list[Observation]] = {}
+    for (case, _), one in zip(planned, came, strict=True):
+        seen.setdefault(case.name, []).append(one)
+    return {name: sorted(runs, key=lambda one: one.seed) for name, runs in seen.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +78,7 @@ class Claim:
 
 def near(whose: str, value: float, unit: str = "", digits: int = 0) -> Claim:
     """A bound that can be met: ours is not below it, and near it."""
-    return Claim(
-        whose, f"{value:,.{digits}f}{unit}", (1 - SLACK) * value, (1 + CLOSE) * value, value
-    )
+    return Claim(whose, f"{value:,.{digits}f}{unit}", (1 - SLACK) * value, (1 + CLOSE) * value, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +114,12 @@ class Reading:
 
     @property
     def verdict(self) -> str:
-        """In words."""
-        if self.claim is None:
-            return "ours alone"
-        return {True: "agrees", False: "DISAGREES", None: "no figure"}[self.agrees]
+        """In words; a published figure may be missed by so many percent."""
+        if self.agrees is None:
+            return NOTHING
+        if self.agrees:
+            return "agrees"
+        return "disagrees" if self.ratio is None else f"disagrees, {100 * (self.ratio - 1):+.0f} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +137,12 @@ class Experiment:
     notes: tuple[str, ...]
 
 
+def level(label: str, lines: Sequence[Line], at: float = 1.0) -> Line:
+    """A published value across all that `lines` span, drawn thin."""
+    xs = [x for line in lines for x in line.xs] or [0.0]
+    return Line(label, [min(xs), max(xs)], [at, at], len(lines), faint=True)
+
+
 def values(seen: Sequence[Observation], of: Callable[[Observation], float | None]) -> tuple[float, ...]:
     """A figure of each run; nothing at all where one has none."""
     found = [value for each in seen if (value := of(each)) is not None]
@@ -125,25 +150,27 @@ def values(seen: Sequence[Observation], of: Callable[[Observation], float | None
 
 
 def report(experiment: Experiment, cases: Sequence[Case], seen: Seen, seeds: Sequence[int]) -> Report:
-    """What a person reads."""
+    """What a person reads: a table for each work that ours is held against, and one of what is ours alone."""
+    rows: dict[str, list[tuple[str, ...]]] = {}
+    alone = []
     readings = experiment.read(cases, seen)
-    rows = tuple(
-        (
-            reading.figure,
-            _spoken(reading),
-            reading.claim.said if reading.claim else NOTHING,
-            NOTHING if reading.ratio is None else f"{reading.ratio:.2f}",
-            reading.verdict,
-            reading.claim.whose if reading.claim else "",
-        )
-        for reading in readings
-    )
-    told = [reading.agrees for reading in readings]
+    for reading in readings:
+        if reading.claim is None:
+            alone.append((reading.figure, _spoken(reading)))
+        else:
+            ratio = NOTHING if reading.ratio is None else f"{reading.ratio:.2f}"
+            rows.setdefault(reading.claim.whose, []).append(
+                (reading.figure, _spoken(reading), reading.claim.said, ratio, reading.verdict)
+            )
+    heads = ("figure", "ours", "published", "ours ÷ it", "verdict")
+    grids = [Grid(heads, tuple(found), f"beside {whose}") for whose, found in rows.items()]
+    if alone:
+        grids.append(Grid(("figure", "ours"), tuple(alone), "of which nothing is published"))
     return Report(
         f"{experiment.name}: {experiment.about}; {_runs(seeds)}",
-        (Grid(("figure", "ours", "published", "ours ÷ it", "verdict", "whose"), rows),),
+        tuple(grids),
         (
-            f"{told.count(True)} figures agree, {told.count(False)} disagree",
+            _tally(readings),
             *experiment.notes,
             *(("±: 95 % interval of the mean over the runs (Student's t)",) if len(seeds) > 1 else ()),
         ),
@@ -188,6 +215,12 @@ def document(
             for case in cases
         ],
     }
+
+
+def _tally(readings: Sequence[Reading]) -> str:
+    told = [reading.agrees for reading in readings if reading.claim is not None]
+    yes, no = told.count(True), told.count(False)
+    return f"of {count(len(told), 'published figure')}, {yes} agree and {no} disagree"
 
 
 def _runs(seeds: Sequence[int]) -> str:

@@ -12,7 +12,7 @@ LOOKS: Final = 60  # at a run of a fixed length
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is to be played: until everybody is complete, or for so many `seconds` whatever has become of it."""
+    """What is to be played: until everybody is complete, or for so many `seconds` whatever became of it."""
 
     scenario: Scenario
     seconds: float | None = None
