@@ -57,9 +57,9 @@ def run_experiment(
 
     async def work(display: Display) -> None:
         nonlocal complete
-        hint = _hint(sum(case.core_seconds for case, _ in planned) / min(jobs or crew.cores(), len(planned)))
+        wait = hint(sum(case.core_seconds for case, _ in planned) / min(jobs or crew.cores(), len(planned)))
         display.tell(
-            f"{name}: {count(len(cases), 'swarm')}, {count(len(seeds), 'run')} each, simulated{hint} …"
+            f"{name}: {count(len(cases), 'swarm')}, {count(len(seeds), 'run')} each, simulated{wait} …"
         )
         tasks = [(case.run(each), max(1, round(case.core_seconds))) for case, each in planned]
         seen = gathered(planned, await spread(observed, tasks, display, "simulating", jobs=jobs))
@@ -77,7 +77,7 @@ def run_experiment(
         raise MinibitError("not every run became complete: the figures that this leaves open are dashes")
 
 
-def _hint(seconds: float) -> str:
+def hint(seconds: float) -> str:
     """About how long it takes; nothing of what is soon there."""
     if seconds < HINT_SECONDS:
         return ""

@@ -1,9 +1,11 @@
 """One run watched for a researcher: what each peer gave and got, and who was there, moment by moment."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from minibit import bitfield
 from minibit.lab.scenario import Scenario
 from minibit.lab.simulator import Simulation
 
@@ -98,7 +100,7 @@ def observed(run: Run) -> Observation:
         for look in range(1, LOOKS + 1):
             at = run.seconds * look / LOOKS
             simulation.run(at)
-            moments.append(_moment(at, simulation.holdings(), scenario.layout.block_count))
+            moments.append(moment(at, simulation.holdings(), scenario.layout.block_count))
     ended = simulation.now
     came = [newcomer for newcomer in simulation.newcomers if newcomer.name in simulation.peers]
     parts = []
@@ -129,7 +131,8 @@ def observed(run: Run) -> Observation:
     )
 
 
-def _moment(at: float, holdings: list[int], blocks: int) -> Moment:
-    full = (1 << blocks) - 1
+def moment(at: float, holdings: Sequence[int], blocks: int) -> Moment:
+    """How it stands when peers hold these sets of so many blocks."""
+    full = bitfield.full(blocks)
     lacking = Counter(full & ~held for held in holdings if held.bit_count() == blocks - 1)
     return Moment(at, len(holdings), max(lacking.values(), default=0))
