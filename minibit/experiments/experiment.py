@@ -119,7 +119,7 @@ class Reading:
             return NOTHING
         if self.agrees:
             return "agrees"
-        return "disagrees" if self.ratio is None else f"disagrees, {100 * (self.ratio - 1):+.0f} %"
+        return "disagrees" if self.ratio is None else f"disagrees, {100 * (self.ratio - 1):+.1f} %"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,8 @@ SEEN = {
         (100.0, True, "agrees"),
         (99.5, True, "agrees"),  # what a limit saves up
         (109.0, True, "agrees"),
-        (98.0, False, "disagrees, -2 %"),  # quicker than a bound
-        (130.0, False, "disagrees, +30 %"),
+        (98.0, False, "disagrees, -2.0 %"),  # quicker than a bound
+        (130.0, False, "disagrees, +30.0 %"),
     ],
 )
 def test_a_bound_is_not_beaten_and_nearly_met(ours: float, agrees: bool, verdict: str) -> None:
@@ -111,7 +111,7 @@ def test_the_report_sets_ours_beside_each_work_and_what_is_ours_alone_apart() ->
     close, far = told.grids[0].rows
     assert (close[0], close[2:]) == ("near", ("10", "1.02", "agrees"))
     assert close[1].startswith("10.25 ± ")
-    assert far == ("far", "15.00 ± 0.00", "10.0 s", "1.50", "disagrees, +50 %")
+    assert far == ("far", "15.00 ± 0.00", "10.0 s", "1.50", "disagrees, +50.0 %")
     assert told.grids[2].rows[0][0] == "alone"
     assert told.notes[0] == "of 3 published figures, 2 agree and 1 disagree"
     assert "a note" in told.notes

@@ -36,7 +36,7 @@ def test_tiny_swarms_with_and_without_grants() -> None:
 def test_grants_fetched_from_the_origin_would_show() -> None:
     ordered = observation(part("a", 15.0), bound=10.0, granted=round(15 * RATE))
     readings = read([WITH], {WITH.name: [ordered]})
-    assert readings[0].verdict == "disagrees, +50 %"
+    assert readings[0].verdict == "disagrees, +50.0 %"
     assert readings[-1].values == pytest.approx((1.0,), rel=1e-5)
 
 
