@@ -4,8 +4,8 @@ A fluid needs D = max{F/u_s, F/d, N·F/(u_s + N·u)} seconds until the last of N
 2006), the origin uploading u_s and every peer u, with a downlink d. Whole blocks over equal uplinks need
 M + ⌊log₂N⌋ rounds, a round being one of M blocks on one uplink (Mundinger, Weber & Weiss 2008).
 
-A limit on uploads lets a chunk go and counts it afterwards. Blocks are four chunks here, so that this is worth
-a quarter of a round at each hop, and not the whole of it.
+A limit on uploads lets a chunk go and counts it afterwards. Blocks are four chunks here, so that this is
+worth a quarter of a round at each hop, and not the whole of it.
 """
 
 from collections.abc import Sequence
@@ -149,7 +149,7 @@ EXPERIMENT: Final = Experiment(
         "these are bounds for a plan that knows everything: a swarm agrees if it is no quicker, and at most "
         "10 % slower. Whole blocks cannot reach D: their own bound is (M + ⌊log₂N⌋) / M of it, and "
         "Mundinger, Weber & Weiss expect a decentralised swarm close to that. A block is four requests here, "
-        "asked of several and on its way beside others: a peer has less of it to pass on than in whole rounds",
+        "asked of several and on its way beside others: a peer has less to pass on than in whole rounds",
         "the textbook shares 15 Gb; these swarms share less (100 or 400 blocks of 64 KiB), and their seconds "
         "are scaled up to that: the fewer the blocks and the rounds of 10 s, the further from a fluid",
     ),

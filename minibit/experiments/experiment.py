@@ -140,7 +140,7 @@ class Experiment:
 def level(label: str, lines: Sequence[Line], at: float = 1.0) -> Line:
     """A published value across all that `lines` span, drawn thin."""
     xs = [x for line in lines for x in line.xs] or [0.0]
-    return Line(label, [min(xs), max(xs)], [at, at], len(lines), faint=True)
+    return Line(label, [min(xs), max(xs)], [at, at], len(lines), faint=True, steps=True)
 
 
 def values(seen: Sequence[Observation], of: Callable[[Observation], float | None]) -> tuple[float, ...]:

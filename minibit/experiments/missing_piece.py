@@ -75,15 +75,26 @@ def read(cases: Sequence[Case], seen: Seen) -> list[Reading]:
 
 
 def draw(cases: Sequence[Case], seen: Seen) -> tuple[Panel, ...]:
-    """Who is there, over time: a curve per case, and its club drawn thin; of the first run."""
-    lines = []
-    for group, case in enumerate(cases):
+    """Who is there, over time: a panel per policy, with a curve per seed and its club drawn thin; of the
+    first run."""
+    curves: dict[str, list[Line]] = {}
+    for case in cases:
         moments = seen[case.name][0].moments
-        at = [moment.at for moment in moments]
-        lines.append(Line(case.name, at, [moment.peers for moment in moments], group))
-        lines.append(Line("", at, [moment.club for moment in moments], group, faint=True))
-    return (
-        Panel("peers that are there; thin: lacking the same one block", "seconds", "peers", tuple(lines)),
+        at = [look.at for look in moments]
+        lines = curves.setdefault(case.scenario.classes[0].picking, [])
+        group = len(lines) // 2
+        lines.append(
+            Line(f"seed ÷ arrivals {_ratio(case):g}", at, [look.peers for look in moments], group, steps=True)
+        )
+        lines.append(Line("", at, [look.club for look in moments], group, faint=True, steps=True))
+    return tuple(
+        Panel(
+            f"{policy}: peers that are there; thin: lacking the same one block",
+            "seconds",
+            "peers",
+            tuple(lines),
+        )
+        for policy, lines in curves.items()
     )
 
 

@@ -134,5 +134,5 @@ def test_the_document_holds_the_verdicts_and_all_that_repeats_it() -> None:
 
 def test_a_published_value_is_drawn_across_all_lines() -> None:
     lines = [Line("a", [3.0, 4.0], [1.0, 1.0]), Line("b", [1.0], [2.0])]
-    assert level("D", lines) == Line("D", [1.0, 4.0], [1.0, 1.0], 2, faint=True)
+    assert level("D", lines) == Line("D", [1.0, 4.0], [1.0, 1.0], 2, faint=True, steps=True)
     assert level("D", []).xs == [0.0, 0.0]

@@ -22,13 +22,13 @@ def test_a_slow_seed_is_overrun_and_a_fast_one_is_not() -> None:
     assert (fast.claim and fast.claim.said, fast.verdict) == ("stable", "agrees")
     assert slow_club.values[0] > 10 > fast_club.values[0]
     (panel,) = draw(played, seen)
-    assert [line.label for line in panel.lines] == ["0.2", "", "4", ""]
+    assert [line.label for line in panel.lines] == ["seed ÷ arrivals 0.2", "", "seed ÷ arrivals 4", ""]
     # Held to the other's claim, each would disagree.
     swapped = read(played, {"0.2": seen["4"], "4": seen["0.2"]})
     assert [reading.verdict for reading in swapped[:2]] == ["disagrees", "disagrees"]
 
 
-def test_peers_who_stay_when_complete_are_no_missing_piece() -> None:
+def test_who_is_complete_is_gone_at_once() -> None:
     case = tiny(0.2)
     one = observed(Run(case.scenario, SECONDS))
     assert all(each.present == each.took for each in one.parts if each.took is not None)
