@@ -66,7 +66,7 @@ def compare(
 
 def experiment(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Which one; without, they are listed.")
+        str | None, typer.Argument(metavar="NAME", help="Which one; without, they are listed.")
     ] = None,
     runs: Annotated[
         int | None,
