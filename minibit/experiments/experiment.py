@@ -234,4 +234,5 @@ def _spoken(reading: Reading) -> str:
     if ours is None:
         return NOTHING
     spread = "" if ours.low is None else f" ± {ours.mean - ours.low:,.{digits}f}"
-    return f"{ours.mean:,.{digits}f}{spread}{reading.unit}"
+    mean = round(ours.mean, digits) + 0.0  # no -0.00
+    return f"{mean:,.{digits}f}{spread}{reading.unit}"

@@ -37,7 +37,7 @@ EXPERIMENT = Experiment(
             "far", values(seen[cases[1].name], lambda one: one.last), near("Somebody 1999", 10.0, " s", 1)
         ),
         Reading("alone", (3.0, 4.0), None, " s", 1),
-        Reading("sign", (0.2,), Claim("Other 2001", "grows", low=0.0)),
+        Reading("sign", (-0.0001,), Claim("Other 2001", "grows", low=-1.0)),
     ],
     draw=lambda _cases, _seen: (Panel("a panel", "x", "y", (Line("l", [1.0], [2.0]),)),),
     notes=("a note",),
@@ -112,6 +112,7 @@ def test_the_report_sets_ours_beside_each_work_and_what_is_ours_alone_apart() ->
     assert (close[0], close[2:]) == ("near", ("10", "1.02", "agrees"))
     assert close[1].startswith("10.25 ± ")
     assert far == ("far", "15.00 ± 0.00", "10.0 s", "1.50", "disagrees, +50.0 %")
+    assert told.grids[1].rows == (("sign", "0.00", "grows", "—", "agrees"),)
     assert told.grids[2].rows[0][0] == "alone"
     assert told.notes[0] == "of 3 published figures, 2 agree and 1 disagree"
     assert "a note" in told.notes
