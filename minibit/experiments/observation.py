@@ -10,6 +10,7 @@ from minibit.lab.scenario import Scenario
 from minibit.lab.simulator import Simulation
 
 LOOKS: Final = 60  # at a run of a fixed length
+MANY: Final = 1 << 62  # events
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def observed(run: Run) -> Observation:
     else:
         for look in range(1, LOOKS + 1):
             at = run.seconds * look / LOOKS
-            simulation.run(at)
+            simulation.clock.run(at, MANY, lambda: False)  # even if all are complete by then
             moments.append(moment(at, simulation.holdings(), scenario.layout.block_count))
     ended = simulation.now
     came = [newcomer for newcomer in simulation.newcomers if newcomer.name in simulation.peers]

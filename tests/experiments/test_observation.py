@@ -41,6 +41,8 @@ def test_a_run_of_a_fixed_length_ends_then_and_is_looked_at() -> None:
     assert one.last is None
     assert [look.at for look in one.moments] == pytest.approx([2.0 * n / LOOKS for n in range(1, LOOKS + 1)])
     assert one.moments[-1].peers == 3
+    long = observed(Run(swarm(), seconds=600.0))
+    assert (long.complete, long.ended, long.moments[-1].at) == (True, 600.0, 600.0)
     late = observed(Run(swarm(start=5.0), seconds=2.0))
     assert (late.parts, late.moments[-1].peers) == ((), 0)
 
