@@ -54,12 +54,13 @@ FLOORS: list[dict[str, str]] = [
         " clock wires intake nap observer simulated_disk simulated_peer simulator simulated_log ceiling"
         " faults oracle chaos evidence trial crew report contest campaign stand_ins strategy_trial"
         " strategy_template",
+        "experiments": "observation experiment bounds picking choking missing_piece grants catalogue",
     },
     {
         "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback"
         " report_table plots",
-        "cli": "examples options running torrent torrent_app tracker peer status simulate swarm replay why"
-        " strategy compare chaos questions main nursery",
+        "cli": "examples options running spreading torrent torrent_app tracker peer status simulate swarm"
+        " replay why strategy compare experiment chaos questions main nursery",
         "__main__": "",
     },
 ]

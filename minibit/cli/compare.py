@@ -12,8 +12,8 @@ from typing import Final
 from minibit import __version__
 from minibit.cli.options import NURSERY
 from minibit.cli.running import finish, to_the_end
+from minibit.cli.spreading import spread
 from minibit.errors import MinibitError, UsageError
-from minibit.lab import crew
 from minibit.lab.casting import refined, refuse_live
 from minibit.lab.contest import Contest, contenders, document, report, standings, table
 from minibit.lab.nursery import Nursery
@@ -87,19 +87,8 @@ def run_compare(
 
 
 async def _simulated(played: Sequence[Scenario], display: Display, dask: str | None) -> list[Trial]:
-    progress = display.progress("comparing")
-    came = 0
-
-    def done(_at: int, _trial: Trial) -> None:
-        nonlocal came
-        came += 1
-        progress(came, len(played))
-
-    progress(0, len(played))
-    try:
-        return await crew.spread(partial(simulated, version=__version__), played, dask=dask, done=done)
-    finally:
-        display.freeze()
+    work = partial(simulated, version=__version__)
+    return await spread(work, [(each, 1) for each in played], display, "comparing", dask=dask)
 
 
 async def _live(played: Sequence[Scenario], display: Display, interrupt: Interrupt) -> list[Trial]:

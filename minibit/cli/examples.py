@@ -89,6 +89,14 @@ Examples:
   minibit compare --choking tit-for-tat,reciprocity --json --csv runs.csv
 """)
 
+EXPERIMENT: Final = _lines("""
+Examples:
+  minibit experiment                            # lists them
+  minibit experiment bounds
+  minibit experiment missing-piece --runs 5 --plot club.svg
+  minibit experiment picking --full --json
+""")
+
 CHAOS: Final = _lines("""
 Examples:
   minibit chaos --seeds 1000

@@ -16,7 +16,7 @@ import typer
 
 from minibit import __version__
 from minibit.cli import examples, options, strategy
-from minibit.cli.questions import chaos, compare, why
+from minibit.cli.questions import chaos, compare, experiment, why
 from minibit.cli.torrent_app import torrent_app
 from minibit.errors import MinibitError, StrategyError, UsageError
 from minibit.screen.outlet import BROKEN_PIPE, Outlet
@@ -269,6 +269,7 @@ def swarm(
 
 app.command(short_help="Say why: a pick, a choke, a slow peer.", epilog=examples.WHY)(why)
 app.command(short_help="Hold strategies against each other, run by run.", epilog=examples.COMPARE)(compare)
+app.command(short_help="Hold swarms against published results.", epilog=examples.EXPERIMENT)(experiment)
 app.command(short_help="Simulate swarms under every kind of fault.", epilog=examples.CHAOS)(chaos)
 
 

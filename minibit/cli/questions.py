@@ -64,6 +64,39 @@ def compare(
     )
 
 
+def experiment(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which one; without, they are listed.")
+    ] = None,
+    runs: Annotated[
+        int | None,
+        options.whole("--runs", 1, 1000, help="How many of each swarm.  [default: a few, as each needs]"),
+    ] = None,
+    seed: Annotated[int, options.whole("--seed", help="The first run's; the others count on.")] = 1,
+    full: Annotated[
+        bool, typer.Option("--full", help="At the paper's size: it may take hours; it is said how long.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        options.whole("--jobs", 1, 1000, help="How many runs at a time.  [default: one per core]"),
+    ] = None,
+    json: options.Json = False,
+    plot: options.Plot = None,
+) -> None:
+    """Hold simulated swarms against published results: figure by figure, ours beside the paper's, and
+    whether they agree.
+
+    By default at a size that takes about a minute. What a paper does not say is not put in its mouth, and a
+    disagreement is no failure: it is told, and the exit code is 0.
+    """
+    from minibit.cli.experiment import list_experiments, run_experiment
+
+    if name is None:
+        list_experiments(as_json=json)
+        return
+    run_experiment(name, runs=runs, seed=seed, full=full, jobs=jobs, as_json=json, plot_file=plot)
+
+
 def chaos(
     seeds: Annotated[
         int | None, options.whole("--seeds", 1, 1_000_000, help="How many; 100 by default.")

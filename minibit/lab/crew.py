@@ -32,11 +32,13 @@ async def spread(
     tasks: Sequence[Task],
     *,
     dask: str | None = None,
+    jobs: int | None = None,
     done: Callable[[int, Result], None] = lambda _at, _result: None,
 ) -> list[Result]:
     """`work` of each of `tasks`, in their order, done by several processes at once.
 
-    `done` is told each as it comes, with its place. Whoever cancels this ends the processes.
+    `jobs` is how many at a time on this machine, None for as many as it has cores. `done` is told each as it
+    comes, with its place. Whoever cancels this ends the processes.
 
     Raises:
         UsageError: there is no cluster at the address `dask`, or Dask is not installed.
@@ -52,7 +54,7 @@ async def spread(
         done(at, results[at])
 
     results: dict[int, Result] = {}
-    with _processes(len(tasks)) if dask is None else _cluster(dask) as executor:
+    with _processes(min(jobs or cores(), max(1, len(tasks)))) if dask is None else _cluster(dask) as executor:
         try:
             async with asyncio.TaskGroup() as group:
                 for at, task in enumerate(tasks):
@@ -72,10 +74,10 @@ def _heard(answer: asyncio.Future[Result]) -> None:
 
 
 @contextmanager
-def _processes(tasks: int) -> Iterator[Executor]:
+def _processes(workers: int) -> Iterator[Executor]:
     before = multiprocessing.active_children()
     executor = ProcessPoolExecutor(
-        min(cores(), max(1, tasks)),
+        workers,
         # Not a fork: this process has threads.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_settle_in,

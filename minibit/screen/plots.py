@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
 from minibit.errors import UsageError
@@ -10,6 +11,7 @@ from minibit.lab.report import Panel, Report
 KINDS: Final = (".svg", ".png")
 COLOURS: Final = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:cyan")
 PANEL_INCHES: Final = (7.0, 4.2)
+TITLE_LETTERS: Final = 70  # on a line
 
 
 def plottable(path: Path) -> Path:
@@ -41,7 +43,7 @@ def plot(report: Report, path: Path) -> None:
         figure: Any = import_module("matplotlib.figure").Figure(
             figsize=(width, height * len(report.panels) + 0.4), layout="constrained"
         )
-        figure.suptitle(report.title)
+        figure.suptitle(fill(report.title, TITLE_LETTERS))
         for axes, panel in zip(
             figure.subplots(len(report.panels), squeeze=False)[:, 0], report.panels, strict=True
         ):

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -46,3 +47,20 @@ def test_no_cluster_is_the_users_mistake(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(crew, "import_module", missing)
     with pytest.raises(UsageError, match=r"pip install 'minibit\[dask\]'"):
         asyncio.run(crew.spread(int, ["1"], dask="tcp://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize(("jobs", "processes"), [(None, 2), (1, 1), (9, 3)])
+def test_no_more_processes_than_were_asked_for_or_have_work(
+    monkeypatch: pytest.MonkeyPatch, jobs: int | None, processes: int
+) -> None:
+    asked: list[int] = []
+
+    class Counted(ThreadPoolExecutor):
+        def __init__(self, workers: int, **_more: object) -> None:
+            asked.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(crew, "ProcessPoolExecutor", Counted)
+    monkeypatch.setattr(crew, "cores", lambda: 2)
+    assert asyncio.run(crew.spread(int, ["1", "2", "3"], jobs=jobs)) == [1, 2, 3]
+    assert asked == [processes]
