@@ -78,6 +78,22 @@ def secretive_feeds(stage: Stage) -> float:
     return stage.seconds([stage.peer("ana")])
 
 
+def magnet(stage: Stage) -> float:
+    """It knows nothing but a magnet link."""
+    stage.serve()
+    stage.by_magnet = True
+    return stage.seconds([stage.client("foreign")])
+
+
+def magnet_feeds(stage: Stage) -> float:
+    """It has everything, and a peer knows nothing but a magnet link."""
+    stage.serve(gives=False)
+    stage.client("foreign", complete=True)
+    stage.listed(1)
+    stage.by_magnet = True
+    return stage.seconds([stage.peer("ana")])
+
+
 def six(stage: Stage) -> float:
     stage.families = "6"
     stage.serve()
@@ -120,6 +136,8 @@ CELLS = (
     Cell("orphaned", "origin and tracker killed", orphaned),
     Cell("secretive", "encryption required: gets", secretive),
     Cell("secretive-feeds", "… and feeds", secretive_feeds),
+    Cell("magnet", "by a magnet link", magnet),
+    Cell("magnet-feeds", "feeds a peer by a magnet link", magnet_feeds),
     Cell("ipv6", "IPv6 only", six),
     Cell("both", "IPv4, where others have IPv6", both),
     Cell("returns", "leaves, returns", returns),

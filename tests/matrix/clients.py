@@ -20,12 +20,13 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Job:
-    """`torrent` is a file's path, `folder` where the share is or is to be, `state` the client's own folder.
+    """`source` is a .torrent's path or a magnet link, `folder` where the share is or is to be, `state` the
+    client's own folder.
 
     `port` is None where the client's default is free; `secretive`: it is to insist on encryption.
     """
 
-    torrent: Path
+    source: str
     folder: Path
     state: Path
     port: int | None = None
@@ -56,7 +57,7 @@ class Libtorrent:
     def words(self, job: Job) -> list[str]:
         options = {"port": job.port, "secretive": job.secretive}
         session = HERE / "libtorrent_session.py"
-        return [self.program, str(session), str(job.torrent), str(job.folder), json.dumps(options)]
+        return [self.program, str(session), job.source, str(job.folder), json.dumps(options)]
 
     def environment(self, job: Job) -> Mapping[str, str]:
         return {"HOME": str(job.state)}
@@ -76,7 +77,7 @@ class Aria2:
             words += ["--bt-require-crypto=true", "--bt-min-crypto-level=arc4"]
         if any(job.folder.iterdir()):
             words += ["--check-integrity=true"]
-        return [*words, str(job.torrent)]
+        return [*words, job.source]
 
     def environment(self, job: Job) -> Mapping[str, str]:
         return {"HOME": str(job.state)}
@@ -91,9 +92,12 @@ class Transmission:
         settings = {"encryption": 2} if job.secretive else {}
         (job.state / "settings.json").write_text(json.dumps(settings))
         (job.state / "torrents").mkdir(exist_ok=True)
+        words = [self.program, "-f", "-g", str(job.state), "-w", str(job.folder)]
+        if job.source.startswith("magnet:"):
+            return [sys.executable, str(HERE / "transmission_magnet.py"), job.source, *words]
         if not (job.state / "resume").exists():
-            shutil.copy(job.torrent, job.state / "torrents")
-        return [self.program, "-f", "-g", str(job.state), "-w", str(job.folder)]
+            shutil.copy(job.source, job.state / "torrents")
+        return words
 
     def environment(self, job: Job) -> Mapping[str, str]:
         return {"HOME": str(job.state)}
@@ -109,7 +113,7 @@ class Rtorrent:
         words = [self.program, "-n", "-o", "system.daemon.set=true", "-d", str(job.folder)]
         if job.secretive:
             words += ["-O", "protocol.encryption.set=allow_incoming,try_outgoing,require,require_RC4"]
-        return [*words, "-s", str(job.state / "session"), str(job.torrent)]
+        return [*words, "-s", str(job.state / "session"), job.source]
 
     def environment(self, job: Job) -> Mapping[str, str]:
         return {"HOME": str(job.state), "TERM": "xterm"}
@@ -128,7 +132,7 @@ class Qbittorrent:
         if not settings.exists():
             settings.write_text(f"[LegalNotice]\nAccepted=true\n{secretive}")
         where = [f"--profile={job.state}", f"--save-path={job.folder}"]
-        return [self.program, *where, "--skip-dialog=true", str(job.torrent)]
+        return [self.program, *where, "--skip-dialog=true", job.source]
 
     def environment(self, job: Job) -> Mapping[str, str]:
         return {"HOME": str(job.state)}
@@ -143,7 +147,7 @@ class Webtorrent:
         return [
             self.program,
             "download",
-            str(job.torrent),
+            job.source,
             "--out",
             str(job.folder),
             "--keep-seeding",

@@ -29,8 +29,11 @@ def main() -> None:
     if options["secretive"]:
         settings |= SECRETIVE
     session = libtorrent.session(settings)
-    parameters = libtorrent.add_torrent_params()
-    parameters.ti = libtorrent.torrent_info(torrent)
+    if torrent.startswith("magnet:"):
+        parameters = libtorrent.parse_magnet_uri(torrent)
+    else:
+        parameters = libtorrent.add_torrent_params()
+        parameters.ti = libtorrent.torrent_info(torrent)
     parameters.save_path = folder
     session.add_torrent(parameters)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

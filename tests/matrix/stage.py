@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import time
+import urllib.parse
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from matrix.clients import Client, Job, Libtorrent
 from matrix.lan import Host, Lan, Loopback, Program
 
 from minibit.snapshot import SwarmStatus
+from minibit.torrent import torrent_file
 
 HERE: Final = Path(__file__).parent
 PORT: Final = 5000
@@ -65,6 +67,7 @@ class Stage:
         self.share = share
         self._programs: list[Program] = []
         self.torrent = folder / "share.torrent"
+        self.by_magnet = False  # whether those to come are given a magnet link
         folder.mkdir(parents=True)
 
     def host(self) -> Host:
@@ -102,7 +105,12 @@ class Stage:
             return self._start(Libtorrent(), name, host, complete=complete)
         if complete:
             shutil.copy(self.share, folder)
-        where = ("--tracker", self.urls[-1]) if self._own else ("--torrent", str(self.torrent))
+        if self.by_magnet:
+            where = ("--magnet", self.magnet)
+        elif self._own:
+            where = ("--tracker", self.urls[-1])
+        else:
+            where = ("--torrent", str(self.torrent))
         words = ("peer", name, "0", *where, "--dir", str(folder))
         return Copy(name, folder, self._minibit(host, name, *words), time.monotonic())
 
@@ -120,6 +128,13 @@ class Stage:
         state.mkdir(exist_ok=True)
         environment = {"PYTHONPATH": str(HERE.parent.parent)}
         return self._kept(host.run(words(state), state / "said.txt", folder=state, environment=environment))
+
+    @property
+    def magnet(self) -> str:
+        """The link of the share, with the first of its trackers and no name."""
+        told = torrent_file.parse(self.torrent.read_bytes())
+        tracker = urllib.parse.quote(told.tiers[0][0], safe="")
+        return f"magnet:?xt=urn:btih:{told.metainfo.info_hash.hex()}&tr={tracker}"
 
     def listed(self, complete: int) -> None:
         """Wait until the tracker knows of so many clients, beside the origin, that have everything."""
@@ -197,7 +212,8 @@ class Stage:
         if complete:
             shutil.copy(self.share, folder)
         port = _free_port(host) if host.shared else None
-        job = Job(self.torrent, folder, self._folder / f"{name}.state", port, secretive)
+        source = self.magnet if self.by_magnet else str(self.torrent)
+        job = Job(source, folder, self._folder / f"{name}.state", port, secretive)
         since = time.monotonic()
         return Copy(name, folder, self._kept(clients.start(client, host, job)), since)
 
