@@ -91,12 +91,12 @@ class Transmission:
     def words(self, job: Job) -> list[str]:
         settings = {"encryption": 2} if job.secretive else {}
         (job.state / "settings.json").write_text(json.dumps(settings))
-        (job.state / "torrents").mkdir(exist_ok=True)
-        words = [self.program, "-f", "-g", str(job.state), "-w", str(job.folder)]
+        watched = job.state / "watched"
+        watched.mkdir(exist_ok=True)
+        words = [self.program, "-f", "-g", str(job.state), "-w", str(job.folder), "-c", str(watched)]
         if job.source.startswith("magnet:"):
             return [sys.executable, str(HERE / "transmission_magnet.py"), job.source, *words]
-        if not (job.state / "resume").exists():
-            shutil.copy(job.source, job.state / "torrents")
+        shutil.copy(job.source, watched)
         return words
 
     def environment(self, job: Job) -> Mapping[str, str]:
