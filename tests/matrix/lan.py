@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 LONGEST: Final = 240  # s that any program lives
-PATIENCE: Final = 12.0  # s that one has to end by itself
+PATIENCE: Final = 25.0  # s that one has to end by itself
 OPTIONS: Final = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
