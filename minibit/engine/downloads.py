@@ -18,7 +18,7 @@ from minibit.engine.allowance import Allowance
 from minibit.engine.effects import Discard, PeerId, Store, Verify
 from minibit.engine.journal import Picked, Spoilt, Verified
 from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
-from minibit.engine.news import News
+from minibit.engine.news import News, awaited
 from minibit.engine.standing import Standing
 from minibit.engine.trust import Trust
 from minibit.errors import RemoteProtocolError
@@ -194,8 +194,8 @@ class Downloads:
     def lost(self, blocks: int) -> None:
         """Verified blocks are gone from the disk: whoever holds them is asked again."""
         self._standing.blocks.lost(blocks)
-        self._news.drop(blocks)
         for neighbour in self._standing.neighbours.values():
+            neighbour.told &= ~blocks
             if neighbour.blocks & blocks and not neighbour.supply.interesting:
                 neighbour.supply.interesting = True
                 self._outbox.send(neighbour.key, m.Interested())
@@ -214,27 +214,32 @@ class Downloads:
 
     def got(self, blocks: int, now: float) -> None:
         """These blocks are new here: neighbours are to be told."""
-        self._news.add(blocks, now)
+        if blocks:
+            self._news.add(now)
 
     def tell(self, now: float) -> None:
         """Tell neighbours which blocks are new since they were last told: HAVE to those who need it."""
-        if not self._news.due(now):
+        if now < self._news.next_deadline():
             return
-        missing = self._standing.blocks.missing
+        have, missing = self._standing.blocks.have, self._standing.blocks.missing
         greeted = [n for n in self._standing.neighbours.values() if n.greeted]
-        news = self._news.take(len(greeted), now)
-        everybody: list[int] = []
+        everybody = self._news.take(len(greeted), now)
+        told: dict[int, list[int]] = {}
         for neighbour in greeted:
-            # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
-            if neighbour.minibit or not news & neighbour.blocks:
-                everybody.append(neighbour.key)
-            elif told := news & ~neighbour.blocks:
-                self._outbox.send(neighbour.key, m.Haves(told))
-        self._outbox.tell(tuple(everybody), m.Haves(news))
-        for neighbour in greeted:
-            if neighbour.supply.interesting and not neighbour.blocks & missing:
-                neighbour.supply.interesting = False
+            news = have & ~neighbour.told
+            if news and (everybody or awaited(neighbour, news)):
+                neighbour.told = have
+                # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
+                if not neighbour.minibit:
+                    news &= ~neighbour.blocks
+                told.setdefault(news, []).append(neighbour.key)
+            supply = neighbour.supply
+            if supply.interesting and (everybody or not supply.choking) and not neighbour.blocks & missing:
+                supply.interesting = False
                 self._outbox.send(neighbour.key, m.NotInterested())
+        for news, keys in told.items():
+            if news:
+                self._outbox.tell(tuple(keys), m.Haves(news))
 
     def starving(self, now: float) -> bool:
         """Whether nothing that we miss has come for long, besides what our own limit makes us wait for."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from minibit import bitfield
-from minibit.engine.allowance import BURST_SECONDS
+from minibit.engine.allowance import BURST_SECONDS, overdrawn
 from minibit.engine.contenders import Contenders
 from minibit.engine.effects import Upload
 from minibit.engine.idleness import Idleness
@@ -52,6 +52,7 @@ class Uploads:
         self._choking = choking
         self._contenders = Contenders(standing)
         self.limit = limit
+        self._at_once = overdrawn(limit)
         # A start is no pause: nothing is saved up then.
         self._bucket = TokenBucket(limit, max(1, limit * BURST_SECONDS), now, saved=1)
         self._moved = False  # whether somebody became interested, lost interest or left
@@ -103,6 +104,7 @@ class Uploads:
                 self._choke(neighbour)
             else:
                 neighbour.demand.unchoked_since = now
+                self._tell(neighbour)
                 self._outbox.send(neighbour.key, m.Unchoke())
         waiting = (n for n in standing.neighbours.values() if not n.demand.unchoked)
         self._idleness.awaits(now, somebody=any(n.interested and n.known for n in waiting))
@@ -114,6 +116,13 @@ class Uploads:
         if not self._idleness.rested() and self._standing.slots.extra:
             self.rechoke(now, round_due=False, spare=-1)
         self.offer(now)
+
+    def _tell(self, neighbour: Neighbour) -> None:
+        """Now it can do something with what is new here."""
+        have = self._standing.blocks.have
+        if news := have & ~neighbour.told:
+            neighbour.told = have
+            self._outbox.send(neighbour.key, m.Haves(news))
 
     def _choke(self, neighbour: Neighbour) -> None:
         demand = neighbour.demand
@@ -180,7 +189,7 @@ class Uploads:
             neighbour, among = self._next_turn(now)
             demand, room = neighbour.demand, _room(neighbour, now)
             if limited:
-                room = min(room, CHUNK_SIZE)
+                room = min(room, self._at_once)
             batch, size = self._batch(neighbour, among, min(room, BATCH), one_block=limited)
             del self._turns[neighbour.key]
             if not batch:
