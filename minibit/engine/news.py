@@ -15,6 +15,8 @@ it or are to become interested, at each of those moments.
 from typing import Final
 
 from minibit.engine.neighbour import Neighbour
+from minibit.engine.standing import Standing
+from minibit.wire.messages import Haves, NotInterested
 
 FEW: Final = 12  # neighbours
 FEW_SECONDS: Final = 0.05  # between two tellings of few…
@@ -49,6 +51,31 @@ class News:
     def next_deadline(self) -> float:
         """When somebody is to be told next; infinity if there is no news."""
         return min(self.due, self._all_due)
+
+    def tell(self, standing: Standing, now: float) -> None:
+        """If it is time, tell neighbours which blocks are new since they were last told: HAVE to those who
+        need it, and to those of whom nothing more is wanted that we are interested no more."""
+        if now < self.next_deadline():
+            return
+        have, missing, outbox = standing.blocks.have, standing.blocks.missing, standing.outbox
+        greeted = [n for n in standing.neighbours.values() if n.greeted]
+        everybody = self.take(len(greeted), now)
+        told: dict[int, list[int]] = {}
+        for neighbour in greeted:
+            news = have & ~neighbour.told
+            if news and (everybody or awaited(neighbour, news)):
+                neighbour.told = have
+                # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
+                if not neighbour.minibit:
+                    news &= ~neighbour.blocks
+                told.setdefault(news, []).append(neighbour.key)
+            supply = neighbour.supply
+            if supply.interesting and (everybody or not supply.choking) and not neighbour.blocks & missing:
+                supply.interesting = False
+                outbox.send(neighbour.key, NotInterested())
+        for news, keys in told.items():
+            if news:
+                outbox.tell(tuple(keys), Haves(news))
 
     def take(self, neighbours: int, now: float) -> bool:
         """So many neighbours are there now that some are to be told; whether all of them are."""
