@@ -10,7 +10,8 @@ from minibit.engine.debts import Debts
 from minibit.engine.rates import TokenBucket
 from minibit.torrent.layout import CHUNK_SIZE
 
-BURST_SECONDS: Final = 0.03  # how long an idle limited peer may save up: little, for 2 % of 5 s
+BURST_SECONDS: Final = 0.03  # how long an idle limited peer may save up, and…
+TURN_SECONDS: Final = 1 / 16  # …for how long ahead it may send at once: together less than 2 % of 5 s
 
 
 class Allowance:
@@ -69,3 +70,9 @@ class Allowance:
     def next_deadline(self, now: float) -> float:
         """When something may be asked for; infinity if nobody waits."""
         return self._bucket.ready_at(now) if self._turns else float("inf")
+
+
+def overdrawn(limit: float) -> float:
+    """Bytes that a limited peer may send at once, and then waits for: a chunk, or on a quick line more, since
+    each time that it sends costs either end a turn of Python."""
+    return max(CHUNK_SIZE, limit * TURN_SECONDS)

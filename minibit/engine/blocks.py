@@ -49,7 +49,7 @@ class Blocks:
         self.exclusive = 0  # blocks that failed with several senders: from now on only one may supply each
         self.max_open = min(MAX_OPEN, max(2, MAX_OPEN_BYTES // layout.block_size))
         self._open: dict[int, OpenBlock] = {}
-        self._spare: dict[int, OpenBlock] = {}  # the open blocks with something to do
+        self.spare: dict[int, OpenBlock] = {}  # the open blocks with chunks that nobody is asked for
         self._senders: dict[int, dict[PeerId, int]] = {}  # of the blocks being verified
         self._losses: dict[int, int] = {}  # how often a block had to make room, with something of it here
         self.debts = Debts()
@@ -90,9 +90,9 @@ class Blocks:
         keeps this neighbour to blocks that nobody else contributes to.
         """
         asked: list[Request] = []
-        if not self._spare and not self.wanted & blocks:
+        if not self.spare and not self.wanted & blocks:
             return asked
-        for block, opened in list(self._spare.items()):
+        for block, opened in list(self.spare.items()):
             if len(asked) >= room:
                 return asked
             free = opened.owner is None and not exclusive
@@ -110,7 +110,7 @@ class Blocks:
             if not asked:
                 self._begin_anew(key, blocks, room, now, asked)
         else:
-            for block, opened in list(self._spare.items()):
+            for block, opened in list(self.spare.items()):
                 if len(asked) >= room:
                     break
                 if blocks >> block & 1 and not opened.exclusive:
@@ -124,7 +124,7 @@ class Blocks:
         debt = self.debts[key]
         if now - debt.vain < VAIN_SECONDS or self.wanted & blocks or not self.in_flight & blocks:
             return Asked(asked)
-        least = relief.STALL_AGE if self._spare or self.wanted else relief.ENDGAME_AGE
+        least = relief.STALL_AGE if self.spare or self.wanted else relief.ENDGAME_AGE
         chosen: dict[int, int] = {}
         cancel: dict[tuple[int, int], int] = {}
         reliefs = relief.chunks(self._open, self.debts, key, blocks, min(room, RELIEF_BATCH), now, least)
@@ -184,7 +184,7 @@ class Blocks:
         if opened.todo & new:
             opened.todo &= ~new
             if not opened.todo:
-                del self._spare[block]
+                del self.spare[block]
         cancel: list[tuple[int, int]] = []
         for other, theirs in list(opened.asked.items()):
             if theirs & new:
@@ -271,7 +271,7 @@ class Blocks:
         wanted = self.wanted & blocks
         if not wanted or (self.in_flight | self.verifying).bit_count() < self.max_open:
             return None
-        idle = {block: opened for block, opened in self._spare.items() if opened.owner is None}
+        idle = {block: opened for block, opened in self.spare.items() if opened.owner is None}
         if any(blocks >> block & 1 for block in idle):
             return None
         idle = {block: opened for block, opened in idle.items() if not opened.asked}
@@ -321,7 +321,7 @@ class Blocks:
                 del opened.senders[suspect]
                 opened.here ^= theirs
                 opened.todo |= theirs
-                self._spare[block] = opened
+                self.spare[block] = opened
         return cancel
 
     def requests_for(self, block: int, chunks: int) -> list[Request]:
@@ -335,7 +335,7 @@ class Blocks:
     def _start(self, key: int, block: int, exclusive: bool) -> OpenBlock:
         opened = OpenBlock(bitfield.full(self._layout.chunk_count(block)), owner=key)
         opened.exclusive = exclusive or bool(self.exclusive >> block & 1)
-        self._open[block] = self._spare[block] = opened
+        self._open[block] = self.spare[block] = opened
         self.in_flight |= 1 << block
         return opened
 
@@ -343,12 +343,12 @@ class Blocks:
         for key, owed in list(opened.asked.items()):
             self.debts[key].drop(block, owed)
         del self._open[block]
-        self._spare.pop(block, None)
+        self.spare.pop(block, None)
         self.in_flight ^= 1 << block
 
     def _begin_anew(self, key: int, blocks: int, room: int, now: float, asked: list[Request]) -> None:
         # A block that others left half done would wait for ever if everybody left were under suspicion.
-        for block, opened in self._spare.items():
+        for block, opened in self.spare.items():
             if opened.owner is None and not opened.asked and blocks >> block & 1:
                 self._forget(block, opened)
                 self._take(key, block, self._start(key, block, True), room, now, asked)
@@ -360,7 +360,7 @@ class Blocks:
         chunks = bitfield.lowest(opened.todo, room)
         opened.todo ^= chunks
         if not opened.todo:
-            self._spare.pop(block, None)
+            self.spare.pop(block, None)
         self._owe(key, block, opened, chunks, now, asked)
 
     def _owe(
@@ -395,4 +395,4 @@ class Blocks:
             chunks &= ~owed
         if chunks:
             opened.todo |= chunks
-            self._spare[block] = opened
+            self.spare[block] = opened

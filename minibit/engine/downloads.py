@@ -56,7 +56,9 @@ class Downloads:
         self._outbox = standing.outbox
         self._picking = picking
         self._news = News()
+        self._givers: dict[int, Neighbour] = {}  # who serves us, be it only some blocks
         self._loose = False  # whether there may be chunks to ask for that nobody is asked for
+        self._landed = False  # whether a block came: whoever owes us nothing may take over another one
         self.moved_at = now  # when a chunk that we wanted last came, or a block was last verified
         self.trust = Trust()
         self.total = 0
@@ -84,31 +86,42 @@ class Downloads:
         """A neighbour will serve us."""
         neighbour.supply.choking = False
         neighbour.supply.refused = 0
+        self._givers[neighbour.key] = neighbour
         self.fill(neighbour, now)
 
     def choked(self, neighbour: Neighbour) -> None:
         """A neighbour will not serve us; with the Fast Extension it rejects each request by itself."""
         neighbour.supply.choking = True
+        self._gives_less(neighbour)
         if neighbour.fast:
             self._release_blocks(neighbour, ~neighbour.supply.allowed)
         else:
             self.release(neighbour)
 
-    def rejected(self, neighbour: Neighbour, rejection: m.RejectRequest, now: float) -> None:
-        """A neighbour will not serve one request: do not ask it for that block again for now."""
-        request = m.Request(rejection.index, rejection.begin, rejection.length)
-        if self._standing.blocks.rejected(neighbour.key, request):
-            supply, block = neighbour.supply, 1 << rejection.index
+    def rejected(self, neighbour: Neighbour, rejections: Iterable[m.RejectRequest], now: float) -> None:
+        """A neighbour will not serve these requests: do not ask it for those blocks again for now."""
+        supply, refused = neighbour.supply, 0
+        for rejection in rejections:
+            request = m.Request(rejection.index, rejection.begin, rejection.length)
+            if self._standing.blocks.rejected(neighbour.key, request):
+                refused |= 1 << rejection.index
+        if refused:
             if not supply.choking:
-                supply.refused |= block
+                supply.refused |= refused
                 supply.refused_at = now
-            supply.allowed &= ~block
-            self._release_blocks(neighbour, block)
+            supply.allowed &= ~refused
+            self._gives_less(neighbour)
+            self._release_blocks(neighbour, refused)
 
     def allowed(self, neighbour: Neighbour, block: int, now: float) -> None:
         """A neighbour serves this block even while it chokes us."""
         neighbour.supply.allowed |= 1 << block
+        self._givers[neighbour.key] = neighbour
         self.fill(neighbour, now)
+
+    def _gives_less(self, neighbour: Neighbour) -> None:
+        if neighbour.supply.choking and not neighbour.supply.allowed:
+            self._givers.pop(neighbour.key, None)
 
     # --- chunks
 
@@ -173,7 +186,8 @@ class Downloads:
         senders = blocks.verified(block, ok)
         self._standing.note(Verified if ok else Spoilt, now, block, senders)
         self.moved_at = now
-        self._loose = True  # the block is to be fetched again, or there is room to open another
+        self._landed = True
+        self._loose |= not ok or blocks.crowded  # it is to be fetched again, or there is room to open another
         if not ok:
             self.corrupt += 1
             guilty = self.trust.corrupt(senders.keys(), block)
@@ -194,8 +208,8 @@ class Downloads:
     def lost(self, blocks: int) -> None:
         """Verified blocks are gone from the disk: whoever holds them is asked again."""
         self._standing.blocks.lost(blocks)
-        self._news.drop(blocks)
         for neighbour in self._standing.neighbours.values():
+            neighbour.told &= ~blocks
             if neighbour.blocks & blocks and not neighbour.supply.interesting:
                 neighbour.supply.interesting = True
                 self._outbox.send(neighbour.key, m.Interested())
@@ -214,27 +228,12 @@ class Downloads:
 
     def got(self, blocks: int, now: float) -> None:
         """These blocks are new here: neighbours are to be told."""
-        self._news.add(blocks, now)
+        if blocks:
+            self._news.add(now)
 
     def tell(self, now: float) -> None:
         """Tell neighbours which blocks are new since they were last told: HAVE to those who need it."""
-        if not self._news.due(now):
-            return
-        missing = self._standing.blocks.missing
-        greeted = [n for n in self._standing.neighbours.values() if n.greeted]
-        news = self._news.take(len(greeted), now)
-        everybody: list[int] = []
-        for neighbour in greeted:
-            # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
-            if neighbour.minibit or not news & neighbour.blocks:
-                everybody.append(neighbour.key)
-            elif told := news & ~neighbour.blocks:
-                self._outbox.send(neighbour.key, m.Haves(told))
-        self._outbox.tell(tuple(everybody), m.Haves(news))
-        for neighbour in greeted:
-            if neighbour.supply.interesting and not neighbour.blocks & missing:
-                neighbour.supply.interesting = False
-                self._outbox.send(neighbour.key, m.NotInterested())
+        self._news.tell(self._standing, now)
 
     def starving(self, now: float) -> bool:
         """Whether nothing that we miss has come for long, besides what our own limit makes us wait for."""
@@ -296,12 +295,14 @@ class Downloads:
 
     def settle(self, now: float) -> None:
         """At the end of an input: ask for what came loose, once however often it did."""
-        if self._loose:
-            self._loose = False
+        if self._loose or self._landed:
             blocks = self._standing.blocks
-            neighbours = [n for n in self._standing.neighbours.values() if n.supply.serving]
-            if blocks.crowded:  # the quick first: else the slow would only have to make room for them again
+            neighbours = [n for n in self._givers.values() if n.supply.serving]
+            if not self._loose:
+                neighbours = [n for n in neighbours if not blocks.debts.outstanding(n.key)]
+            elif blocks.crowded:  # the quick first: else the slow would only have to make room for them again
                 neighbours.sort(key=lambda neighbour: blocks.debts.promise(neighbour.key, 1, now))
+            self._loose = self._landed = False
             for neighbour in neighbours:
                 self.fill(neighbour, now)
         if self.allowance.limit:
@@ -331,6 +332,7 @@ class Downloads:
     def forget(self, neighbour: Neighbour) -> None:
         """This neighbour left."""
         self.release(neighbour)
+        self._givers.pop(neighbour.key, None)
         self.allowance.leave(neighbour.key)
         self._standing.blocks.debts.pop(neighbour.key, None)
 
@@ -355,7 +357,7 @@ class Downloads:
             self._cancel(key, self._release(neighbour, others))
         # Not those who are snubbed just now: what was cancelled would be asked for again, and the rejection
         # that answers the cancel would count against the new request. The next sweep asks them.
-        self._loose = False
+        self._loose = self._landed = False
         for key, neighbour in neighbours.items():
             if key not in late:
                 self.fill(neighbour, now)
@@ -373,8 +375,9 @@ class Downloads:
                 self._cancel(key, owed)
 
     def _release_blocks(self, neighbour: Neighbour, blocks: int) -> None:
-        self._discard(self._standing.blocks.release_blocks(neighbour.key, blocks))
-        self._loose = True
+        forgotten = self._standing.blocks.release_blocks(neighbour.key, blocks)
+        self._discard(forgotten)
+        self._loose |= bool(forgotten or self._standing.blocks.spare)
 
     def _discard(self, forgotten: Iterable[int]) -> None:
         for block in forgotten:

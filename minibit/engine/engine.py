@@ -40,10 +40,6 @@ SWEEP_SECONDS: Final = 1.0  # how often timeouts, snubs and due dials are looked
 KEEP_ALIVE_SECONDS: Final = 100.0  # BEP 3: peers close connections that are silent for two minutes
 REANNOUNCE_SECONDS: Final = 15.0  # how often we ask for more peers while those we have are of no use
 
-_Pieces = list[m.Piece]
-_Haves = Iterable[m.Haves]
-_Requests = Iterable[m.Request]
-
 
 class Engine:
     """One peer of one share.
@@ -176,7 +172,6 @@ class Engine:
             return []
         neighbour.last_sent = now
         self.uploads.flushed(neighbour, count, now)
-        self.uploads.offer(now)
         return self._settled(now)
 
     def block_verified(self, block: int, ok: bool, now: float) -> list[Effect]:
@@ -207,7 +202,7 @@ class Engine:
 
     def granted(self, peer_id: bytes, blocks: int, now: float) -> list[Effect]:
         """The tracker dealt these blocks to the peer with this wire id: serve them even while choking it."""
-        self.uploads.granted(peer_id, blocks, now)
+        self.uploads.granted(peer_id, blocks)
         return self._settled(now)
 
     def revoked(self, peer_id: bytes) -> None:
@@ -275,13 +270,21 @@ class Engine:
             if not neighbour.greeted and kind is not m.Handshake:
                 raise RemoteProtocolError("that is ourselves")  # everybody else was greeted
             if kind is m.Piece:
-                pieces = cast(_Pieces, list(run))
+                pieces = cast(list[m.Piece], list(run))
                 neighbour.patience.regain(len(pieces))
                 self.downloads.pieces(neighbour, pieces, now)
             elif kind is m.Haves:
-                self._haves(neighbour, m.Haves.joined(cast(_Haves, run)), now)
+                self._haves(neighbour, m.Haves.joined(cast(Iterable[m.Haves], run)), now)
             elif kind is m.Request:
-                self.uploads.requests(neighbour, cast(_Requests, run), now)
+                self.uploads.requests(neighbour, cast(Iterable[m.Request], run), now)
+            elif kind is m.Cancel:
+                cancelled = cast(list[m.Cancel], list(run))
+                self._accounts.lose(neighbour.patience, neighbour.account, len(cancelled), now)
+                self.uploads.cancel(neighbour, cancelled)
+            elif kind is m.RejectRequest:
+                rejections = cast(list[m.RejectRequest], list(run))
+                self._accounts.lose(neighbour.patience, neighbour.account, len(rejections), now)
+                self.downloads.rejected(neighbour, rejections, now)
             else:
                 for message in run:
                     self._hear(neighbour, message, now)
@@ -297,10 +300,6 @@ class Engine:
                 self.downloads.choked(neighbour)
             case m.Unchoke():
                 self.downloads.unchoked(neighbour, now)
-            case m.Cancel():
-                self.uploads.cancel(neighbour, message)
-            case m.RejectRequest():
-                self.downloads.rejected(neighbour, message, now)
             case m.AllowedFast(block):
                 if self.layout.block_count:
                     self.downloads.allowed(neighbour, block, now)
@@ -322,7 +321,7 @@ class Engine:
                 if neighbour.greeted:
                     if not neighbour.extended:
                         self._meet(neighbour, now)
-                    self.uploads.greeted(neighbour, now)
+                    self.uploads.greeted(neighbour)
             case m.Extended(0, body):
                 self._greeting.introduced(neighbour, ExtendedHandshake.decode(body), now)
                 if not neighbour.introduced:  # hellos may be repeated for ever

@@ -221,6 +221,7 @@ class Greeting:
 
     def _tell_blocks(self, neighbour: Neighbour) -> None:
         blocks, have = self._standing.blocks, self._standing.blocks.have
+        neighbour.told = have
         if self._offers is not None and self._offers.lacking(self._standing.copies.held):
             self._offers.greet(neighbour.key)
             have = 0

@@ -150,6 +150,7 @@ class Neighbour:
         self.blocks = 0
         self.known = False  # whether it has told us its blocks at all
         self.early = Early()
+        self.told = 0  # the blocks of ours that it has been told of
 
         self.patience = Patience(now)
         self.supply = Supply(now)

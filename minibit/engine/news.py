@@ -1,4 +1,4 @@
-"""What is new here and neighbours have not been told: when they are to be told.
+"""What is new here and neighbours have not been told: when they are to be told, and which of them.
 
 A HAVE alone costs either end a turn of Python, more than a small block does, and each block is told to each
 neighbour: HAVEs × neighbours is what a large swarm costs. So on a fast link those of a while go together.
@@ -6,52 +6,89 @@ With many neighbours, all peers tell at the same moments, the multiples of `MANY
 is told by forty at one moment wakes once. In virtual time a crowd of fifty takes 1 % longer for that, and
 7 % longer with moments 0.25 s apart. Who has had nothing to tell for a while, because its link is slow, does
 not wait, and neither does who is complete.
+
+Of many, most are choked and wait for us already: they can do nothing with what is new but count its copies.
+They are told once in `LATE_SECONDS`, and what is left when they are unchoked; the others, who may ask us for
+it or are to become interested, at each of those moments.
 """
 
 from typing import Final
 
+from minibit.engine.neighbour import Neighbour
+from minibit.engine.standing import Standing
+from minibit.wire.messages import Haves, NotInterested
+
 FEW: Final = 12  # neighbours
 FEW_SECONDS: Final = 0.05  # between two tellings of few…
 MANY_SECONDS: Final = 1 / 16  # …and of many: exact in binary, and so are its multiples
+LATE_SECONDS: Final = 1.0  # between two tellings of all of many
 PAUSE_SECONDS: Final = 0.5
 
 
 class News:
-    """`blocks` are new since neighbours were last told."""
+    """Something may be new since neighbours were last told."""
 
     def __init__(self) -> None:
-        self.blocks = 0
         self._many = False  # whether many were told last
         self._told_at = float("-inf")
-        self._due = float("inf")
+        self._all_due = float("inf")  # when everybody is to be told…
+        self.due = float("inf")  # …and when those who wait for it are; infinity if there is no news
 
-    def add(self, blocks: int, now: float) -> None:
-        """These are here now."""
-        if blocks and not self.blocks:
+    def add(self, now: float) -> None:
+        """There is something new now."""
+        if self.due == float("inf"):
             if self._many and now < self._told_at + PAUSE_SECONDS:
-                self._due = (now // MANY_SECONDS + 1) * MANY_SECONDS
+                self.due = (now // MANY_SECONDS + 1) * MANY_SECONDS
             else:
-                self._due = self._told_at + FEW_SECONDS
-        self.blocks |= blocks
-
-    def drop(self, blocks: int) -> None:
-        """These are not here after all."""
-        self.blocks &= ~blocks
+                self.due = self._told_at + FEW_SECONDS
+            if self._all_due == float("inf"):
+                self._all_due = (now // LATE_SECONDS + 1) * LATE_SECONDS
 
     def hurry(self) -> None:
         """What there is to be told does not wait."""
-        self._due = float("-inf")
-
-    def due(self, now: float) -> bool:
-        """Whether there is anything to be told, and now is the time."""
-        return self.blocks != 0 and now >= self._due
-
-    def take(self, neighbours: int, now: float) -> int:
-        """The blocks that so many neighbours are told of now."""
-        blocks, self.blocks = self.blocks, 0
-        self._many, self._told_at = neighbours > FEW, now
-        return blocks
+        self.due = self._all_due = float("-inf")
 
     def next_deadline(self) -> float:
-        """When neighbours are to be told next; infinity if there is no news."""
-        return self._due if self.blocks else float("inf")
+        """When somebody is to be told next; infinity if there is no news."""
+        return min(self.due, self._all_due)
+
+    def tell(self, standing: Standing, now: float) -> None:
+        """If it is time, tell neighbours which blocks are new since they were last told: HAVE to those who
+        need it, and to those of whom nothing more is wanted that we are interested no more."""
+        if now < self.next_deadline():
+            return
+        have, missing, outbox = standing.blocks.have, standing.blocks.missing, standing.outbox
+        greeted = [n for n in standing.neighbours.values() if n.greeted]
+        everybody = self.take(len(greeted), now)
+        told: dict[int, list[int]] = {}
+        for neighbour in greeted:
+            news = have & ~neighbour.told
+            if news and (everybody or awaited(neighbour, news)):
+                neighbour.told = have
+                # A MiniBit neighbour ranks us by what we hold; to others a block they hold is no news.
+                if not neighbour.minibit:
+                    news &= ~neighbour.blocks
+                told.setdefault(news, []).append(neighbour.key)
+            supply = neighbour.supply
+            if supply.interesting and (everybody or not supply.choking) and not neighbour.blocks & missing:
+                supply.interesting = False
+                outbox.send(neighbour.key, NotInterested())
+        for news, keys in told.items():
+            if news:
+                outbox.tell(tuple(keys), Haves(news))
+
+    def take(self, neighbours: int, now: float) -> bool:
+        """So many neighbours are there now that some are to be told; whether all of them are."""
+        self.due, self._told_at = float("inf"), now
+        self._many = neighbours > FEW
+        everybody = not self._many or now >= self._all_due
+        if everybody:
+            self._all_due = float("inf")
+        return everybody
+
+
+def awaited(neighbour: Neighbour, news: int) -> bool:
+    """Whether this neighbour can do something with these blocks, new here, but count them."""
+    if neighbour.demand.unchoked_since is not None or neighbour.origin:
+        return True
+    return not neighbour.demand.interested and bool(news & ~neighbour.blocks)

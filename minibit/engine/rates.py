@@ -49,7 +49,7 @@ class RateMeter:
 class TokenBucket:
     """A limit of `rate` bytes per second that forgives pauses of up to `burst` bytes; 0 is no limit.
 
-    A taker may overdraw by one chunk, and then waits until the debt is paid: no chunk is too large for
+    A taker may overdraw, and then waits until the debt is paid: no chunk is too large for
     a bucket, and the long-run average is exact. Of its `burst`, `saved` may be used from the
     start; all, if that is not said.
     """

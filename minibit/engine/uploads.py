@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from minibit import bitfield
-from minibit.engine.allowance import BURST_SECONDS
+from minibit.engine.allowance import BURST_SECONDS, overdrawn
 from minibit.engine.contenders import Contenders
 from minibit.engine.effects import Upload
 from minibit.engine.idleness import Idleness
@@ -52,9 +52,11 @@ class Uploads:
         self._choking = choking
         self._contenders = Contenders(standing)
         self.limit = limit
+        self._at_once = overdrawn(limit)
         # A start is no pause: nothing is saved up then.
         self._bucket = TokenBucket(limit, max(1, limit * BURST_SECONDS), now, saved=1)
         self._moved = False  # whether somebody became interested, lost interest or left
+        self._showing = False  # whether what is to be offered may have changed
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self._current = -1  # whose turn it is
         self._idleness = Idleness(now)
@@ -75,12 +77,15 @@ class Uploads:
             self._moved = True
 
     def settle(self, now: float) -> None:
-        """At the end of an input: fill the slots, once however many neighbours came or went."""
+        """At the end of an input: fill the slots and offer, once however many neighbours came or went."""
         idle = not self._turns and self._idleness.idle(now)
         if self._moved or idle:
             self.rechoke(now, round_due=False, spare=int(idle))
             if idle:
                 self._idleness.admitted(now)
+        if self._showing:
+            self._showing = False
+            self._offer(now)
 
     def rechoke(self, now: float, *, round_due: bool, spare: int = 0) -> None:
         """Ask the strategy who holds the slots from now on, and tell those for whom that changed."""
@@ -91,29 +96,34 @@ class Uploads:
             self._choking, standing.view(round_due=round_due, spare=spare), now, standing.rng
         )
         standing.note(Chosen, now, round_due, choice)
-        standing.slots = choice.slots
-        held = set(choice.slots.held)
-        moved = [
-            n
-            for key, n in standing.neighbours.items()
-            if (key in held) is (n.demand.unchoked_since is None) and n.greeted
-        ]
-        for neighbour in moved:
-            if neighbour.demand.unchoked:
+        before, standing.slots = standing.slots, choice.slots
+        for key in dict.fromkeys((*before.held, *choice.slots.held)):
+            neighbour = standing.neighbours.get(key)
+            if neighbour is None or not neighbour.greeted:
+                continue
+            if key not in choice.slots:
                 self._choke(neighbour)
-            else:
+            elif not neighbour.demand.unchoked:
                 neighbour.demand.unchoked_since = now
+                self._tell(neighbour)
                 self._outbox.send(neighbour.key, m.Unchoke())
         waiting = (n for n in standing.neighbours.values() if not n.demand.unchoked)
         self._idleness.awaits(now, somebody=any(n.interested and n.known for n in waiting))
-        self.offer(now)
+        self._showing = True
 
     def sweep(self, now: float) -> None:
         """Notice slots that go unused, and who may compete again."""
         self._moved |= self._contenders.review(now)
         if not self._idleness.rested() and self._standing.slots.extra:
             self.rechoke(now, round_due=False, spare=-1)
-        self.offer(now)
+        self._showing = True
+
+    def _tell(self, neighbour: Neighbour) -> None:
+        """Now it can do something with what is new here."""
+        have = self._standing.blocks.have
+        if news := have & ~neighbour.told:
+            neighbour.told = have
+            self._outbox.send(neighbour.key, m.Haves(news))
 
     def _choke(self, neighbour: Neighbour) -> None:
         demand = neighbour.demand
@@ -155,11 +165,10 @@ class Uploads:
         if demand.refusals > MAX_REFUSALS:
             raise RemoteProtocolError("goes on asking for what it is refused")
 
-    def cancel(self, neighbour: Neighbour, cancelled: m.Cancel) -> None:
-        """A neighbour takes a request back; BEP 6 wants a rejection in answer."""
-        request = m.Request(cancelled.index, cancelled.begin, cancelled.length)
-        if neighbour.demand.queue.remove(request):
-            self._reject(neighbour, [request])
+    def cancel(self, neighbour: Neighbour, cancelled: Iterable[m.Cancel]) -> None:
+        """A neighbour takes requests back; BEP 6 wants a rejection in answer."""
+        requests = [m.Request(c.index, c.begin, c.length) for c in cancelled]
+        self._reject(neighbour, [r for r in requests if neighbour.demand.queue.remove(r)])
 
     def lost(self, blocks: int) -> None:
         """Blocks are gone from the disk: what was asked of them is refused."""
@@ -180,7 +189,7 @@ class Uploads:
             neighbour, among = self._next_turn(now)
             demand, room = neighbour.demand, _room(neighbour, now)
             if limited:
-                room = min(room, CHUNK_SIZE)
+                room = min(room, self._at_once)
             batch, size = self._batch(neighbour, among, min(room, BATCH), one_block=limited)
             del self._turns[neighbour.key]
             if not batch:
@@ -247,6 +256,7 @@ class Uploads:
         neighbour.demand.flow.add(count, now)
         neighbour.patience.regain(count // CHUNK_SIZE)
         self.total += count
+        self._showing = True
         self._queue_up(neighbour, now)
 
     def next_deadline(self, now: float) -> float:
@@ -275,24 +285,24 @@ class Uploads:
 
     # --- what an origin shows
 
-    def granted(self, peer_id: bytes, blocks: int, now: float) -> None:
+    def granted(self, peer_id: bytes, blocks: int) -> None:
         """Serve these blocks to this peer, now or when it comes, even while choking it."""
         self._standing.grants[peer_id] = blocks
         for neighbour in self._standing.neighbours.values():
             if neighbour.peer_id == peer_id:
                 neighbour.expected = True
                 self._grant(neighbour, blocks)
-                self.offer(now)
+                self._showing = True
 
     def revoked(self, peer_id: bytes) -> None:
         """That peer will not come back."""
         self._standing.grants.pop(peer_id, None)
 
-    def greeted(self, neighbour: Neighbour, now: float) -> None:
+    def greeted(self, neighbour: Neighbour) -> None:
         """A neighbour has said who it is: show it what it may have."""
         assert neighbour.peer_id is not None
         self._grant(neighbour, self._standing.grants.get(neighbour.peer_id, 0))
-        self.offer(now)
+        self._showing = True
 
     def _grant(self, neighbour: Neighbour, blocks: int) -> None:
         """Serve these blocks to this neighbour even while it is choked, and say so."""
@@ -305,9 +315,9 @@ class Uploads:
         """A neighbour tells us that it holds these blocks: to it they need not be offered."""
         if self.offers is not None and blocks:
             self.offers.received(neighbour.key, blocks, now)
-            self.offer(now)
+            self._showing = True
 
-    def offer(self, now: float) -> None:
+    def _offer(self, now: float) -> None:
         """Show neighbours what the swarm lacks; once it lacks nothing, show all to everyone."""
         offers = self.offers
         if offers is None or not offers.neighbours:

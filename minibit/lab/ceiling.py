@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from minibit.engine.allowance import BURST_SECONDS
+from minibit.engine.allowance import BURST_SECONDS, overdrawn
 from minibit.lab.scenario import Scenario
 from minibit.lab.simulated_peer import SimulatedPeer
 from minibit.torrent.layout import CHUNK_SIZE
@@ -46,6 +46,6 @@ class Ceiling:
 
 
 def _saved(peer: SimulatedPeer) -> float:
-    """Bytes that a limit lets through at once, in all lives: what it saves up, and a chunk overdrawn."""
+    """Bytes that a limit lets through at once, in all lives: what it saves up, and what it overdraws."""
     limit = peer.kind.upload
-    return (peer.life + 1) * (max(CHUNK_SIZE, BURST_SECONDS * limit) + CHUNK_SIZE) if limit else 0.0
+    return (peer.life + 1) * (max(CHUNK_SIZE, BURST_SECONDS * limit) + overdrawn(limit)) if limit else 0.0

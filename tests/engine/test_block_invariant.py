@@ -223,7 +223,7 @@ class Ledger(RuleBasedStateMachine):
             for chunk in bitfield.indices(asked):
                 assert sum(theirs >> chunk & 1 for theirs in opened.asked.values()) <= MAX_ASKED
         spare = {block for block, opened in self.blocks._open.items() if opened.todo}
-        assert spare == set(self.blocks._spare)
+        assert spare == set(self.blocks.spare)
 
     @invariant()
     def what_is_asked_is_what_is_owed(self) -> None:

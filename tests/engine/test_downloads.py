@@ -10,9 +10,11 @@ from minibit.engine.downloads import REFUSAL_SECONDS, STARVING_SECONDS
 from minibit.engine.effects import Announce, Dial, Discard, Effect, Send, Store, Verify
 from minibit.engine.laggards import SNUB_SECONDS
 from minibit.engine.neighbour import FIRST_WINDOW, MAX_WINDOW, MIN_WINDOW
+from minibit.engine.news import FEW, LATE_SECONDS
 from minibit.engine.portrait import figures
 from minibit.engine.relief import ENDGAME_AGE
 from minibit.errors import UsageError
+from minibit.strategies.choking_manager import FIXED_SLOTS
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m
@@ -78,6 +80,31 @@ def test_a_have_goes_to_those_who_need_it() -> None:
     assert all(m.Haves.of(0) in told[key] for key in (3, 4, 5))
     assert told[6] == [], "nobody is told anything before the greetings"
     assert not any(isinstance(message, m.Haves) for message in told[7])
+
+
+def test_of_many_who_is_choked_and_waits_for_us_is_told_late_or_when_it_is_unchoked() -> None:
+    stage = Stage(have=FULL ^ 0b11)
+    stage.puppet(1, have=0b11, unchokes=True)
+    crowd = [stage.puppet(key, minibit=True, interested=True) for key in range(2, FEW + 4)]
+    stage.says(1, *both(0))
+    stage.verified(0)
+    choked = [key for key in crowd if not stage.neighbour(key).demand.unchoked]
+    told = {key: stage.heard(key) for key in crowd}
+    assert len(choked) == len(crowd) - FIXED_SLOTS - 1
+    assert [key for key in crowd if not told[key]] == choked
+    for key in crowd:
+        if key not in choked:
+            stage.says(key, m.NotInterested())  # its slot goes to somebody else
+    for key in choked:
+        heard = stage.heard(key)
+        if stage.neighbour(key).demand.unchoked:
+            assert heard == [m.Haves.of(0), m.Unchoke()]
+        else:
+            assert not heard
+    stage.wait(LATE_SECONDS)
+    for key in choked:
+        if not stage.neighbour(key).demand.unchoked:
+            assert stage.heard(key)[0] == m.Haves.of(0)
 
 
 # --- asking

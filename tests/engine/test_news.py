@@ -2,32 +2,34 @@
 
 import pytest
 
-from minibit.engine.news import FEW, FEW_SECONDS, MANY_SECONDS, PAUSE_SECONDS, News
+from minibit.address import Address
+from minibit.engine.neighbour import Neighbour
+from minibit.engine.news import FEW, FEW_SECONDS, LATE_SECONDS, MANY_SECONDS, PAUSE_SECONDS, News, awaited
+
+NOWHERE: Address = ("10.0.0.1", 6881)
 
 
 def told_once(neighbours: int, now: float = 10.13) -> News:
-    """So many neighbours have just been told something."""
+    """So many neighbours have just been told something, or those of them who waited for it."""
     news = News()
-    news.add(0b1, now)
+    news.add(now)
     news.take(neighbours, now)
     return news
 
 
 def test_without_news_nothing_is_due() -> None:
-    news = News()
-    news.add(0, 0.0)
-    assert not news.due(0.0)
-    assert news.next_deadline() == float("inf")
+    assert News().next_deadline() == float("inf")
+    assert told_once(FEW).next_deadline() == float("inf")
 
 
 @pytest.mark.parametrize("neighbours", [1, 50])
 def test_the_first_news_and_news_after_a_pause_are_told_at_once(neighbours: int) -> None:
     news = News()
     for now in (10.1, 10.1 + PAUSE_SECONDS):
-        news.add(0b1, now)
-        assert news.due(now)
-        assert news.take(neighbours, now) == 0b1
-        assert not news.due(now)
+        news.add(now)
+        assert news.next_deadline() <= now
+        news.take(neighbours, now)
+        assert news.next_deadline() > now
 
 
 @pytest.mark.parametrize(
@@ -35,19 +37,16 @@ def test_the_first_news_and_news_after_a_pause_are_told_at_once(neighbours: int)
 )
 def test_what_is_new_soon_after_goes_together(neighbours: int, at: float) -> None:
     news = told_once(neighbours)
-    news.add(0b10, 10.14)
-    news.add(0b100, 10.15)
+    news.add(10.14)
+    news.add(10.15)
     assert news.next_deadline() == at
-    assert not news.due(at - 0.001)
-    assert news.due(at)
-    assert news.take(neighbours, at) == 0b110
 
 
 def test_peers_with_many_neighbours_tell_at_the_same_moments() -> None:
     moments = set()
     for began in (10.0, 10.07, 10.18):
         news = told_once(40, began)
-        news.add(0b10, 10.2)
+        news.add(10.2)
         moments.add(news.next_deadline())
     assert moments == {10.25}
 
@@ -55,19 +54,54 @@ def test_peers_with_many_neighbours_tell_at_the_same_moments() -> None:
 def test_what_is_new_at_such_a_moment_waits_for_the_next_one() -> None:
     news = told_once(40, 10.25)
     for moment in range(164, 1000):
-        news.add(0b1, moment * MANY_SECONDS)
+        news.add(moment * MANY_SECONDS)
         assert news.next_deadline() == (moment + 1) * MANY_SECONDS
         news.take(40, (moment + 1) * MANY_SECONDS)
 
 
-def test_what_is_lost_is_no_news_and_what_is_urgent_does_not_wait() -> None:
+def test_few_are_all_told_each_time_and_all_of_many_once_in_a_while() -> None:
+    news = News()
+    for began in (10.0, 10.1):
+        news.add(began)
+        assert news.take(FEW, began)
+    moments, now = [], 16.0
+    while now < 20.0:
+        news.add(now)
+        now = news.next_deadline()
+        if news.take(FEW + 1, now):
+            moments.append(now)
+    assert moments == [17.0, 18.0, 19.0, 20.0]
+
+
+def test_who_was_not_told_is_told_though_nothing_else_happens() -> None:
+    news = told_once(40, 10.13)
+    assert news.next_deadline() == 10 + LATE_SECONDS
+    assert news.take(40, 11.0)
+    assert news.next_deadline() == float("inf")
+
+
+def test_what_is_urgent_does_not_wait_and_goes_to_everybody() -> None:
     news = told_once(50)
-    news.add(0b110, 10.14)
-    news.drop(0b10)
-    assert not news.due(10.14)
+    news.add(10.14)
     news.hurry()
-    assert news.due(10.14)
-    assert news.take(50, 10.14) == 0b100
-    news.add(0b1000, 10.14)
-    news.drop(0b1000)
-    assert not news.due(20.0)
+    assert news.next_deadline() < 10.14
+    assert news.take(50, 10.14)
+
+
+@pytest.mark.parametrize(
+    ("interested", "unchoked", "origin", "holds", "waits"),
+    [
+        (True, False, False, 0b0, False),  # it wants something of us already, and cannot ask
+        (True, True, False, 0b0, True),
+        (False, False, False, 0b01, True),  # this may be what makes it interested
+        (False, False, False, 0b11, False),
+        (False, False, True, 0b11, True),  # what it offers next follows from what is where
+    ],
+)
+def test_who_can_do_something_with_news_waits_for_it(
+    interested: bool, unchoked: bool, origin: bool, holds: int, waits: bool
+) -> None:
+    neighbour = Neighbour(1, NOWHERE, outgoing=True, now=0.0)
+    neighbour.demand.interested, neighbour.origin, neighbour.blocks = interested, origin, holds
+    neighbour.demand.unchoked_since = 1.0 if unchoked else None
+    assert awaited(neighbour, 0b11) is waits
