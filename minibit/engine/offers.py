@@ -14,8 +14,9 @@ Offers follow throughput: a neighbour has as much on offer as it takes in `AHEAD
 it asks. Who has had the origin for itself for a while sees everything: there is nobody to hide it for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, fsum
 from random import Random
 from typing import Final
 
@@ -26,7 +27,8 @@ FIRST_DEPTH: Final = 2  # blocks on offer to one neighbour at least
 MAX_DEPTH_BYTES: Final = 16 * 1024 * 1024  # …and at most: four request windows
 AHEAD_SECONDS: Final = 3.0  # …and in between, what it takes in this time
 RELAY_MEMORY: Final = 3.0  # s; what was passed on so long ago counts half
-BRISK: Final = 20.0  # blocks; who has passed on so many lately may owe twice as much as who passed on none
+DOUBT_SECONDS: Final = 1.0  # of everybody's pace are believed of a neighbour beside what it showed
+ALIKE: Final = 1.5  # times as long is luck, not a difference
 
 
 @dataclass(slots=True)
@@ -42,13 +44,19 @@ class Offer:
     sent: int = 0
     first: int = 0  # of `sent`, those that nobody else in the swarm had before
     relayed: float = 0.0  # how many of these somebody else has told of since, older ones counting less…
+    busy: float = 0.0  # …in so many seconds in which it had some to pass on, counted alike…
     weighed_at: float = 0.0  # …as of then
     unsent: dict[int, int] = field(default_factory=dict)  # bytes to go of the blocks that went out in part
 
-    def weigh(self, now: float) -> None:
-        """What was relayed long ago counts less."""
-        self.relayed *= 0.5 ** ((now - self.weighed_at) / RELAY_MEMORY)
+    def weigh(self, spread: int, now: float) -> int:
+        """What was relayed long ago counts less; how many of its first copies are not among `spread` yet."""
+        owing = (self.first & ~spread).bit_count()
+        passed = now - self.weighed_at
+        fade = 0.5 ** (passed / RELAY_MEMORY)
+        self.relayed *= fade
+        self.busy = self.busy * fade + (passed if owing else 0.0)
         self.weighed_at = now
+        return owing
 
 
 class Offers:
@@ -78,20 +86,29 @@ class Offers:
         """The blocks of which no copy has left whole: to serve one of these is to serve a first copy."""
         return self._full & ~(swarm | self._out)
 
-    def delay(self, key: int, now: float) -> float:
-        """How long, of some unit, a first copy would wait at this neighbour until somebody else has it: for
-        all that it holds of which nobody else has a copy, at the pace at which it has passed on others.
+    def soonest(self, waiting: Sequence[int], now: float) -> int:
+        """Who of those who wait, the first one longest, is likely to pass a first copy on soonest; of several
+        who are as likely (`ALIKE`), who has waited longest: of equals each gets its part, and so its grant."""
+        everybody = self._offers.values()
+        pace = (1 + fsum(each.relayed for each in everybody)) / (1 + fsum(each.busy for each in everybody))
+        delays = {key: self._delay(key, pace, now) for key in waiting}
+        bar = ALIKE * min(delays.values())
+        return next(key for key in waiting if delays[key] <= bar)
 
-        What it owes weighs more than its pace, which is luck among equals: for the pace alone (`BRISK` of 1),
-        whoever happened to pass one on got the next, and in a crowd that comes one by one the first wait.
+    def _delay(self, key: int, pace: float, now: float) -> float:
+        """How many seconds a first copy would wait at this neighbour until somebody else has it: for all that
+        it holds of which nobody else has a copy, at the pace at which it has passed on others.
+
+        Only the time in which it had something to pass on counts for that, and everybody's `pace` is mixed in
+        (`DOUBT_SECONDS`): else who happened to get some would get more.
         """
         offer = self._offers.get(key)
         if offer is None:
             return float("inf")
-        offer.weigh(now)
-        return (1 + (offer.first & ~self._spread).bit_count()) / (1 + offer.relayed / BRISK)
+        owing = offer.weigh(self._spread, now)
+        return (1 + owing) * (offer.busy + DOUBT_SECONDS) / (offer.relayed + DOUBT_SECONDS * pace)
 
-    def sent(self, key: int, block: int, length: int, swarm: int) -> None:
+    def sent(self, key: int, block: int, length: int, swarm: int, now: float) -> None:
         """`length` bytes of `block` are on their way to this neighbour."""
         offer = self._offers.get(key)
         if offer is None:
@@ -102,6 +119,7 @@ class Offers:
             return
         bit = 1 << block
         if not (swarm | self._out) & bit:
+            offer.weigh(self._spread, now)
             offer.first |= bit
         offer.sent |= bit
         offer.pending &= ~bit
@@ -115,12 +133,12 @@ class Offers:
             blocks &= ~offer.first
         spread = blocks & ~self._spread
         if spread:
-            self._spread |= spread
             for each in self._offers.values():
                 relayed = (each.first & spread).bit_count()
                 if relayed:
-                    each.weigh(now)
+                    each.weigh(self._spread, now)
                     each.relayed += relayed
+            self._spread |= spread
 
     def withdraw(self, key: int, granted: int) -> None:
         """This neighbour was choked: what it has not fetched is offered to others, except its grant."""

@@ -190,7 +190,7 @@ class Uploads:
             demand, room = neighbour.demand, _room(neighbour, now)
             if limited:
                 room = min(room, self._at_once)
-            batch, size = self._batch(neighbour, among, min(room, BATCH), one_block=limited)
+            batch, size = self._batch(neighbour, among, min(room, BATCH), now, one_block=limited)
             del self._turns[neighbour.key]
             if not batch:
                 continue
@@ -206,8 +206,8 @@ class Uploads:
 
         Who is being sent a block goes on with it. Then an origin serves first copies, of blocks that it has
         sent whole to nobody: all others have another source, or will soon. Of several who wait for one, it
-        goes to who will have passed it on first: whoever passes on what it got gets more, and one with a slow
-        line is not given what a crowd waits for. Nobody is kept waiting for that while the line is free. Else
+        goes to who will have passed it on first (`Offers.soonest`): one with a slow line is not given what a
+        crowd waits for. Nobody is kept waiting for that while the line is free. Else
         it is the turn of who has waited longest.
         """
         neighbours = self._standing.neighbours
@@ -218,12 +218,12 @@ class Uploads:
             unborn = offers.unborn(self._standing.copies.held)
             waiting = [k for k in self._turns if neighbours[k].demand.queue.blocks & unborn] if unborn else []
             if waiting:
-                key, among = min(waiting, key=lambda k: offers.delay(k, now)), unborn
+                key, among = offers.soonest(waiting, now), unborn
         self._current = key
         return neighbours[key], among
 
     def _batch(
-        self, neighbour: Neighbour, among: int, room: float, *, one_block: bool
+        self, neighbour: Neighbour, among: int, room: float, now: float, *, one_block: bool
     ) -> tuple[list[m.Request], int]:
         """What this neighbour is sent next, and its bytes: the rest of the block that it is being sent, then
         of those it waits for the one with the fewest copies, so that what is rare spreads first."""
@@ -237,7 +237,8 @@ class Uploads:
             batch.append(request)
             size += request.length
             if self.offers is not None:
-                self.offers.sent(neighbour.key, request.index, request.length, self._standing.copies.held)
+                held = self._standing.copies.held
+                self.offers.sent(neighbour.key, request.index, request.length, held, now)
             if not queue.blocks >> request.index & 1:
                 demand.serving = None
                 if one_block:

@@ -5,7 +5,13 @@ from random import Random
 import pytest
 
 from minibit import bitfield
-from minibit.engine.offers import AHEAD_SECONDS, BRISK, FIRST_DEPTH, MAX_DEPTH_BYTES, RELAY_MEMORY, Offers
+from minibit.engine.offers import (
+    AHEAD_SECONDS,
+    FIRST_DEPTH,
+    MAX_DEPTH_BYTES,
+    RELAY_MEMORY,
+    Offers,
+)
 from minibit.torrent.layout import Layout
 
 COUNT = 20
@@ -31,7 +37,7 @@ def refill(
 
 def send_whole(offers: Offers, key: int, blocks: int) -> None:
     for block in bitfield.indices(blocks):
-        offers.sent(key, block, LAYOUT.block_length(block), 0)
+        offers.sent(key, block, LAYOUT.block_length(block), 0, 0.0)
 
 
 def test_each_lacking_block_is_offered_to_one_neighbour() -> None:
@@ -55,9 +61,9 @@ def test_nothing_more_is_shown_before_half_is_on_its_way() -> None:
     assert refill(offers, 1) == 0
     one = first & -first
     (block,) = bitfield.indices(one)
-    offers.sent(1, block, SIZE - 16384, 0)
+    offers.sent(1, block, SIZE - 16384, 0, 0.0)
     assert refill(offers, 1) == 0, "half a block is not sent"
-    offers.sent(1, block, 16384, 0)
+    offers.sent(1, block, 16384, 0, 0.0)
     assert refill(offers, 1).bit_count() == 1
 
 
@@ -69,7 +75,7 @@ def test_offers_follow_what_a_neighbour_takes_whatever_its_rhythm() -> None:
         _, shown = offers.refill(1, -1, 0, offers.lacking(0), rate / AHEAD_SECONDS, Random(1))
         sizes.append(len(shown))
         for block in shown:
-            offers.sent(1, block, SIZE, 0)
+            offers.sent(1, block, SIZE, 0, 0.0)
     assert sizes == [FIRST_DEPTH, 5, 10, FIRST_DEPTH]
 
 
@@ -96,42 +102,52 @@ def test_a_grant_is_no_order_to_fetch_what_somebody_has() -> None:
 def test_first_copies_are_those_that_were_sent_whole_to_nobody() -> None:
     offers = offers_to(1)
     assert offers.unborn(0b1) == FULL ^ 0b1
-    offers.sent(1, 3, SIZE - 1, 0b1)
+    offers.sent(1, 3, SIZE - 1, 0b1, 0.0)
     assert offers.unborn(0b1) == FULL ^ 0b1
-    offers.sent(1, 3, 1, 0b1)
+    offers.sent(1, 3, 1, 0b1, 0.0)
     assert offers.unborn(0b1) == FULL ^ 0b1001
 
 
-def test_first_copies_would_wait_longest_where_many_lie() -> None:
+def test_first_copies_go_to_who_owes_the_least() -> None:
     offers = offers_to(1, 2)
     send_whole(offers, 1, 0b111)
-    send_whole(offers, 2, 0b1000)
-    assert offers.delay(1, 0.0) > offers.delay(2, 0.0)
-    offers.received(3, 0b111, 0.0)  # somebody has them now: it passes on what it gets
-    assert offers.delay(1, 0.0) < offers.delay(2, 0.0)
+    assert offers.soonest([1, 2], 0.0) == 2
+    offers.received(3, 0b111, 0.1)  # somebody has them now
+    assert offers.soonest([1, 2], 0.1) == 1
 
 
-def test_what_is_owed_weighs_more_than_one_block_passed_on() -> None:
+def test_of_equals_each_gets_its_part_whoever_got_more_before() -> None:
     offers = offers_to(1, 2)
-    send_whole(offers, 1, 0b11)
-    offers.received(3, 0b01, 0.0)  # one of them is passed on, the other owed still
-    assert offers.delay(1, 0.0) > offers.delay(2, 0.0)
+    for second in range(4):
+        offers.sent(1, second, SIZE, 0, float(second))
+        offers.received(3, 1 << second, second + 0.5)
+    offers.sent(2, 4, SIZE, 0, 4.0)
+    offers.received(3, 1 << 4, 4.5)
+    assert [offers.soonest(waiting, 5.0) for waiting in ([1, 2], [2, 1])] == [1, 2]
 
 
-def test_passing_on_is_forgotten_in_time() -> None:
-    offers = offers_to(1)
-    send_whole(offers, 1, 0b111)
-    offers.received(2, 0b111, 0.0)
-    soon, late = offers.delay(1, 0.0), offers.delay(1, 20 * RELAY_MEMORY)
-    assert soon == 1 / (1 + 3 / BRISK)
-    assert late == pytest.approx(1.0, abs=1e-5)
+def test_a_slow_line_waits_behind_a_quick_one() -> None:
+    offers = offers_to(1, 2)
+    for second in range(0, 12, 4):
+        for key, block, took in ((1, second, 0.5), (2, second + 1, 4.0)):
+            offers.sent(key, block, SIZE, 0, float(second))
+            offers.received(3, 1 << block, second + took)
+    assert offers.soonest([2, 1], 13.0) == 1
+
+
+def test_a_pace_is_forgotten_in_time() -> None:
+    offers = offers_to(1, 2)
+    offers.sent(2, 0, SIZE, 0, 0.0)
+    offers.received(3, 0b1, 8.0)
+    assert offers.soonest([2, 1], 8.0) == 1
+    assert offers.soonest([2, 1], 8.0 + 20 * RELAY_MEMORY) == 2
 
 
 def test_who_got_the_first_copy_does_not_spread_it_by_telling() -> None:
     offers = offers_to(1, 2)
     send_whole(offers, 1, 0b111)
     offers.received(1, 0b111, 0.0)
-    assert offers.delay(1, 0.0) == 4.0
+    assert offers.soonest([1, 2], 0.0) == 2
 
 
 def test_what_was_sent_is_offered_to_nobody_else_even_if_it_is_never_told_of() -> None:
@@ -202,7 +218,7 @@ def test_revealing_shows_the_rest() -> None:
     assert offers.reveal(1) == FULL & ~seen
     assert 1 not in offers.neighbours
     assert 2 in offers.neighbours
-    offers.sent(1, 0, SIZE, 0)
+    offers.sent(1, 0, SIZE, 0, 0.0)
     offers.received(1, 1, 0.0)
     offers.withdraw(1, 0)
     offers.forget(1)
