@@ -88,7 +88,7 @@ class Offers:
 
     def soonest(self, waiting: Sequence[int], now: float) -> int:
         """Who of those who wait, the first one longest, is likely to pass a first copy on soonest; of several
-        who are as likely (`ALIKE`), who has waited longest: of equals each gets its part, and so its grant."""
+        who are as likely (`ALIKE`), who has waited longest: of equals each gets its part, and its grant."""
         everybody = self._offers.values()
         pace = (1 + fsum(each.relayed for each in everybody)) / (1 + fsum(each.busy for each in everybody))
         delays = {key: self._delay(key, pace, now) for key in waiting}
