@@ -243,6 +243,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def await_contents(folder: Path, expected: dict[str, bytes]) -> None:
+    """For clients that say that they are done a moment before all of it is written."""
+    eventually(lambda: contents(folder) == expected, f"{folder} holds what was shared")
+
+
 Start = Callable[..., Command]
 """What the fixture `minibit` is."""
 Track = Callable[..., Tracker]

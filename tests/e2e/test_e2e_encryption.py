@@ -7,7 +7,7 @@ dials in the clear first, and finds out.
 from pathlib import Path
 
 from e2e.foreigner import Foreigner
-from e2e.running import Start, Track, contents, eventually, torrent, write_random
+from e2e.running import Start, Track, await_contents, eventually, torrent, write_random
 
 SECRETIVE = {
     "in_enc_policy": 0,  # pe_forced
@@ -25,7 +25,7 @@ def test_a_client_that_requires_encryption_downloads(
     foreigner = Foreigner(torrent(tracker.url), folder, **SECRETIVE)
     foreigners.append(foreigner)
     eventually(lambda: foreigner.done, "libtorrent has the whole share")
-    assert contents(folder) == {"film.bin": share.read_bytes()}
+    await_contents(folder, {"film.bin": share.read_bytes()})
 
 
 def test_a_client_that_requires_encryption_feeds_a_peer(

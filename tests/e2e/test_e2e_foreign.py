@@ -11,7 +11,7 @@ from socket import create_server
 
 import pytest
 from e2e.foreigner import Foreigner, libtorrent
-from e2e.running import Start, Track, Tracker, contents, eventually, torrent, write_random
+from e2e.running import Start, Track, Tracker, await_contents, contents, eventually, torrent, write_random
 from fakes.trackers import answering, http
 
 from minibit.address import PeerAddress
@@ -39,7 +39,7 @@ def test_libtorrent_downloads_from_minibit_peers(
     foreigners.append(foreigner)
 
     eventually(lambda: foreigner.done, "libtorrent has the whole share")
-    assert contents(folder) == {"film.bin": share.read_bytes()}
+    await_contents(folder, {"film.bin": share.read_bytes()})
     name = eventually(lambda: listed(tracker), "the tracker lists libtorrent")
     tracker.await_complete("ana", name)
     eventually(
@@ -60,7 +60,7 @@ def test_libtorrent_finds_its_peers_over_udp_alone(
     foreigners.append(foreigner)
 
     eventually(lambda: foreigner.done, "libtorrent has the whole share")
-    assert contents(tmp_path / "foreign") == {"film.bin": share.read_bytes()}
+    await_contents(tmp_path / "foreign", {"film.bin": share.read_bytes()})
 
 
 def test_who_only_waits_to_be_dialled_gets_everything(
@@ -71,7 +71,7 @@ def test_who_only_waits_to_be_dialled_gets_everything(
     foreigner = Foreigner(torrent(tracker.url), tmp_path / "foreign", connection_speed=0)
     foreigners.append(foreigner)
     eventually(lambda: foreigner.done, "libtorrent has the whole share")
-    assert contents(tmp_path / "foreign") == {"film.bin": share.read_bytes()}
+    await_contents(tmp_path / "foreign", {"film.bin": share.read_bytes()})
 
 
 def test_libtorrent_feeds_a_minibit_peer(
@@ -115,7 +115,7 @@ def test_libtorrent_downloads_from_the_trackers_web_seed_alone(
     foreigners.append(foreigner)
 
     eventually(lambda: foreigner.done, "libtorrent has the whole share")
-    assert contents(tmp_path / "foreign" / "collection") == contents(source)
+    await_contents(tmp_path / "foreign" / "collection", contents(source))
 
 
 def hybrid(source: Path, *tiers: str) -> bytes:
