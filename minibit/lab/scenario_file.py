@@ -94,20 +94,18 @@ def parse(document: Mapping[str, Any], name: str) -> Scenario:
         raise UsageError(f"scenario {name!r}: peers: write a [[peers]] table for each class")
     classes = tuple(_peer_class(_Table(each, f"scenario {name!r}: peers")) for each in peers)
     length = table.size("size", 12 << 20)
-    scenario = Scenario(
-        classes,
-        length,
-        table.size("block-size", 0) or block_size_for(max(1, length)),
-        _origin(_Table(table.take("origin", dict, {}), f"scenario {name!r}: origin")),
-        name=plain_text(table.take("name", str, name)) or "scenario",
-        about=plain_text(table.take("about", str, ""), MAX_ABOUT),
-        grant=table.grant("grant"),
-        latency=table.number("latency", LATENCY),
-        neighbours=table.take("neighbours", int, NEIGHBOURS),
-        seed=table.take("seed", int, 0),
-    )
-    table.end()
-    return scenario
+    block_size = table.size("block-size", 0) or block_size_for(max(1, length))
+    origin = _origin(_Table(table.take("origin", dict, {}), f"scenario {name!r}: origin"))
+    options: dict[str, Any] = {
+        "name": plain_text(table.take("name", str, name)) or "scenario",
+        "about": plain_text(table.take("about", str, ""), MAX_ABOUT),
+        "grant": table.grant("grant"),
+        "latency": table.number("latency", LATENCY),
+        "neighbours": table.take("neighbours", int, NEIGHBOURS),
+        "seed": table.take("seed", int, 0),
+    }
+    table.end()  # a key that is misspelt is told before what follows from its absence
+    return Scenario(classes, length, block_size, origin, **options)
 
 
 def to_document(scenario: Scenario) -> dict[str, Any]:

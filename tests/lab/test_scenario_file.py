@@ -89,6 +89,7 @@ def test_as_people_write_it(tmp_path: Path) -> None:
         ({"peers": [{"uplaod": 1}]}, "peers: unknown key 'uplaod'"),
         ({"peers": [{}], "origin": {"count": 2}}, "origin: unknown key 'count'"),
         ({}, "nobody takes part"),
+        ({"peer": [{}]}, "unknown key 'peer': there are peers, "),
         ({"peers": 3}, "peers: 3 cannot be"),
         ({"peers": [3]}, "write a [[peers]] table for each class"),
         ({"peers": [{}], "origin": []}, "origin: [] cannot be: give it a table"),
