@@ -3,7 +3,7 @@
 Going on reads on; going back starts from the nearest of a few checkpoints. Nothing in a log is trusted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from minibit.eventlog.reading import Reader
 from minibit.events import kinds
 from minibit.events.entries import MICROSECONDS, Entry, Header
 from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus, served
+from minibit.text import ORIGIN
 
 MAX_PEERS: Final = 20_000
 CURTAIN_SECONDS: Final = 10.0
@@ -27,6 +28,7 @@ class Past:
 
     row: SwarmRow
     since: float  # when it joined
+    granted: int  # the blocks that were dealt to it
     stall: str = ""  # why nothing comes, if its log has said so since its last block
 
 
@@ -65,8 +67,10 @@ class Picture:
         match entry.event:
             case kinds.Left():
                 self._leave(entry.peer, past)
-            case kinds.Verified(block, _) if block < self._count and not row.blocks >> block & 1:
+            case kinds.Verified(block, senders) if block < self._count and not row.blocks >> block & 1:
                 figures = replace(old, verified=old.verified + 1)
+                if past.granted >> block & 1:
+                    figures = _dealt(figures, senders)
                 past.row, past.stall = replace(row, blocks=row.blocks | 1 << block, figures=figures), ""
                 if not row.origin:
                     self._copies.add(1 << block)
@@ -131,7 +135,7 @@ class Picture:
             return
         self._gone.pop(name, None)
         ip, _, port = event.address.rpartition(":")
-        blocks = event.resumed & self._full
+        blocks, granted = event.resumed & self._full, event.granted & self._full
         complete = blocks == self._full
         row = SwarmRow(
             name=name,
@@ -139,7 +143,7 @@ class Picture:
             port=int(port) if port.isdecimal() and len(port) <= 5 else 0,
             timestamp=0.0,
             blocks=blocks,
-            given=(event.granted & self._full).bit_count(),
+            given=granted.bit_count(),
             origin=event.origin,
             figures=Figures(
                 state=State.COMPLETE if complete else State.DOWNLOADING,
@@ -147,7 +151,7 @@ class Picture:
                 completed_after=0.0 if complete else None,
             ),
         )
-        self._present[name] = Past(row, self.t)
+        self._present[name] = Past(row, self.t, granted)
         self._count_copies(row)
 
     def _leave(self, name: str, past: Past) -> None:
@@ -163,6 +167,14 @@ class Picture:
     def _forget_copies(self, row: SwarmRow) -> None:
         if not row.origin:
             self._copies.remove(row.blocks)
+
+
+def _dealt(figures: Figures, senders: Sequence[tuple[str, int]]) -> Figures:
+    """One more of the blocks that were dealt to it is here; it came from whoever sent at least half of it."""
+    by_origin = sum(chunks for who, chunks in senders if who == ORIGIN)
+    if senders and 2 * by_origin >= sum(chunks for _, chunks in senders):
+        return replace(figures, dealt_by_origin=figures.dealt_by_origin + 1)
+    return replace(figures, dealt_by_peers=figures.dealt_by_peers + 1)
 
 
 class Replay:

@@ -142,9 +142,15 @@ def copies_phrase(copies: int) -> str:
 
 
 def carried_phrase(view: SwarmStatus) -> str:
-    """What the origin uploaded, and its part of all that was: one side's figures, so never above 100 %."""
-    origin = view.origin.figures.uploaded if view.origin else 0
-    everyone = sum(row.figures.uploaded for row in view.rows)
+    """What the origin uploaded, and its part of all that was: one side's figures, so never above 100 %.
+
+    Of an origin that has left, what those who are there had from it.
+    """
+    if view.origin is not None:
+        origin, everyone = view.origin.figures.uploaded, sum(row.figures.uploaded for row in view.rows)
+    else:
+        origin = sum(row.figures.from_origin for row in view.rows)
+        everyone = sum(row.figures.downloaded for row in view.rows)
     return f"{units.size(origin)} ({units.proportion(origin, everyone)})" if everyone else units.size(origin)
 
 

@@ -64,6 +64,7 @@ def test_a_row_as_the_live_table_shows_it(story: Path) -> None:
     assert (figures.down_rate, figures.up_rate, figures.downloaded) == (1000.0, 500.0, 32768)
     assert (figures.uploaded, figures.from_origin) == (7, 32768)
     assert (figures.fixed, figures.optimistic) == (("bia", "+caio"), "origin")
+    assert (figures.dealt_by_origin, figures.dealt_by_peers) == (1, 0)
     assert (bia.figures.corrupt, bia.figures.banned) == (1, 1)
     assert SwarmStatus.from_json(view.to_json()) == view
 

@@ -93,8 +93,9 @@ def test_status_adds_what_is_shared_above() -> None:
 def test_an_empty_swarm_and_a_swarm_without_its_origin() -> None:
     empty = replace(swarm_view(), rows=())
     assert "complete 0/0" in drawn(swarm_table(empty))
-    view = replace(swarm_view(), rows=swarm_view().peers)
-    assert "origin carried 0 B (0%)" in drawn(swarm_table(view))
+    rows = [swarm_row(name, downloaded=4 << 20, from_origin=1 << 20) for name in ("ana", "bia")]
+    view = replace(swarm_view(), rows=tuple(rows))
+    assert "origin carried 2.0 MiB (25%)" in drawn(swarm_table(view)), "what they had from it"
 
 
 def test_nothing_uploaded_yet_is_no_share_of_anything() -> None:
