@@ -88,7 +88,7 @@ async def _answer(path: Path, source: str, asked: Asked, display: Display) -> No
             raise UsageError(f"--peer: the log tells of no {asked.peer!r} by then: {_known(scene.actors)}")
         answers, lines = _told(scene, questions, asked)
         hints = [] if questions else _hints(scene, source, asked)
-        moment = f"at {duration(scene.t if asked.at is None else asked.at, tenths=True)}"
+        moment = f"at {duration(scene.t, tenths=True)}"
         display.tell(f"{reader.header.share}, {moment}")
         for line in lines:
             display.tell(line)
@@ -102,16 +102,17 @@ async def _answer(path: Path, source: str, asked: Asked, display: Display) -> No
 async def _listen(
     reader: Reader, scene: Scene, questions: Sequence[BlockQuestion | ChokingQuestion], until: float
 ) -> None:
-    """Let the scene and the questions hear the log up to that moment; a Ctrl-C is not kept waiting."""
+    """Let the scene and the questions hear the log up to that moment, or its end; a Ctrl-C is not kept
+    waiting."""
     for number, (entry, _) in enumerate(reader.entries()):
         if entry.t > until:
-            break
+            scene.t = until
+            return
         for question in questions:
             question.hear(entry)
         scene.apply(entry)
         if not number % EVENTS_AT_ONCE:
             await asyncio.sleep(0)
-    scene.t = max(scene.t, 0.0 if until == float("inf") else until)
 
 
 def _told(

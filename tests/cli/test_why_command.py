@@ -67,6 +67,10 @@ def test_a_moment_before_it_happened(log: str, capsys: pytest.CaptureFixture[str
     assert "it has not come to ana by then" in said(capsys, log, "--block", "3", "--at", "1.5")
 
 
+def test_no_moment_is_later_than_the_end_of_the_log(log: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, log, "--at", "99").splitlines()[0] == "film.bin, at 11.0 s"
+
+
 def test_the_document(log: str, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(said(capsys, log, "--block", "3", "--choked", "bia", "--peer", "origin", "--json"))
     assert document["share"] == "film.bin"
