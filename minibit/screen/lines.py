@@ -46,7 +46,7 @@ def plain_summary(summary: Summary) -> list[str]:
     if summary.simulated:
         verdict = "simulated" if summary.identical else f"{wrong} of {total} not complete, simulated"
     if total < len(summary.rows):
-        verdict += f", {len(summary.rows) - total} were not to stay"
+        verdict += f", {units.count(len(summary.rows) - total, 'was', 'were')} not to stay"
     return [
         *(_outcome(row, summary) for row in summary.rows),
         f"swarm complete {summary.complete}/{total} in {units.duration(summary.elapsed, tenths=True)}, "

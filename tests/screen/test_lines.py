@@ -61,7 +61,7 @@ def test_who_was_not_to_stay_need_not_complete_and_is_counted_apart() -> None:
     assert came_out.identical
     last = plain_summary(came_out)[-1]
     assert last.startswith("swarm complete 1/1 in ")
-    assert last.endswith("(without trading: 2 x), all copies identical, 1 were not to stay")
+    assert last.endswith("(without trading: 2 x), all copies identical, 1 was not to stay")
 
 
 def test_a_simulation_claims_no_copies() -> None:
