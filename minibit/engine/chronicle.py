@@ -37,6 +37,7 @@ class Chronicle:
         self._engine: Engine | None = None
         self._names: dict[int, str] = {}  # by key
         self._sources: dict[PeerId, str] = {}  # by what stands for them when it comes to guilt
+        self._parted = False  # whether somebody has left since the last choice
         self._stalls = StallWatch()
 
     def __call__(self, entry: journal.Entry) -> None:
@@ -60,6 +61,7 @@ class Chronicle:
                 neighbour = self._neighbours[key]
                 who = self._names.get(key) or neighbour.label
                 self._tell(at, kinds.Disconnected(who, reason))
+                self._parted = True
             case journal.Dialled(at, address):
                 self._tell(at, kinds.Dialled(self._named(address)))
             case journal.DialFailed(at, address):
@@ -170,22 +172,21 @@ class Chronicle:
     def _choice(self, entry: journal.Chosen) -> None:
         choice = entry.choice
         if entry.round_due or choice.moves or choice.slots != self._known_engine.slots:
-            slots = choice.slots
-            known = dict.fromkeys((*slots.held, *choice.scores, *(key for key, _ in choice.moves)))
-            name = {key: self._name(key, entry.at) for key in known}
+            slots, at, name = choice.slots, entry.at, self._name
             chosen = kinds.Chosen(
                 round_due=entry.round_due,
-                fixed=tuple(name[key] for key in slots.fixed),
-                optimistic=None if slots.optimistic is None else name[slots.optimistic],
-                scores=tuple((name[key], score) for key, score in choice.scores.items()),
-                moves=tuple((name[key], what) for key, what in choice.moves),
+                fixed=tuple([name(key, at) for key in slots.fixed]),
+                optimistic=None if slots.optimistic is None else name(slots.optimistic, at),
+                scores=tuple([(name(key, at), score) for key, score in choice.scores.items()]),
+                moves=tuple([(name(key, at), what) for key, what in choice.moves]),
                 rule=choice.rule,
-                extra=tuple(name[key] for key in slots.extra),
+                extra=tuple([name(key, at) for key in slots.extra]),
             )
             self._tell(entry.at, chosen)
-        # Who has left is named for the last time by the choice that fills its place.
-        for key in [key for key in self._names if key not in self._neighbours]:
-            del self._names[key]
+        if self._parted:  # who has left is named for the last time by the choice that fills its place
+            self._parted = False
+            for key in [key for key in self._names if key not in self._neighbours]:
+                del self._names[key]
 
     def _tell(self, at: float, event: kinds.Event) -> None:
         self._write(Entry(at - self.start, self._peer, event))

@@ -53,13 +53,7 @@ class Recollection:
 
     def hear(self, entry: Entry) -> None:
         """This happened."""
-        match entry.event:
-            case kinds.Joined():
-                self._first, self._round_at = [entry], entry.t
-            case kinds.Completed():
-                self._first = [*self._first[:1], entry]
-            case kinds.Sampled():
-                self._sample = entry
+        match entry.event:  # what happens most often first: every live peer remembers
             case kinds.Picked() | kinds.Verified() | kinds.Corrupt():
                 if isinstance(entry.event, kinds.Picked):
                     self._picked = entry.t, entry.event
@@ -68,6 +62,12 @@ class Recollection:
                     self._forget(self._blocks.popleft())
             case kinds.Chosen():
                 self._choose(entry, entry.event)
+            case kinds.Sampled():
+                self._sample = entry
+            case kinds.Joined():
+                self._first, self._round_at = [entry], entry.t
+            case kinds.Completed():
+                self._first = [*self._first[:1], entry]
             case kinds.Connected(who):
                 if len(self._neighbours) < MAX_NEIGHBOURS:
                     self._neighbours[who] = entry

@@ -13,15 +13,7 @@ from minibit.text import ORIGIN
 
 HOUR: Final = 3600.0
 KIB: Final = 1024
-STORMS: Final = (
-    60.0,
-    120.0,
-    300.0,
-    300.0,
-    600.0,
-    HOUR,
-    4 * HOUR,
-)  # s; the shorter, the more befalls one download
+STORMS: Final = (60.0, 120.0, 300.0, 300.0, 600.0, HOUR, 4 * HOUR)  # s; in short ones much befalls each
 LINES: Final = (2.0, 30.0, 120.0, 600.0)  # s that an honest line takes for the share…
 SLOWEST: Final = 5_000.0  # …but it carries so many bytes per second
 TRICKLES: Final = (2_000.0, 10_000.0)  # …and one that hardly carries anything…
