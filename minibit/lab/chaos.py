@@ -3,9 +3,9 @@
 Two promises are held. *Safety*: whatever happens, and at every look, no wrong byte is believed in, nobody
 says "complete" wrongly, no invariant or bound of an engine or of the tracker is broken, and nobody holds more
 than lines can have carried. *Liveness*: once the faults stop and what was broken is mended, each honest peer
-becomes complete within a bound, or lacks just what nobody honest holds any more, and says so. A plan in
-safety mode has no end to its faults, and only the first promise is held. A seed is all that it takes to have
-any run again.
+becomes complete within a bound, or lacks just what nobody honest holds any more, and says so; whoever was
+banned for a lie is as good as gone for who banned it. A plan in safety mode has no end to its faults, and
+only the first promise is held. A seed is all that it takes to have any run again.
 """
 
 from collections.abc import Iterator
@@ -52,6 +52,7 @@ class Chaos:
         self.simulation.lies = True  # every chunk counts from the start, as anybody may lie later
         self._spoilt: dict[str, None] = {}  # peers that blamed others for what their own memory did
         self._lying: dict[str, None] = {}
+        self._lied: dict[str, None] = {}  # who ever did: bans outlive the liar's restart
         self._cut: dict[tuple[str, str], None] = {}
         self._happened = 0
 
@@ -139,7 +140,7 @@ class Chaos:
                 self._lying.pop(ORIGIN, None)
                 simulation.open_tracker()
             case Kind.LYING:
-                self._lying[who] = None
+                self._lying[who] = self._lied[who] = None
                 simulation.lie(who)
             case _:
                 self._happened -= 1
@@ -176,21 +177,27 @@ class Chaos:
             lines += [rate for rate in (kind.fastest, kind.download) if rate]
         return PEACE_SECONDS + PATIENCE * scenario.size / min(lines)
 
-    def _holders(self) -> int:
-        """The blocks that somebody holds who gives what is right."""
+    def _within_reach(self, peer: SimulatedPeer) -> int:
+        """The blocks that somebody holds who gives what is right, and whom this one deals with."""
         held = 0
-        for peer in (self.simulation.origin, *self.simulation.peers.values()):
-            if peer.alive and not peer.lies and not peer.kind.free_rider:
-                held |= peer.engine.blocks.have
+        for other in (self.simulation.origin, *self.simulation.peers.values()):
+            if other.alive and not other.lies and not other.kind.free_rider and not self._shun(peer, other):
+                held |= other.engine.blocks.have
         return held
+
+    def _shun(self, one: SimulatedPeer, other: SimulatedPeer) -> bool:
+        """Whether one of these has banned the other for lies that it did tell."""
+        return any(
+            liar.name in self._lied and judge.engine.addresses.banned(liar.address)
+            for judge, liar in ((one, other), (other, one))
+        )
 
     def _unfinished(self) -> dict[str, SimulatedPeer]:
         """The honest who lack what they could have."""
-        held = self._holders()
         return {
             name: peer
             for name, peer in self.simulation.peers.items()
-            if not peer.lies and held & ~peer.engine.blocks.have
+            if not peer.lies and self._within_reach(peer) & ~peer.engine.blocks.have
         }
 
     def _outcome(self, began: float) -> Outcome:

@@ -47,6 +47,16 @@ def test_who_lacks_what_died_with_the_origin_says_so() -> None:
     assert "shown by no neighbour" in outcome.lacking["ana"]
 
 
+def test_who_banned_a_liar_need_not_get_what_nobody_else_has() -> None:
+    run = Chaos(Plan(FEW, (Fault(1.0, Kind.LYING, "ana"), Fault(7.0, Kind.KILLED, ORIGIN)), 10.0))
+    outcome = run.run()
+    ana, bia = run.simulation.peers["ana"], run.simulation.peers["bia"]
+    assert bia.engine.addresses.banned(ana.address)
+    assert not ana.lies, "it has come back, and lies no more"
+    assert ana.engine.blocks.have & ~bia.engine.blocks.have
+    assert outcome.findings == ()
+
+
 def test_kills_with_kept_and_with_lost_disks_silences_and_cuts_end_complete() -> None:
     outcome = played(
         Fault(2.0, Kind.KILLED, "ana"),
