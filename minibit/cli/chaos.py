@@ -17,7 +17,14 @@ from minibit.units import count
 
 
 def run_chaos(
-    *, first: int, seeds: int, modes: tuple[Mode, ...], dask: str | None, log: Path | None, as_json: bool
+    *,
+    first: int,
+    seeds: int,
+    modes: tuple[Mode, ...],
+    jobs: int | None,
+    dask: str | None,
+    log: Path | None,
+    as_json: bool,
 ) -> None:
     """Play these seeds, say what was found, and fail if anything was."""
     if log is not None:
@@ -40,7 +47,7 @@ def run_chaos(
 
         progress(0, len(wanted))
         try:
-            await crew.spread(partial(tried, log=log), wanted, dask=dask, done=done)
+            await crew.spread(partial(tried, log=log), wanted, jobs=jobs, dask=dask, done=done)
         finally:  # what an interrupted one has found is worth as much
             display.freeze()
             display.final(lambda: "\n".join(tally.lines()), tally.lines)

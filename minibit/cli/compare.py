@@ -40,6 +40,7 @@ def run_compare(
     peers: int | None,
     seed: int,
     live: bool,
+    jobs: int | None,
     dask: str | None,
     as_json: bool,
     csv_file: Path | None,
@@ -60,14 +61,19 @@ def run_compare(
     interrupt = Interrupt()
     complete = True
 
-    async def work(display: Display) -> None:
+    async def hold(display: Display) -> None:
         nonlocal complete
         where = "live" if live else "simulated" if dask is None else f"simulated by {dask}"
         display.tell(
             f"{contest.scenario.name}: {count(len(contest.contenders), 'contender')}, "
             f"{count(runs, 'run')} each, {where} …"
         )
-        trials = await (_live(played, display, interrupt) if live else _simulated(played, display, dask))
+        if live:
+            trials = await _live(played, display, interrupt)
+        else:
+            tasks = [(each, 1) for each in played]
+            work = partial(simulated, version=__version__)
+            trials = await spread(work, tasks, display, "comparing", jobs=jobs, dask=dask)
         standing = standings(contest, trials)
         told = report(contest, standing)
         display.final(lambda: report_table(told), lambda: report_lines(told))
@@ -81,14 +87,9 @@ def run_compare(
         complete = all(each.complete for each in trials)
 
     with Display(as_json=as_json) as display:
-        finish(interrupt, work(display), display, waits_for="the runs to end")
+        finish(interrupt, hold(display), display, waits_for="the runs to end")
     if not complete:
         raise MinibitError("not every run became complete: the figures that this leaves open are dashes")
-
-
-async def _simulated(played: Sequence[Scenario], display: Display, dask: str | None) -> list[Trial]:
-    work = partial(simulated, version=__version__)
-    return await spread(work, [(each, 1) for each in played], display, "comparing", dask=dask)
 
 
 async def _live(played: Sequence[Scenario], display: Display, interrupt: Interrupt) -> list[Trial]:

@@ -189,6 +189,9 @@ Dask = Annotated[
         metavar="ADDRESS", help="Spread the runs over a Dask cluster, like tcp://HOST:8786 (minibit[dask])."
     ),
 ]
+Jobs = Annotated[
+    int | None, whole("--jobs", 1, 1000, help="How many runs at a time.  [default: one per core]")
+]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw the curves, as .svg or .png (minibit[plot]).")
 ]
@@ -239,6 +242,16 @@ def tracker_url(url: str) -> str:
     if said := elsewhere([url]):
         raise UsageError(said)
     return url
+
+
+def one_place(jobs: int | None, dask: str | None) -> None:
+    """Nothing, if runs are not spread in two ways.
+
+    Raises:
+        UsageError: they are.
+    """
+    if jobs is not None and dask is not None:
+        raise UsageError("--jobs is of this machine: leave it or --dask out")
 
 
 def magnet_link(link: str | None, torrent: str | None) -> "Magnet | None":

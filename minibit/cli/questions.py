@@ -35,6 +35,7 @@ def compare(
     live: Annotated[
         bool, typer.Option("--live", help="With real processes, one swarm after another.")
     ] = False,
+    jobs: options.Jobs = None,
     dask: options.Dask = None,
     json: options.Json = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="A line per run.")] = None,
@@ -49,6 +50,9 @@ def compare(
 
     if live and dask:
         raise UsageError("--live runs on this machine: leave it or --dask out")
+    if live and jobs is not None:
+        raise UsageError("--live plays one swarm after another: leave it or --jobs out")
+    options.one_place(jobs, dask)
     run_compare(
         scenario=scenario,
         picking=options.strategy_names(picking),
@@ -57,6 +61,7 @@ def compare(
         peers=peers,
         seed=seed,
         live=live,
+        jobs=jobs,
         dask=dask,
         as_json=json,
         csv_file=csv,
@@ -76,10 +81,7 @@ def experiment(
     full: Annotated[
         bool, typer.Option("--full", help="At the paper's size: it may take hours; it is said how long.")
     ] = False,
-    jobs: Annotated[
-        int | None,
-        options.whole("--jobs", 1, 1000, help="How many runs at a time.  [default: one per core]"),
-    ] = None,
+    jobs: options.Jobs = None,
     json: options.Json = False,
     plot: options.Plot = None,
 ) -> None:
@@ -104,6 +106,7 @@ def chaos(
     first: Annotated[int, options.whole("--first", 0, help="The first of them.")] = 1,
     seed: Annotated[int | None, options.whole("--seed", 0, help="This one alone.")] = None,
     mode: Annotated[str, typer.Option(metavar="MODE", help="safety, liveness, or both.")] = "both",
+    jobs: options.Jobs = None,
     dask: options.Dask = None,
     log: options.Log = None,
     json: options.Json = False,
@@ -125,10 +128,12 @@ def chaos(
         raise UsageError("--seed is one and --seeds are many: leave one of them out")
     if log is not None and (seed is None or len(modes) > 1):
         raise UsageError("--log is of one run: add --seed N and --mode safety or liveness")
+    options.one_place(jobs, dask)
     run_chaos(
         first=first if seed is None else seed,
         seeds=1 if seed is not None else seeds or 100,
         modes=modes,
+        jobs=jobs,
         dask=dask,
         log=log,
         as_json=json,

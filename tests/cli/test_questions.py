@@ -17,6 +17,8 @@ FEW = [
     "2",
     "--picking",
     "random,sequential",
+    "--jobs",
+    "1",
 ]
 
 
@@ -41,6 +43,9 @@ def test_a_comparison_is_told_plotted_and_can_be_had_again(
         (["compare", "--picking", "random,random"], "write each name once"),
         (["compare", "--scenario", "nope"], "there is no 'nope'"),
         (["compare", "--live", "--dask", "x"], "--live runs on this machine"),
+        (["compare", "--live", "--jobs", "1"], "--live plays one swarm after another"),
+        (["compare", "--jobs", "1", "--dask", "x"], "--jobs is of this machine"),
+        (["chaos", "--jobs", "1", "--dask", "x"], "--jobs is of this machine"),
         (["compare", "--plot", "x.gif"], "is no picture"),
         (["compare", "--scenario", "last-copy", "--live"], "origin.leave is not for real processes"),
         (["chaos", "--mode", "wild"], "choose safety, liveness or both"),
