@@ -95,6 +95,12 @@ def is_near(ip: str) -> bool:
     return address.is_private or address.is_link_local
 
 
+def is_far(ip: str) -> bool:
+    """Whether `ip` is a literal of the internet, where it names one machine: neither near nor reserved."""
+    literal = ip_literal(ip)
+    return literal is not None and ipaddress.ip_address(literal).is_global
+
+
 def believed_ip(claimed: str | None, seen: str) -> str:
     """The address that counts for a client that claims `claimed` and whose socket shows `seen`, a literal.
 

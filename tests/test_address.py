@@ -10,6 +10,7 @@ from minibit.address import (
     compact_peers,
     credible,
     ip_literal,
+    is_far,
     is_loopback,
     is_near,
     unmapped,
@@ -65,6 +66,19 @@ def test_ip_literals_are_canonical(text: object, literal: str | None) -> None:
 )
 def test_a_claimed_address_counts_from_nearby_only(claimed: str | None, remote: str, counts: str) -> None:
     assert believed_ip(claimed, remote) == counts
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        *("127.0.0.1", "10.0.0.1", "100.64.0.1", "169.254.1.1", "0.0.0.0", "::1", "fe80::1"),
+        *("::ffff:192.168.0.1", "x", ""),
+    ],
+)
+def test_who_is_near_or_nowhere_is_not_far(ip: str) -> None:
+    assert not is_far(ip)
+    assert is_far("1.1.1.1")
+    assert is_far("2600::1")
 
 
 def test_a_host_name_is_no_address() -> None:

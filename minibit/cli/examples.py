@@ -29,6 +29,7 @@ Examples:
   minibit peer ana 0 --leave-when-done --timeout 30     # for scripts
   minibit peer ana 5001 --picking mine:MyPicking
   minibit peer ana 6881 --torrent film.torrent          # any tracker's swarm
+  minibit peer ana 6881 --magnet 'magnet:?xt=urn:btih:…' --dht public
 """)
 
 STATUS: Final = _lines("""

@@ -28,7 +28,7 @@ from minibit.dialects.announce import (
 from minibit.dialects.refusal import ReplyError, RequestError
 from minibit.errors import BencodeError
 from minibit.text import plain_text
-from minibit.torrent import bencode
+from minibit.torrent import bencode, lenient
 
 MAX_QUERY: Final = 16 * 1024  # 64 scraped hashes, every byte percent-encoded, are 5 KB
 MAX_SCRAPED: Final = 64
@@ -225,7 +225,7 @@ def _integer(query: Mapping[bytes, bytes], key: bytes, default: int) -> int:
 
 def _document(body: bytes) -> dict[bytes, Any]:
     try:
-        document = bencode.decode(body, max_bytes=MAX_REPLY, max_items=MAX_VALUES)
+        document, _ = lenient.decode(body[:MAX_REPLY], max_items=MAX_VALUES)
     except BencodeError as error:
         raise ReplyError(f"this is not a tracker's answer: {plain_text(str(error), 120)}") from None
     if not isinstance(document, dict):

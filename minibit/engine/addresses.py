@@ -10,11 +10,10 @@ dials those that had time to come by themselves and did not, unless they were se
 
 from collections.abc import Container
 from dataclasses import dataclass
-from ipaddress import ip_address
 from itertools import islice
 from typing import Final
 
-from minibit.address import Address, PeerAddress
+from minibit.address import Address, PeerAddress, is_far
 from minibit.engine.effects import PeerId
 from minibit.engine.neighbour import source
 from minibit.wire.clients import is_minibit
@@ -189,7 +188,7 @@ class AddressBook:
             return False
         self._banned[culprit] = None
         ip = culprit.partition(b" ")[0].decode()
-        if _is_global(ip):
+        if is_far(ip):
             self._banned[ip] = None
         while len(self._banned) > MAX_BANS:
             del self._banned[next(iter(self._banned))]
@@ -224,10 +223,3 @@ class AddressBook:
 def _coming(peer: PeerAddress) -> float:
     """How many seconds it has to come by itself."""
     return COMING_SECONDS if is_minibit(peer.bt_id) else FOREIGN_SECONDS
-
-
-def _is_global(ip: str) -> bool:
-    try:
-        return ip_address(ip).is_global
-    except ValueError:
-        return False

@@ -1,8 +1,9 @@
 """How a peer keeps up with the trackers of a torrent, as `attendance` does with MiniBit's.
 
 It comes (`started`), tells how it stands at the intervals that a tracker wishes, says `completed` once and
-`stopped` in the end. One tracker at a time is told (BEP 12, 27). Trackers that are silent, babble or refuse
-are left alone for longer and longer, and the trade goes on without them.
+`stopped` in the end. One tracker at a time is told (BEP 12, 27). But if one answers and counts nobody except
+us, others may meet elsewhere, so the next is asked too unless the share is private. Trackers that are silent,
+babble or refuse are left alone for longer and longer, and the trade goes on without them.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from random import Random
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+from minibit import units
 from minibit.address import PeerAddress
 from minibit.dialects.announce import Announce, Event
 from minibit.disk import torrents
@@ -63,8 +65,8 @@ class Announcing:
         self.unanswered = False
         self.host = EVERYWHERE
         self.web_seeds: tuple[str, ...] = ()
-        typed = isinstance(source, str) and "://" in source
-        self.trusted = {urlsplit(str(source)).hostname or ""} if typed else set()
+        fetched = isinstance(source, str) and "://" in source
+        self.trusted = {urlsplit(str(source)).hostname or ""} if fetched else set()
         self._source = source
         self._folder = folder
         self._timeout = timeout
@@ -76,7 +78,8 @@ class Announcing:
         self._hurry = asyncio.Event()
         self._soonest = 0.0  # when a tracker may be asked for more peers
         self._completed = False  # still to be said
-        self._began = False  # a tracker knows of us
+        self._began = False  # a tracker has answered
+        self._met: set[str] = set()  # trackers that know of us
         self._told: set[str] = set()
 
     async def share(self) -> Metainfo | bytes:
@@ -85,7 +88,7 @@ class Announcing:
         tiers: tuple[tuple[str, ...], ...]
         if isinstance(source, Magnet):
             self._info_hash, name = source.info_hash, source.name
-            tiers = (source.trackers,) if source.trackers else ()
+            tiers = source.tiers
             self.web_seeds = source.web_seeds
             if (kept := await asyncio.to_thread(torrents.kept, self._folder, source.info_hash)) is not None:
                 share, tiers = kept.metainfo, tiers or kept.tiers
@@ -111,8 +114,8 @@ class Announcing:
         loop = asyncio.get_running_loop()
         end = float("inf") if self._timeout is None else loop.time() + self._timeout
         while self._tiers:
-            event = self._event()
-            answer = await self._first_answer(node, event, end)
+            completed = self._completed
+            answer = await self._first_answer(node, end)
             now = loop.time()
             if answer is None:
                 pause = max(self._tiers.next_due() - now, 1.0)
@@ -125,24 +128,29 @@ class Announcing:
             else:
                 pause, self._soonest = float(answer.reply.interval), now + SOONEST
                 if not self._began:
+                    seeds, others = answer.reply.complete, answer.reply.incomplete
                     self._tell(
-                        f"{answer.reply.complete} seeds and {answer.reply.incomplete} others are there"
+                        f"{units.count(seeds, 'seed')} and {units.count(others, 'other')} are there, "
+                        "counting us"
                     )
                 elif self.unanswered:
                     self._tell("a tracker answers again")
                 self.unanswered, self._began = False, True
-                if event is Event.COMPLETED:
+                if completed:
                     self._completed = False
-                node.peers_found(answer.peers)
             await self._pause(pause)
         await asyncio.Event().wait()
 
     async def leave(self, node: Node | None) -> None:
-        if node is None or not self._began:
+        if node is None:
             return
-        with suppress(MinibitError, TimeoutError):  # else they will notice our silence by themselves
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await self._first_answer(node, Event.STOPPED, float("inf"))
+        said = self._said(node, Event.STOPPED)
+
+        async def goodbye(url: str) -> None:
+            with suppress(MinibitError):  # else it will notice our silence by itself
+                await announce(url, said, self._rng, seconds=GOODBYE_SECONDS)
+
+        await asyncio.gather(*map(goodbye, self._met))
 
     def hurry(self, reason: str) -> None:
         if reason == "complete":
@@ -153,8 +161,8 @@ class Announcing:
     def close(self) -> None:
         """Nothing is held between calls."""
 
-    def _event(self) -> Event:
-        if not self._began:
+    def _event(self, url: str) -> Event:
+        if url not in self._met:
             return Event.STARTED
         return Event.COMPLETED if self._completed else Event.NONE
 
@@ -169,11 +177,14 @@ class Announcing:
                     await self._hurry.wait()
                     end = min(end, max(loop.time(), self._soonest))
 
-    async def _first_answer(self, node: Node, event: Event, end: float) -> Answer | None:
-        """The answer of the first tracker that gives one, None if none does before `end`.
+    async def _first_answer(self, node: Node, end: float) -> Answer | None:
+        """The answer of the first tracker that counts others, or else of the first; None if there is none
+        before `end`.
 
-        They are asked in turn, and who is slow does not keep us from asking the next.
+        They are asked in turn, and who is slow does not keep us from asking the next. The node hears of all
+        peers that are named.
         """
+        lonely: Answer | None = None
         loop = asyncio.get_running_loop()
         due = iter(self._tiers.due(loop.time()))
         asked: dict[asyncio.Task[Answer], str] = {}
@@ -181,9 +192,10 @@ class Announcing:
             while loop.time() < end:
                 url = next(due, None)
                 if url is not None:
-                    asked[asyncio.create_task(announce(url, self._said(node, event), self._rng))] = url
+                    said = self._said(node, self._event(url))
+                    asked[asyncio.create_task(announce(url, said, self._rng))] = url
                 elif not asked:
-                    return None
+                    return lonely
                 patience = SLOW if url is not None and not self._private else float("inf")
                 left = min(patience, end - loop.time())
                 done, _ = await asyncio.wait(
@@ -193,9 +205,13 @@ class Announcing:
                 )
                 for task in done:
                     answer = self._outcome(task, asked.pop(task))
-                    if answer is not None:
+                    if answer is None:
+                        continue
+                    node.peers_found(answer.peers)
+                    if self._private or not _is_lonely(answer):
                         return answer
-            return None
+                    lonely = lonely or answer
+            return lonely
         finally:
             for task in asked:
                 task.cancel()
@@ -206,10 +222,12 @@ class Announcing:
         try:
             answer = task.result()
         except MinibitError as error:
+            self._met.discard(url)
             self._tiers.failed(url, asyncio.get_running_loop().time())
             self._blame(url, error)
             return None
         self._tiers.answered(url)
+        self._met.add(url)
         self.trusted.add(answer.ip)
         return answer
 
@@ -234,6 +252,11 @@ class Announcing:
         if url not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(url)
             self._tell(one_line(f"tracker {plain_text(url.partition('?')[0], 120)}: {error}"))
+
+
+def _is_lonely(answer: Answer) -> bool:
+    """Whether nobody is there, or one, which may be us."""
+    return answer.reply.complete + answer.reply.incomplete <= 1 and len(answer.peers) <= 1
 
 
 async def _torrent(source: str) -> TorrentFile:

@@ -67,8 +67,8 @@ class Introduction:
         Raises:
             StorageError: the disk refuses.
         """
-        tiers = (self._magnet.trackers,) if self._magnet.trackers else ()
-        await asyncio.to_thread(torrents.keep, folder, TorrentFile(share, tiers, self._magnet.web_seeds))
+        torrent = TorrentFile(share, self._magnet.tiers, self._magnet.web_seeds)
+        await asyncio.to_thread(torrents.keep, folder, torrent)
 
     def _say(self, node: Node) -> None:
         """Tell how far it is, if that is news."""

@@ -5,7 +5,6 @@ service that trusts whoever reaches it (libtorrent PRs #5303 and #5846). So whom
 the connection stands, before anything is said: what a name means may change at any time.
 """
 
-import ipaddress
 import socket
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager
 
-from minibit.address import ip_literal
+from minibit.address import ip_literal, is_far
 from minibit.errors import TrackerUnreachableError, UsageError
 from minibit.peer.calls import Calls, PlainSession, bounded, cause
 from minibit.text import one_line, plain_text
@@ -51,12 +50,6 @@ class Fetched:
 
 class NearError(UsageError):
     """An address that a stranger wrote leads to this machine or its network."""
-
-
-def is_far(ip: str) -> bool:
-    """Whether this literal is an address on the internet, and no machine's nearby."""
-    literal = ip_literal(ip)
-    return literal is not None and ipaddress.ip_address(literal).is_global
 
 
 ANNOUNCES: Final = Rule(
@@ -158,32 +151,32 @@ class GuardedSession(PlainSession):
             with suppress(OSError):  # it is closed already
                 self._sock.shutdown(socket.SHUT_RDWR)
 
-    def _check(self, connection: HTTPConnection) -> None:
-        assert connection.sock is not None
-        self._sock = connection.sock
-        self.ip = ip_literal(connection.sock.getpeername()[0]) or ""
+    def _check(self, sock: socket.socket) -> socket.socket:
+        """A connection that has just been made, if it may be used."""
+        self._sock = sock
+        self.ip = ip_literal(sock.getpeername()[0]) or ""
         if not is_far(self.ip) and not self._rule.allows(self._asked, self.ip):
-            connection.close()
+            sock.close()
             raise NearError(f"it leads to {self.ip}, which is this machine or its network: {self._rule.told}")
+        return sock
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, check: Callable[[HTTPConnection], None]) -> None:
+    def __init__(self, check: Callable[[socket.socket], socket.socket]) -> None:
         self._check = check
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         check = self._check
 
+        # Not after `connect`: over TLS that says a good deal already.
         class Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                check(self)
+            def _new_conn(self) -> socket.socket:
+                return check(super()._new_conn())
 
         class Secure(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                check(self)
+            def _new_conn(self) -> socket.socket:
+                return check(super()._new_conn())
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain

@@ -13,7 +13,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from minibit.address import PeerAddress, ip_literal
 from minibit.errors import MagnetError
 from minibit.text import plain_text
-from minibit.torrent.torrent_file import MAX_TRACKERS, TRACKER_SCHEMES, WEB_SCHEMES, usable
+from minibit.torrent.torrent_file import MAX_TRACKERS, TRACKER_SCHEMES, WEB_SCHEMES, Tiers, usable
 
 PREFIX: Final = "magnet:?"
 MAX_LINK: Final = 64 * 1024  # characters
@@ -26,14 +26,22 @@ _BASE32: Final = re.compile(r"urn:btih:([a-zA-Z2-7]{32})")
 
 @dataclass(frozen=True)
 class Magnet:
-    """One link. `name` is what to call the share until its metainfo is here; `trackers` are all of one rank;
-    `peers` (`x.pe`) are those whose addresses are written as numbers."""
+    """One link. `name` is what to call the share until its metainfo is here; `peers` (`x.pe`) are those whose
+    addresses are written as numbers."""
 
     info_hash: bytes
     name: str = ""
     trackers: tuple[str, ...] = ()
     web_seeds: tuple[str, ...] = ()
     peers: tuple[PeerAddress, ...] = ()
+
+    @property
+    def tiers(self) -> Tiers:
+        """Its trackers, each a tier of its own, so that all who have the link turn to the same one first.
+
+        BEP 9 does not say how they rank; libtorrent does the same.
+        """
+        return tuple((url,) for url in self.trackers)
 
     def __str__(self) -> str:
         said = [f"xt=urn:btih:{self.info_hash.hex()}"]

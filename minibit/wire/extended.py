@@ -20,9 +20,8 @@ class ExtendedHandshake:
     """What a side says of itself; every part is optional.
 
     `extensions` maps an extension's name to the id to use when sending it to this side, 0 when it is to be
-    sent no more; `queue` is how
-    many requests this side accepts at once (`reqq`); `metadata_size` how many bytes of metadata it has
-    (BEP 9), however absurd; `name` is a MiniBit peer's name, or None.
+    sent no more; `queue` is how many requests this side accepts at once (`reqq`); `metadata_size` how many
+    bytes of metadata it has (BEP 9), however absurd; `name` is a MiniBit peer's name, or None.
     """
 
     extensions: dict[str, int] = field(default_factory=dict)

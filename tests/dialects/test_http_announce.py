@@ -274,6 +274,17 @@ def test_peers_that_nobody_could_dial_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b"d8:intervali1800e10:incompletei3e8:completei2e5:peers6:\x0a\0\0\x01\x01\x02e",
+        b"d8:completei2e8:completei9e10:incompletei003e8:intervali1800e5:peers6:\x0a\0\0\x01\x01\x02e\r\n",
+    ],
+)
+def test_a_reply_is_taken_as_it_is_meant_however_it_is_written(body: bytes) -> None:
+    assert decode_reply(body) == AnnounceReply(1800, 2, 3, (PeerAddress("", "10.0.0.1", 258),))
+
+
+@pytest.mark.parametrize(
     ("said", "kept"),
     [(1800, 1800), (0, SHORTEST_INTERVAL), (-5, SHORTEST_INTERVAL), (1 << 70, LONGEST_INTERVAL)],
 )
@@ -292,7 +303,7 @@ def test_a_reply_without_end_is_cut_off_or_refused() -> None:
     peer = {"ip": "10.0.0.1", "port": 258}
     for many in ([peer] * (MAX_PEERS_READ + 1), bytes([10, 0, 0, 1, 1, 2]) * (MAX_PEERS_READ + 1)):
         assert len(decode_reply(replying(peers=many)).peers) == MAX_PEERS_READ
-    with pytest.raises(ReplyError, match="exceeds the limit"):
+    with pytest.raises(ReplyError, match="cut off"):
         decode_reply(replying(peers=bytes(MAX_REPLY)))
 
 

@@ -23,7 +23,7 @@ from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageEr
 from minibit.net.dht import DhtClient
 from minibit.net.lan import Lan
 from minibit.peer import announcing, web
-from minibit.peer.announce_client import announce
+from minibit.peer.announce_client import Answer, announce
 from minibit.torrent import torrent_file
 from minibit.torrent.torrent_file import TorrentFile
 
@@ -72,7 +72,44 @@ def test_a_peer_downloads_by_a_torrent_with_one_living_tracker(source: Path, tmp
     assert (tmp_path / "ana" / "film.bin").read_bytes() == source.read_bytes()
     assert len(seen) == 1
     assert sum("no answer" in line for line in ana.told) == 1, "the dead tracker is told of once"
-    assert ana.said("seeds and")
+    assert ana.said("1 seed and 1 other are there")
+
+
+class Recorded:
+    """What each tracker is told, and what it answers."""
+
+    def __init__(self, **answers: AnnounceReply) -> None:
+        self.told: list[tuple[str, str]] = []
+        self._answers = answers
+
+    async def announce(self, url: str, said: Announce, _rng: Random, **_: object) -> Answer:
+        self.told.append((url, said.event.value))
+        reply = self._answers[url]
+        return Answer(reply, reply.peers, "127.0.0.1")
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_where_nobody_else_is_counted_the_next_is_asked_too_unless_the_share_is_private(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    share = from_path(source, block_size=16384, private=private).metainfo
+    path = source.parent / "film.torrent"
+    trackers = ("http://empty/announce", "http://full/announce", "http://spare/announce")
+    path.write_bytes(torrent_file.encode(TorrentFile(share, tuple((url,) for url in trackers))))
+    empty, full = AnnounceReply(900, 0, 1, ()), AnnounceReply(900, 1, 1, ())
+    recorded = Recorded(**dict(zip(trackers, (empty, full, full), strict=True)))
+    monkeypatch.setattr(announcing, "announce", recorded.announce)
+
+    async def join() -> Asked:
+        ana = Asked("", tmp_path / "ana", torrent=str(path), host="127.0.0.1", leave_when_done=False)
+        async with ana.running():
+            await until(lambda: ana.said("are there, counting us"))
+        return ana
+
+    asked = trackers[: 1 if private else 2]
+    assert bounded(join).said("0 seeds and 1 other are there" if private else "1 seed and 1 other are there")
+    assert recorded.told[: len(asked)] == [(url, "started") for url in asked]
+    assert sorted(recorded.told[len(asked) :]) == [(url, "stopped") for url in asked]
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -249,18 +286,17 @@ def test_what_is_typed_may_lead_to_its_own_host_and_not_elsewhere_nearby() -> No
     allows = web.typed("http://t.example/film.torrent").allows
     assert allows("http://t.example:8080/other", "10.0.0.1")
     assert not allows("http://127.0.0.1/", "127.0.0.1")
-    for ip in (
-        "127.0.0.1",
-        "10.0.0.1",
-        "169.254.1.1",
-        "0.0.0.0",
-        "::1",
-        "fe80::1",
-        "::ffff:192.168.0.1",
-        "x",
-    ):
-        assert not web.is_far(ip)
-    assert web.is_far("1.1.1.1")
+
+
+def test_nothing_is_said_where_an_address_may_not_lead_not_even_the_opening_of_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/cgi-bin/reboot"
+        with pytest.raises(UsageError, match="which is this machine or its network"):
+            told(url, seconds=2.0)
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(5)
+            assert connection.recv(1) == b""
 
 
 class UdpTracker(asyncio.DatagramProtocol):

@@ -49,6 +49,7 @@ def test_a_hybrid_link_is_read_through_its_first_version() -> None:
 def test_several_trackers_numbered_or_not_and_what_to_select_is_ignored() -> None:
     link = magnet.parse(f" magnet:?{XT}&tr.1=http://a/a&tr=udp://b:1&tr=http://a/a&so=0,2-4&junk ")
     assert link == Magnet(HASH, trackers=("http://a/a", "udp://b:1"))
+    assert link.tiers == (("http://a/a",), ("udp://b:1",)), "all who have the link ask the same one first"
 
 
 def test_parts_that_make_no_sense_are_passed_over() -> None:
