@@ -15,7 +15,7 @@ from matrix.lan import Loopback
 from matrix.stage import CellError, Stage
 from matrix.table import Outcome, lines, play
 
-SIZE = 2 << 20
+SIZE = 1 << 20
 REQUIRED = os.environ.get("MINIBIT_REQUIRE_FOREIGN")
 libtorrent = pytest.importorskip("libtorrent") if not REQUIRED else __import__("libtorrent")
 
