@@ -170,9 +170,12 @@ class Lan:
 
 
 def enclosed() -> None:
-    """Make this process's own network ready: called inside `enclosing`."""
-    Path("/run/netns").mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "none", "/run/netns"], check=True, timeout=20)
+    """Make this process's own network ready: called inside `enclosing`.
+
+    `ip netns` keeps names in /run/netns. Whoever removes that folder outside takes what is mounted there
+    along, so all of /run is our own.
+    """
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True, timeout=20)
     _ip("link", "set", "lo", "up")
 
 
