@@ -118,10 +118,11 @@ def returns(stage: Stage) -> float:
     first = stage.on(host, "foreign")
     quarter = stage.share.stat().st_size // 4
     stage.wait(lambda: stage.given >= quarter, "a quarter of it is there")
-    first.program.end()
+    if not first.program.end():
+        raise CellError("it did not end when asked to")
     seconds = stage.seconds([stage.on(host, "foreign")])
-    if stage.given > 1.5 * stage.share.stat().st_size:
-        raise CellError("it fetched again what it had")
+    if (times := stage.given / stage.share.stat().st_size) > 1.5:
+        raise CellError(f"it fetched again what it had, {times:.1f} × the share in all")
     if len(stage.view().peers) != 1:
         raise CellError(f"listed {len(stage.view().peers)} times")
     return seconds

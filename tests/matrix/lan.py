@@ -64,14 +64,19 @@ class Program:
         """Whether it ended, and nobody had asked it to."""
         return not self._asked and self.process.poll() is not None
 
-    def end(self) -> None:
-        """Ask it to end, as Ctrl-C does (`timeout` passes it on), and make sure that it has."""
+    def end(self) -> bool:
+        """Ask it to end, as Ctrl-C does (`timeout` passes it on), and make sure that it has.
+
+        Returns whether it did so by itself.
+        """
         self._asked = True
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
+            return False
+        return True
 
     def kill(self) -> None:
         """What `kill -9` does."""
@@ -165,9 +170,12 @@ class Lan:
 
 
 def enclosed() -> None:
-    """Make this process's own network ready: called inside `enclosing`."""
-    Path("/run/netns").mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "none", "/run/netns"], check=True, timeout=20)
+    """Make this process's own network ready: called inside `enclosing`.
+
+    `ip netns` keeps names in /run/netns. Whoever removes that folder outside takes what is mounted there
+    along, so all of /run is our own.
+    """
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True, timeout=20)
     _ip("link", "set", "lo", "up")
 
 
