@@ -200,7 +200,9 @@ class Connection:
             stop = position + 4 + length
             if kind != m.Piece.ID or length <= 9 or stop > end:
                 break
-            if (index >= inner or begin + length - 9 > size) and not layout.contains(index, begin, length - 9):
+            if (index >= inner or begin + length - 9 > size) and not layout.contains(
+                index, begin, length - 9
+            ):
                 raise RemoteProtocolError(f"piece {index}+{begin} does not exist")
             found.append(piece(index, begin, data[position + _PIECE.size : stop]))
             position = stop
