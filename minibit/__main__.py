@@ -1,13 +1,18 @@
 """`python -m minibit`, and the `minibit` command."""
 
+import gc
 import os
 import sys
+from typing import Final
+
+GARBAGE: Final = 20_000  # new objects before garbage is looked for, not 700: a tenth of each start was that
 
 
 def main() -> None:
     """Run the command line, and end the process with its exit code."""
     try:
         _open_what_is_closed()
+        gc.set_threshold(GARBAGE)
         from minibit.cli.main import main as run
 
         code = run()

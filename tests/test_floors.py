@@ -57,7 +57,7 @@ FLOORS: list[dict[str, str]] = [
         "experiments": "observation experiment bounds picking choking missing_piece grants catalogue",
     },
     {
-        "screen": "outlet bars sheet swarm_table sentences peer_table lines display keys playback"
+        "screen": "outlet phrases bars sheet swarm_table sentences peer_table lines display keys playback"
         " report_table plots",
         "cli": "examples options running spreading torrent torrent_app tracker peer status simulate swarm"
         " replay why strategy compare experiment chaos questions main nursery",

@@ -1,12 +1,15 @@
 """`minibit peer`: join a swarm, fetch what it shares, help the others."""
 
+from typing import TYPE_CHECKING
+
 from minibit.cli.running import finish, framed
 from minibit.peer.ending import Interrupt
 from minibit.peer.peer import Peer, PeerSettings
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_peer
-from minibit.screen.peer_table import peer_table
-from minibit.screen.sentences import recent_lines
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
@@ -17,12 +20,16 @@ def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
         progress = display.progress("checking what is on disk")
         peer = Peer(settings, tell=display.tell, progress=progress, interrupt=interrupt)
 
+        def table(lines: int) -> "RenderableType":
+            # Read here, as the display does: what draws is not needed before there is something to draw.
+            from minibit.screen.peer_table import peer_table
+            from minibit.screen.sentences import recent_lines
+
+            return peer_table(peer.view(), recent_lines(*peer.recent()), max_lines=lines)
+
         def frame() -> None:
             if peer.trading:
-                display.show(
-                    lambda lines: peer_table(peer.view(), recent_lines(*peer.recent()), max_lines=lines),
-                    lambda: [plain_peer(peer.view())],
-                )
+                display.show(table, lambda: [plain_peer(peer.view())])
 
         await framed(peer.run(), frame)
 

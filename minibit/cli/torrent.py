@@ -15,7 +15,7 @@ from minibit.disk.share import from_path, left_out
 from minibit.errors import MinibitError, UsageError
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
-from minibit.screen.swarm_table import blocks_phrase
+from minibit.screen.phrases import blocks_phrase
 from minibit.text import plain_text
 from minibit.torrent import torrent_file
 from minibit.torrent.magnet import Magnet

@@ -17,7 +17,8 @@ from minibit.eventlog.writing import claim
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 from minibit.screen.lines import plain_swarm
-from minibit.screen.swarm_table import blocks_phrase, swarm_table
+from minibit.screen.phrases import blocks_phrase
+from minibit.screen.swarm_table import swarm_table
 from minibit.serve.service import TrackerService, TrackerSettings
 from minibit.serve.tracker import own_address_towards
 from minibit.units import size

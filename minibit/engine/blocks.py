@@ -326,11 +326,11 @@ class Blocks:
 
     def requests_for(self, block: int, chunks: int) -> list[Request]:
         """One request per chunk, ascending."""
-        layout = self._layout
-        return [
-            Request(block, chunk * CHUNK_SIZE, layout.chunk_length(block, chunk))
-            for chunk in bitfield.indices(chunks)
-        ]
+        requests = [Request(block, chunk * CHUNK_SIZE, CHUNK_SIZE) for chunk in bitfield.indices(chunks)]
+        if requests:  # only a block's last chunk may be shorter; asking for every length costs 0.4 µs
+            begin = requests[-1].begin
+            requests[-1] = Request(block, begin, self._layout.chunk_length(block, begin // CHUNK_SIZE))
+        return requests
 
     def _start(self, key: int, block: int, exclusive: bool) -> OpenBlock:
         opened = OpenBlock(bitfield.full(self._layout.chunk_count(block)), owner=key)

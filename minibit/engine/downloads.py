@@ -150,7 +150,8 @@ class Downloads:
         whole: list[m.Piece] = []
         for piece in run:
             chunk, odd = divmod(piece.begin, CHUNK_SIZE)
-            if odd or len(piece.data) != standing.layout.chunk_length(block, chunk):
+            length = len(piece.data)  # what lies in the block, as `Connection` saw to: so 16 KiB are a chunk
+            if odd or (length != CHUNK_SIZE and length != standing.layout.chunk_length(block, chunk)):
                 supply.unasked += 1  # stored, it would spoil what others supplied
             else:
                 chunks |= 1 << chunk

@@ -3,6 +3,9 @@
 The three are one interface, so that a command says what happens once and never asks where it goes.
 With `--json` standard output carries one document and nothing else; what a person would have been
 told goes nowhere, errors and the progress of long steps go to standard error.
+
+The terminal's library is read when something is drawn there: a pipe never needs it, and a peer is at work
+by the time of its first table. That is 30 ms of each start.
 """
 
 import json
@@ -10,15 +13,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from threading import RLock
 from types import TracebackType
-from typing import IO, Any, Final, Self, TextIO, cast
-
-from rich.console import Console, RenderableType
-from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from typing import IO, TYPE_CHECKING, Any, Final, Self, TextIO, cast
 
 from minibit.screen.outlet import Outlet
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.progress import Progress
 
 PLAIN_SECONDS: Final = 2.0  # between two reports of the same thing in a pipe
 FRAME_SECONDS: Final = 0.25
@@ -40,13 +45,6 @@ class Display:
         self._json = as_json
         # Not as rich sees it: FORCE_COLOR, which many a build machine sets, makes no terminal of a pipe.
         self.live = not as_json and self.outlet.isatty() and os.environ.get("TERM", "") not in DUMB
-        self._console = Console(
-            file=self._out,
-            highlight=False,
-            emoji=False,
-            force_terminal=self.live,
-            force_interactive=self.live,
-        )
         self._lock = RLock()  # a bar is drawn in the thread of its step
         self._settled = False
         self._live: Live | None = None
@@ -62,12 +60,23 @@ class Display:
     ) -> None:
         self.freeze()
 
+    @cached_property
+    def _console(self) -> "Console":
+        from rich.console import Console
+
+        return Console(
+            file=self._out, highlight=False, emoji=False, force_terminal=True, force_interactive=True
+        )
+
     def tell(self, line: str) -> None:
         """One line for a person, above the table if there is one."""
-        if not self._json:
+        if self.live:
             self._console.print(line, markup=False, soft_wrap=True)
+        elif not self._json:
+            with self._lock:
+                self._lines([line])
 
-    def show(self, draw: Callable[[int], RenderableType], plain: Callable[[], Iterable[str]]) -> None:
+    def show(self, draw: "Callable[[int], RenderableType]", plain: Callable[[], Iterable[str]]) -> None:
         """The state of things: `draw(lines)` gives a table of at most that many lines, for a terminal;
         `plain()` gives lines for a pipe, asked for every two seconds at most."""
         if self.live:
@@ -75,6 +84,8 @@ class Display:
                 if self._settled:
                     return
                 if self._live is None:
+                    from rich.live import Live
+
                     self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
                     self._live.start()
                 self._live.update(draw(max(1, self._console.height - 1)), refresh=True)
@@ -85,7 +96,7 @@ class Display:
                 self._shown = lines
                 self._lines(lines)
 
-    def final(self, draw: Callable[[], RenderableType], plain: Callable[[], Iterable[str]]) -> None:
+    def final(self, draw: "Callable[[], RenderableType]", plain: Callable[[], Iterable[str]]) -> None:
         """The last word: a table left on the terminal, or lines."""
         self.freeze()
         if self.live:
@@ -142,6 +153,14 @@ class Display:
             if self._bar is None:
                 if done >= total or self._settled:
                     return
+                from rich.progress import (
+                    BarColumn,
+                    Progress,
+                    TaskProgressColumn,
+                    TextColumn,
+                    TimeRemainingColumn,
+                )
+
                 self._bar = Progress(
                     TextColumn("{task.description}"),
                     BarColumn(),

@@ -5,7 +5,7 @@ Apart from names, it is ASCII. Pure functions of a snapshot, as `swarm_table` an
 """
 
 from minibit import units
-from minibit.screen.swarm_table import carried_phrase, copies_phrase
+from minibit.screen.phrases import carried_phrase, copies_phrase
 from minibit.snapshot import Figures, PeerStatus, State, Summary, SummaryRow, SwarmStatus
 
 

@@ -13,12 +13,11 @@ from rich.text import Text
 
 from minibit import units
 from minibit.screen import bars
+from minibit.screen.phrases import blocks_phrase, copies_phrase
 from minibit.screen.sheet import STRETCH, Cell, Column, Paragraph, Sheet, name_list
 from minibit.screen.swarm_table import (
     COMPLETE_MARK,
     ORIGIN_MARK,
-    blocks_phrase,
-    copies_phrase,
     fact,
     marked,
     optimistic,

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from minibit import units
 from minibit.screen import bars
+from minibit.screen.phrases import blocks_phrase, carried_phrase, copies_phrase
 from minibit.screen.sheet import STRETCH, Cell, Column, Paragraph, Sheet, name_list, shortened
 from minibit.snapshot import State, Summary, SummaryRow, SwarmRow, SwarmStatus
 from minibit.text import plain_text
@@ -83,11 +84,6 @@ def share_facts(view: SwarmStatus) -> list[Text]:
     ]
 
 
-def blocks_phrase(count: int, size: int) -> str:
-    """`192 blocks of 64 KiB`: a power of two needs no decimals."""
-    return f"{units.count(count, 'block')} of {units.size(size).replace('.0 ', ' ')}"
-
-
 def _swarm_sheet(
     view: SwarmStatus, above: Sequence[Paragraph], below: Sequence[Paragraph], max_lines: int | None
 ) -> Sheet:
@@ -134,24 +130,6 @@ def swarm_facts(view: SwarmStatus) -> list[Text]:
         fact("rarest block", copies_phrase(view.rarest_copies), "bold" if view.rarest_copies else "bold red"),
         fact("origin carried", carried_phrase(view), "bold yellow"),
     ]
-
-
-def copies_phrase(copies: int) -> str:
-    """`no copy`, `1 copy`, `5 copies`: of a block, among the peers."""
-    return units.count(copies, "copy", "copies") if copies else "no copy"
-
-
-def carried_phrase(view: SwarmStatus) -> str:
-    """What the origin uploaded, and its part of all that was: one side's figures, so never above 100 %.
-
-    Of an origin that has left, what those who are there had from it.
-    """
-    if view.origin is not None:
-        origin, everyone = view.origin.figures.uploaded, sum(row.figures.uploaded for row in view.rows)
-    else:
-        origin = sum(row.figures.from_origin for row in view.rows)
-        everyone = sum(row.figures.downloaded for row in view.rows)
-    return f"{units.size(origin)} ({units.proportion(origin, everyone)})" if everyone else units.size(origin)
 
 
 def summary_table(summary: Summary) -> Sheet:
