@@ -16,6 +16,7 @@ from minibit.engine.contenders import Contenders
 from minibit.engine.effects import Upload
 from minibit.engine.idleness import Idleness
 from minibit.engine.journal import Chosen
+from minibit.engine.line import Line
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.offers import Offers
 from minibit.engine.rates import TokenBucket
@@ -59,6 +60,7 @@ class Uploads:
         self._showing = False  # whether what is to be offered may have changed
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self._current = -1  # whose turn it is
+        self._line = Line(now)
         self._idleness = Idleness(now)
         self.offers = offers
         self.total = 0
@@ -182,19 +184,21 @@ class Uploads:
 
         Neighbours take turns, and a turn is a block: what is sent of several at a time is of use to nobody
         until the last of them is whole, and a crowd waits for whole blocks. Where there is no limit, a turn
-        is at least a batch, which a fast link wants large.
+        is at least what leaves in a sixteenth of a second, for a fast link wants large batches.
         """
         limited = bool(self._bucket.rate)
-        while self._turns and self._bucket.ready(now):
+        least = 0.0 if limited else overdrawn(self._line.rate(now))
+        while self._turns and self._bucket.ready(now) and (limited or self._line.free(now)):
             neighbour, among = self._next_turn(now)
             demand, room = neighbour.demand, _room(neighbour, now)
             if limited:
                 room = min(room, self._at_once)
-            batch, size = self._batch(neighbour, among, min(room, BATCH), now, one_block=limited)
+            batch, size = self._batch(neighbour, among, min(room, BATCH), least, now)
             del self._turns[neighbour.key]
             if not batch:
                 continue
             demand.unsent += size
+            self._line.handed(neighbour.key, size, now)
             demand.refusals = 0
             self._bucket.take(size)
             self._outbox.put(Upload(neighbour.key, tuple(batch)))
@@ -223,10 +227,11 @@ class Uploads:
         return neighbours[key], among
 
     def _batch(
-        self, neighbour: Neighbour, among: int, room: float, now: float, *, one_block: bool
+        self, neighbour: Neighbour, among: int, room: float, least: float, now: float
     ) -> tuple[list[m.Request], int]:
-        """What this neighbour is sent next, and its bytes: the rest of the block that it is being sent, then
-        of those it waits for the one with the fewest copies, so that what is rare spreads first."""
+        """What this neighbour is sent next, and its bytes: the rest of the block that it is being sent, then,
+        until that is `least` bytes, of those it waits for the one with the fewest copies, so that what is
+        rare spreads first."""
         queue, demand = neighbour.demand.queue, neighbour.demand
         batch: list[m.Request] = []
         size = 0
@@ -241,7 +246,7 @@ class Uploads:
                 self.offers.sent(neighbour.key, request.index, request.length, held, now)
             if not queue.blocks >> request.index & 1:
                 demand.serving = None
-                if one_block:
+                if size >= least:
                     break
         return batch, size
 
@@ -253,6 +258,7 @@ class Uploads:
     def flushed(self, neighbour: Neighbour, count: int, now: float) -> None:
         """`count` payload bytes have left for this neighbour."""
         neighbour.demand.unsent -= count
+        self._line.left(neighbour.key, count, now)
         neighbour.demand.used_at, neighbour.demand.rests = now, 0
         neighbour.demand.flow.add(count, now)
         neighbour.patience.regain(count // CHUNK_SIZE)
@@ -263,7 +269,7 @@ class Uploads:
     def next_deadline(self, now: float) -> float:
         """When the limit lets something leave; infinity if nothing waits."""
         if self._turns:
-            return self._bucket.ready_at(now)
+            return self._bucket.ready_at(now) if self._bucket.rate else self._line.free_at(now)
         return self._idleness.next_deadline(now)
 
     def forget(self, neighbour: Neighbour, now: float) -> None:
@@ -271,6 +277,7 @@ class Uploads:
         self._contenders.left(neighbour, now)
         self._moved |= neighbour.greeted
         self._turns.pop(neighbour.key, None)
+        self._line.forget(neighbour.key)
         if self.offers is not None:
             self.offers.forget(neighbour.key)
 

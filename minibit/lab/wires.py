@@ -1,7 +1,7 @@
 """Connections between simulated peers: what is said arrives in order, late, and as fast as lines allow.
 
 A connection has two ends. What an end says leaves it as far as there is room in flight, as in a TCP window:
-on a slow line it is small, for `net.transport` has the system hold no more than about a second's worth;
+on a slow line it is small, for `net.transport` has the system hold no more than a moment's worth;
 a neighbour that is slow to take keeps its sender waiting, and control messages wait behind data. Lines are
 shared: an uplink serves its connections by turns; what becomes of it there is `intake`'s matter.
 """
@@ -14,7 +14,9 @@ from minibit.lab.clock import Clock
 from minibit.wire import messages as m
 
 WINDOW: Final = 256 * 1024  # bytes of payload in flight on a connection, each way, at most…
-MIN_WINDOW: Final = 48 * 1024  # …and at least; in between, what its line carries in a second, as live
+MIN_WINDOW: Final = 48 * 1024  # …and at least; in between, as live, about…
+WINDOW_SECONDS: Final = 0.25  # …what it carries in this time
+MEASURED_SECONDS: Final = 0.25  # how long is looked at that
 LONG: Final = 5.0  # seconds for which a line is busy with one item: that is a slow line
 _SIZES: Final = {m.Request: 17, m.Cancel: 17, m.RejectRequest: 17, m.AllowedFast: 9}
 
@@ -46,7 +48,10 @@ class End:
 
     __slots__ = (
         "_in_flight",
+        "_measured_at",
+        "_passed",
         "_waking",
+        "_window",
         "clock",
         "cut",
         "held",
@@ -76,6 +81,8 @@ class End:
         self.queue: deque[Item] = deque()  # what has not left
         self.released: deque[tuple[float, int]] = deque()  # when room in flight comes back, and how much
         self._in_flight = 0
+        self._window = WINDOW if uplink is None else MIN_WINDOW
+        self._passed, self._measured_at = 0, clock.now  # bytes that were taken since then
         self._waking = False
 
     def say(self, messages: Sequence[Said]) -> None:
@@ -95,10 +102,11 @@ class End:
         """Let leave what there is room for; how many bytes of payload did."""
         now, released = self.clock.now, self.released
         while released and released[0][0] <= now:
+            self._passed += released[0][1]
             self._in_flight -= released.popleft()[1]
+        self._measure(now)
         left = 0
-        window = WINDOW if self.uplink is None else min(WINDOW, max(MIN_WINDOW, self.uplink.rate))
-        while self.queue and self._in_flight < window:
+        while self.queue and self._in_flight < self._window:
             item = self.queue.popleft()
             self._in_flight += item[1]
             left += item[1]
@@ -110,6 +118,16 @@ class End:
             self._waking = True
             self.clock.at(released[0][0], self._wake)
         return left
+
+    def _measure(self, now: float) -> None:
+        """The window follows what this connection carries, which shares its line with others."""
+        seconds = now - self._measured_at
+        if self.uplink is None:
+            self._window = WINDOW
+        elif seconds >= MEASURED_SECONDS:
+            worth = int(self._passed / seconds * WINDOW_SECONDS)
+            self._window = min(max(1 << worth.bit_length(), MIN_WINDOW), WINDOW)
+            self._passed, self._measured_at = 0, now
 
     def release(self, payload: int) -> None:
         """The other side has taken so many bytes: one latency later there is room for more."""

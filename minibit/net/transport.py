@@ -14,7 +14,8 @@ from typing import Final, Protocol
 
 MAX_PARTS: Final = 1024  # buffers in one send: what Linux takes in one system call
 MIN_UNSENT: Final = 32 * 1024  # bytes that the system may hold and not have sent yet, at least…
-MAX_UNSENT: Final = 1024 * 1024  # …and at most; in between, about what leaves in a second
+MAX_UNSENT: Final = 1024 * 1024  # …and at most; in between, about…
+UNSENT_SECONDS: Final = 0.25  # …what leaves in this time: nobody takes back what waits there
 MEASURED_SECONDS: Final = 0.25  # how long is looked at what leaves
 STUCK_MILLISECONDS: Final = 60_000  # how long the other side may take nothing of what we send
 
@@ -118,8 +119,9 @@ class TcpTransport:
         self._sock.close()
 
     def _bound_unsent(self) -> None:
-        """Have the system hold about a second's worth of what is still to be sent: it would take megabytes
-        for a link of 50 kB/s, and all that we say would wait behind them. What is under way does not count.
+        """Have the system hold about a quarter of a second's worth of what is still to be sent: it would take
+        megabytes for a link of 50 kB/s, and all that we say would wait behind them. What is under way does
+        not count.
         """
         now = self._loop.time()
         if now - self._since < MEASURED_SECONDS:
@@ -127,7 +129,7 @@ class TcpTransport:
         left = self._sent - _queued(self._sock)  # what the system took says nothing of a link
         rate = (left - self._left) / (now - self._since)
         self._left, self._since = left, now
-        self._allow_unsent(min(max(1 << int(rate).bit_length(), MIN_UNSENT), MAX_UNSENT))
+        self._allow_unsent(min(max(1 << int(rate * UNSENT_SECONDS).bit_length(), MIN_UNSENT), MAX_UNSENT))
 
     def _allow_unsent(self, unsent: int) -> None:
         if unsent != self._unsent and hasattr(socket, "TCP_NOTSENT_LOWAT"):

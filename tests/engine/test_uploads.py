@@ -206,7 +206,8 @@ def test_a_grant_is_served_while_choking() -> None:
     assert effects == [Send(1, (m.AllowedFast(0), m.AllowedFast(2)))]
     assert stage.says(1, request(0), request(1), request(2)) == [
         Send(1, (reject(1),)),
-        Upload(1, (request(0), request(2))),
+        Upload(1, (request(0),)),
+        Upload(1, (request(2),)),
     ]
 
 
