@@ -7,6 +7,7 @@ import pytest
 from minibit import bitfield
 from minibit.engine import relief
 from minibit.engine.blocks import MAX_OPEN, RELIEF_BATCH, Arrival, Asked, Blocks, GivenUp
+from minibit.engine.recalls import PROBE_SECONDS
 from minibit.engine.relief import HASTE, LONG, MAX_ASKED, MAX_MOVES, MOVE_AGE, MOVE_TRIPS, STALL_AGE
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
@@ -282,6 +283,15 @@ def test_a_block_is_not_passed_round_for_ever() -> None:
     book = asked_long_ago()
     book._open[0].moves = book._open[1].moves = MAX_MOVES
     assert again(book, 2, 0.3, 0b11) == []
+
+
+def test_where_what_is_taken_back_comes_all_the_same_nothing_is_moved() -> None:
+    book = asked_long_ago()
+    for block in range(10, 20):
+        book._recalls.recalled(1, block, 0.2)
+        book._recalls.came(1, block)
+    assert again(book, 2, 0.3, 0b11) == []
+    assert again(book, 2, 0.3 + PROBE_SECONDS, 0b11) != [], "but now and then it is tried"
 
 
 # --- trust

@@ -135,6 +135,15 @@ def test_a_slow_line_waits_behind_a_quick_one() -> None:
     assert offers.soonest([2, 1], 13.0) == 1
 
 
+def test_one_that_was_slow_once_is_believed_to_be_as_quick_as_everybody() -> None:
+    """What happened once says little: else who happened to get some would get more (`DOUBT_SECONDS`)."""
+    offers = offers_to(1, 2)
+    for key, block, took in ((1, 0, 0.05), (2, 1, 0.1)):
+        offers.sent(key, block, SIZE, 0, 0.0)
+        offers.received(3, 1 << block, took)
+    assert offers.soonest([2, 1], 0.1) == 2
+
+
 def test_a_pace_is_forgotten_in_time() -> None:
     offers = offers_to(1, 2)
     offers.sent(2, 0, SIZE, 0, 0.0)

@@ -400,6 +400,18 @@ def test_first_copies_go_to_who_holds_fewest_that_nobody_else_has() -> None:
     assert left[-4:] == [(2, 5), (2, 5), (1, 4), (1, 4)], "but who keeps all, or tells nothing, is served too"
 
 
+def test_a_quick_limited_line_sends_several_chunks_at_once() -> None:
+    """Each time that something leaves costs both ends a turn of Python."""
+    limit = 64 * 8 * CHUNK_SIZE
+    stage = Stage(have=LONG_FULL, layout=LONG, upload_limit=float(limit))
+    stage.puppet(1, interested=True)
+    stage.says(1, *long_requests(400))
+    for _ in range(40):
+        stage.flushed(1, stage.neighbour(1).demand.unsent)
+        stage.wait(0.01)
+    assert max(len(effect.chunks) for effect in stage.effects if isinstance(effect, Upload)) >= 8
+
+
 def test_an_idle_line_serves_one_more() -> None:
     stage = seed(upload_limit=100 * CHUNK_SIZE)
     for key in range(1, 9):
@@ -409,6 +421,21 @@ def test_an_idle_line_serves_one_more() -> None:
     extra = stage.engine.slots.extra
     assert len(extra) == 3
     assert all(stage.neighbour(key).demand.unchoked for key in extra)
+
+
+def test_a_line_that_is_always_busy_serves_one_less() -> None:
+    stage = seed(upload_limit=100 * CHUNK_SIZE)
+    for key in range(1, 9):
+        stage.puppet(key, interested=True)
+    stage.wait(0.35)
+    assert len(stage.engine.slots.extra) == 3
+    for _ in range(80):
+        for key in range(1, 9):
+            stage.says(key, *EVERYTHING)
+        stage.wait(0.1)
+        for key in range(1, 9):
+            stage.flushed(key, stage.neighbour(key).demand.unsent)
+    assert len(stage.engine.slots.extra) < 3
 
 
 @pytest.mark.parametrize("cadence", [0.5, 1.0])

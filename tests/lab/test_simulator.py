@@ -380,3 +380,12 @@ def test_in_the_classroom_choking_can_be_seen_and_the_free_rider_pays() -> None:
     assert min(waited["reciprocity"] + waited["tit-for-tat"]) >= 5
     assert waited["unchoke-all"] == [0, 0, 0]
     assert median(rode["reciprocity"]) > 1.1 * median(rode["tit-for-tat"])
+
+
+def test_in_a_crowd_of_equals_every_grant_is_honoured() -> None:
+    """Each gets about its part of the first copies of what it was granted from the origin itself."""
+    simulation = finished(Simulation(plain(8, 8 * MIB, 32 * KIB, upload=MIB, seed=1)))
+    honoured = [
+        (peer.granted & peer.engine.downloads.by_origin).bit_count() for peer in simulation.peers.values()
+    ]
+    assert min(honoured) > 0.75 * sum(honoured) / len(honoured)
