@@ -113,11 +113,14 @@ class Downloads:
             self._gives_less(neighbour)
             self._release_blocks(neighbour, refused)
 
-    def allowed(self, neighbour: Neighbour, block: int, now: float) -> None:
-        """A neighbour serves this block even while it chokes us."""
+    def allowed(self, neighbour: Neighbour, block: int) -> None:
+        """A neighbour serves this block even while it chokes us.
+
+        Such blocks come many at a time: which of them to ask for first is chosen when all are known.
+        """
         neighbour.supply.allowed |= 1 << block
         self._givers[neighbour.key] = neighbour
-        self.fill(neighbour, now)
+        self._loose = True
 
     def _gives_less(self, neighbour: Neighbour) -> None:
         if neighbour.supply.choking and not neighbour.supply.allowed:

@@ -302,7 +302,7 @@ class Engine:
                 self.downloads.unchoked(neighbour, now)
             case m.AllowedFast(block):
                 if self.layout.block_count:
-                    self.downloads.allowed(neighbour, block, now)
+                    self.downloads.allowed(neighbour, block)
             case m.Bitfield(data):
                 if self.layout.block_count:
                     self._know(neighbour, bitfield.from_wire(data, self.layout.block_count), now)

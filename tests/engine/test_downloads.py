@@ -235,6 +235,13 @@ def test_what_is_allowed_is_asked_even_while_we_are_choked() -> None:
     assert stage.asked(1) == [], "it is not allowed after all"
 
 
+def test_blocks_that_are_allowed_together_are_chosen_from_together() -> None:
+    stage = Stage()  # picks the first of them
+    stage.puppet(1, have=FULL)
+    asked = stage.says(1, m.AllowedFast(5), m.AllowedFast(3), m.AllowedFast(4))
+    assert asked == [Send(1, tuple(request(block, chunk) for block in (3, 4, 5) for chunk in (0, 1)))]
+
+
 def test_what_is_allowed_of_blocks_that_it_does_not_have_waits() -> None:
     stage = Stage()
     stage.puppet(1, have=0b1)
