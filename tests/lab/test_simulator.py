@@ -180,6 +180,7 @@ def test_peers_come_leave_and_are_killed_as_the_scenario_says() -> None:
         PeerClass("visitor", upload=MIB, leave=Departure.AFTER, leave_seconds=1.0),
         PeerClass("victim", upload=MIB, start=0.5, leave=Departure.KILLED, leave_seconds=1.0),
         PeerClass("mute", upload=MIB, leave=Departure.SILENT, leave_seconds=1.0),
+        seed=2,  # who leaves when it is done is not the last one
     )
     simulation = finished(Simulation(scenario, diary))
     notes = [(now, who, note) for now, who, note in diary.entries if isinstance(note, tuple)]
