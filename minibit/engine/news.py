@@ -9,7 +9,9 @@ not wait, and neither does who is complete.
 
 Of many, most are choked and wait for us already: they can do nothing with what is new but count its copies.
 They are told once in `LATE_SECONDS`, and what is left when they are unchoked; the others, who may ask us for
-it or are to become interested, at each of those moments.
+it or are to become interested, at each of those moments. Who has nothing for us just now is told that once in
+`LATE_SECONDS` too, if it has nothing still: most have something again before, and each change of mind would
+cost them a choice of whom to serve.
 """
 
 from typing import Final
@@ -54,7 +56,8 @@ class News:
 
     def tell(self, standing: Standing, now: float) -> None:
         """If it is time, tell neighbours which blocks are new since they were last told: HAVE to those who
-        need it, and to those of whom nothing more is wanted that we are interested no more."""
+        need it, and if everybody is told, to those of whom nothing more is wanted that we are not interested
+        any more."""
         if now < self.next_deadline():
             return
         have, missing, outbox = standing.blocks.have, standing.blocks.missing, standing.outbox
@@ -70,7 +73,7 @@ class News:
                     news &= ~neighbour.blocks
                 told.setdefault(news, []).append(neighbour.key)
             supply = neighbour.supply
-            if supply.interesting and (everybody or not supply.choking) and not neighbour.blocks & missing:
+            if everybody and supply.interesting and not neighbour.blocks & missing:
                 supply.interesting = False
                 outbox.send(neighbour.key, NotInterested())
         for news, keys in told.items():

@@ -1,10 +1,15 @@
 """When neighbours are told what is new: at once where little happens, together where much does."""
 
+from random import Random
+
 import pytest
 
 from minibit.address import Address
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.news import FEW, FEW_SECONDS, LATE_SECONDS, MANY_SECONDS, PAUSE_SECONDS, News, awaited
+from minibit.engine.standing import Standing
+from minibit.torrent.layout import Layout
+from minibit.wire.messages import NotInterested
 
 NOWHERE: Address = ("10.0.0.1", 6881)
 
@@ -105,3 +110,22 @@ def test_who_can_do_something_with_news_waits_for_it(
     neighbour.demand.interested, neighbour.origin, neighbour.blocks = interested, origin, holds
     neighbour.demand.unchoked_since = 1.0 if unchoked else None
     assert awaited(neighbour, 0b11) is waits
+
+
+@pytest.mark.parametrize(("neighbours", "moment"), [(FEW, 10.13), (FEW + 1, 11.0)])
+def test_of_many_who_serves_us_and_has_nothing_more_hears_so_once_in_a_while(
+    neighbours: int, moment: float
+) -> None:
+    standing = Standing(Layout(2 << 16, 1 << 16), 0b01, Random(1), None)
+    for key in range(neighbours):
+        neighbour = standing.neighbours[key] = Neighbour(key, NOWHERE, outgoing=True, now=0.0)
+        neighbour.peer_id, neighbour.blocks = b"%020d" % key, 0b01
+        neighbour.supply.interesting, neighbour.supply.choking = True, False
+    news, said = News(), []
+    news.add(10.13)
+    for now in (10.13, 11.0):
+        news.tell(standing, now)
+        said += [
+            (now, e.key) for e in standing.outbox.take() if getattr(e, "messages", ()) == (NotInterested(),)
+        ]
+    assert said == [(moment, key) for key in range(neighbours)]
