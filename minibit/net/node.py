@@ -373,6 +373,7 @@ class Node:
             links=self.engine.places.limit,
             wake=self._wake,
         )
+        self._gateway.private = metainfo.private
         for link in self._links.values():
             link.reader = self._disk.reader
         if blocks.complete:
