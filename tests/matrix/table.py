@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def slow(self) -> bool:
-        """Whether it takes so much longer with MiniBit that it is neither noise nor the start of a program."""
+        """Whether it takes so much longer than beside that it is not noise."""
         if self.seconds is None or self.beside is None:
             return False
         return self.seconds > max(TOLERATED * self.beside, self.beside + NOTHING)
