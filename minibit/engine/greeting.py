@@ -197,7 +197,7 @@ class Greeting:
 
     def parted(self, neighbour: Neighbour, now: float) -> None:
         """A neighbour is gone."""
-        if neighbour.listens is not None and 0 != neighbour.blocks == self._standing.blocks.full:
+        if neighbour.listens is not None and neighbour.holds_all(self._standing.blocks.full):
             self._addresses.seeds(neighbour.listens, now)
         if neighbour.outgoing:
             self._addresses.disconnected(neighbour.address, now)

@@ -164,6 +164,10 @@ class Neighbour:
         """Whether its handshake has come."""
         return self.peer_id is not None
 
+    def holds_all(self, full: int) -> bool:
+        """Whether it is a seed; `full` are all blocks, which are none while the share is unknown."""
+        return 0 != self.blocks == full
+
     @property
     def traded(self) -> bool:
         """Whether a byte of the share has moved between us."""
