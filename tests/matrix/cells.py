@@ -57,10 +57,19 @@ def mixed(stage: Stage) -> float:
 
 
 def orphaned(stage: Stage) -> float:
-    """Origin and tracker are killed as soon as the others have a copy of every block among them."""
+    """Origin and tracker are killed once all others have begun and have a copy of every block among them.
+
+    Before, who starts slowly would find nobody who could tell it of the others.
+    """
     stage.serve("--upload-limit", SLOW)
     copies = [stage.peer("ana"), stage.peer("bia"), stage.client("foreign")]
-    stage.wait(lambda: stage.view().rarest_copies, "one copy is out")
+
+    def out() -> bool:
+        view = stage.view()
+        begun = [row for row in view.peers if row.blocks]
+        return len(begun) == len(copies) and view.rarest_copies > 0
+
+    stage.wait(out, "everybody has begun, and one copy is out")
     for program in stage.origin:
         program.kill()
     return stage.seconds(copies)
