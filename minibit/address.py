@@ -93,7 +93,7 @@ def is_near(ip: str) -> bool:
     if literal is None:
         return False
     address = ipaddress.ip_address(literal)
-    return address.is_private or address.is_link_local
+    return _beyond(address) is address and (address.is_private or address.is_link_local)
 
 
 def is_far(ip: str) -> bool:
@@ -101,8 +101,7 @@ def is_far(ip: str) -> bool:
     literal = ip_literal(ip)
     if literal is None:
         return False
-    address = ipaddress.ip_address(literal)
-    return address.is_global and _beyond(address).is_global
+    return _beyond(ipaddress.ip_address(literal)).is_global
 
 
 def _beyond(

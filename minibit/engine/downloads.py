@@ -77,6 +77,7 @@ class Downloads:
         neighbour.blocks |= new
         self._standing.copies.add(new)
         if new & ~self._standing.blocks.have:
+            neighbour.supply.idle_since = None
             if not neighbour.supply.interesting:
                 neighbour.supply.interesting = True
                 self._outbox.send(neighbour.key, m.Interested())

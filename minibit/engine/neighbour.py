@@ -52,6 +52,7 @@ class Supply:
     def __init__(self, now: float) -> None:
         self.choking = True  # it chokes us
         self.interesting = False  # it holds what we miss, and we have told it so
+        self.idle_since: float | None = None  # when it was first found to hold none of it any more
         self.allowed = 0  # blocks that it serves us even while choking (BEP 6)
         self.refused = 0  # blocks that it has rejected of late, and since it last unchoked us
         self.refused_at = now
