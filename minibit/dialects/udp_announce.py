@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from minibit.address import KNOWN, compact_peers, unpacked_peers
+from minibit.address import KNOWN, PACKED_FOUR, PACKED_SIX, compact_peers, unpacked_peers
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
     LONGEST_INTERVAL,
@@ -176,11 +176,13 @@ def encode_reply(reply: Reply, *, six: bool = False) -> bytes:
     """`reply` as a datagram. Of the peers, those that are of the socket's family: `six` is IPv6."""
     match reply:
         case Announced():  # the one that is asked for most
-            answer, each = reply.reply, 18 if six else 6
+            answer = reply.reply
             head = _REPLIED.pack(
                 _ANNOUNCE, reply.transaction, answer.interval, answer.incomplete, answer.complete
             )
-            return head + compact_peers(answer.peers)[six][: MAX_PEERS_BYTES // each * each]
+            told, more = compact_peers(answer.peers)[six], answer.six if six else answer.four
+            each = PACKED_SIX if six else PACKED_FOUR
+            return head + (told + more)[: MAX_PEERS_BYTES // each * each]
         case Connected(transaction, connection):
             return _CONNECTED.pack(_CONNECT, transaction, connection)
         case Scraped(transaction, counts):

@@ -35,7 +35,7 @@ def answer(tracker: Tracker, request: Request) -> Reply:
         if remote is None:
             raise RequestError("the tracker cannot see which address this request comes from")
         announce, form = http_announce.decode_announce(request.query)
-        reply = tracker.announce(announce, remote)
+        reply = tracker.announce(announce, remote, packed=form.compact)
     except RequestError as error:
         return failure(str(error))
     except Exception:

@@ -100,7 +100,7 @@ class UdpServer:
         if isinstance(request, AnnounceRequest):
             # The field for an address is IPv4's: over IPv6 it claims nothing (BEP 15).
             announce = request.announce._replace(ip=None) if six else request.announce
-            return Announced(request.transaction, self._tracker.announce(announce, remote))
+            return Announced(request.transaction, self._tracker.announce(announce, remote, packed=True))
         assert not isinstance(request, Connect)
         found = self._tracker.scrape(request.info_hashes)
         return Scraped(request.transaction, tuple(found.get(each, _NONE) for each in request.info_hashes))

@@ -136,7 +136,7 @@ def test_an_announce_that_is_malformed_is_told_so_to_who_is_connected(server: Ud
 def test_a_bug_is_an_answer_and_a_log_entry(
     server: UdpServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Tracker, "announce", lambda *_: 1 // 0)
+    monkeypatch.setattr(Tracker, "announce", lambda *_, **__: 1 // 0)
     assert isinstance(announce(server), Failed)
     assert "ZeroDivisionError" in caplog.text
 

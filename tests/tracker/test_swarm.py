@@ -14,9 +14,10 @@ from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
 from minibit.torrent.layout import Layout
+from minibit.tracker.block_distributor import capacity
 from minibit.tracker.notices import Granted, Left, Notice
-from minibit.tracker.peer_manager import MAX_ACTIVE, MAX_ACTIVE_PER_SOURCE
-from minibit.tracker.swarm import Swarm, capacity
+from minibit.tracker.peer_manager import MAX_ACTIVE_PER_SOURCE
+from minibit.tracker.swarm import Swarm
 
 COUNT = 20
 ALL = bitfield.full(COUNT)
@@ -661,11 +662,6 @@ def test_one_address_takes_a_part_of_the_places_only(crowd: Crowd) -> None:
     crowd.leave("p0", None, "9.9.9.9")
     crowd.join("one more", remote="9.9.9.9")
     crowd.join("p1", 5002, remote="9.9.9.9")
-
-
-def test_a_huge_share_has_fewer_places() -> None:
-    assert capacity(2048) == MAX_ACTIVE
-    assert 100 < capacity(1 << 21) < 500
 
 
 # Side by side
