@@ -144,7 +144,7 @@ def decode_request(datagram: bytes) -> Request:
         raise RequestError("this is no request to a tracker")
     connection, action, transaction = _HEAD.unpack_from(datagram)
     if action == _ANNOUNCE and size >= _ANNOUNCED.size:
-        return _announce(datagram, connection, transaction)
+        return _announce(datagram)
     if action == _CONNECT and connection == MAGIC:
         return Connect(transaction)
     if action == _SCRAPE:
@@ -222,17 +222,29 @@ def decode_reply(datagram: bytes, *, six: bool = False) -> Reply:
     raise ReplyError("this is not a tracker's answer")
 
 
-def _announce(datagram: bytes, connection: int, transaction: int) -> AnnounceRequest:
-    (_, _, _, info_hash, peer_id, downloaded, left, uploaded, event, ip, key, numwant, port) = (
-        _ANNOUNCED.unpack_from(datagram)
-    )
+def _announce(datagram: bytes) -> AnnounceRequest:
+    (
+        connection,
+        _,
+        transaction,
+        info_hash,
+        peer_id,
+        downloaded,
+        left,
+        uploaded,
+        event,
+        ip,
+        key,
+        numwant,
+        port,
+    ) = _ANNOUNCED.unpack_from(datagram)
     if not port:
         raise RequestError("port must be a number from 1 to 65535")
     announce = Announce(
         info_hash,
         peer_id,
         port,
-        uploaded if uploaded < MAX_COUNTER else MAX_COUNTER,
+        uploaded if uploaded < MAX_COUNTER else MAX_COUNTER,  # for `min` takes four times as long
         downloaded if downloaded < MAX_COUNTER else MAX_COUNTER,
         (left if left < MAX_COUNTER else MAX_COUNTER) if left != _UNKNOWN_LEFT else None,
         _EVENTS[event] if event < len(_EVENTS) else Event.NONE,

@@ -9,9 +9,10 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
-from minibit.address import ip_literal
+from minibit.address import KNOWN, ip_literal, is_loopback
 from minibit.dialects.announce import MAX_REASON, Counts
 from minibit.dialects.refusal import RequestError
 from minibit.dialects.udp_announce import (
@@ -56,7 +57,6 @@ class UdpServer:
     def drain(self, sock: socket.socket) -> None:
         """Answers what waits at `sock`, up to a batch of it."""
         now = self._clock()
-        answers: list[tuple[bytes, tuple[Any, ...]]] = []
         for _ in range(BATCH):
             try:
                 datagram, address = sock.recvfrom(MAX_DATAGRAM + 1)
@@ -64,19 +64,16 @@ class UdpServer:
                 break
             answer = self.answer(datagram, address, now)
             if answer is not None:
-                answers.append((answer, address))
-        for answer, address in answers:
-            try:
-                sock.sendto(answer, address)
-            except OSError:
-                continue  # it is lost, as the network loses others: the client asks again
+                try:
+                    sock.sendto(answer, address)
+                except OSError:
+                    continue  # it is lost, as the network loses others: the client asks again
 
     def answer(self, datagram: bytes, address: tuple[Any, ...], now: float) -> bytes | None:
         """What the socket address `address` is answered to `datagram`; None: nothing."""
-        remote = ip_literal(address[0])
-        if len(datagram) < HEADER or remote is None or not self._allowance.admits(remote, now):
+        remote, six, here = _seen(address[0])
+        if len(datagram) < HEADER or not remote or not (here or self._allowance.admits(remote, now)):
             return None
-        six = ":" in remote
         try:
             request = decode_request(datagram)
         except RequestError as error:
@@ -104,6 +101,15 @@ class UdpServer:
         assert not isinstance(request, Connect)
         found = self._tracker.scrape(request.info_hashes)
         return Scraped(request.transaction, tuple(found.get(each, _NONE) for each in request.info_hashes))
+
+
+@lru_cache(KNOWN)
+def _seen(shown: str) -> tuple[str, bool, bool]:
+    """A client's address as the socket shows it, read: the canonical literal ("": none), whether that is
+    IPv6, and whether it is this machine's. Its own programs are let pass: they could as well take its
+    processor, and the whole of a large swarm may live here."""
+    literal = ip_literal(shown) or ""
+    return literal, ":" in literal, is_loopback(literal)
 
 
 def _failed(transaction: int, message: str) -> Failed:

@@ -45,7 +45,7 @@ class PeerManager:
         self.nowhere = 0  # peers in the pools that another machine cannot dial where they are
         self._from: Counter[str] = Counter()
         self._heard: dict[bool, OrderedDict[str, PeerRecord]] = {False: OrderedDict(), True: OrderedDict()}
-        self._lasting = 0.0  # until then nobody can have been silent for his lifetime
+        self.lasting = 0.0  # until then nobody can have been silent for his lifetime
         self.origin: PeerRecord | None = None
 
     def __len__(self) -> int:
@@ -164,15 +164,13 @@ class PeerManager:
     def expire(self, now: float) -> list[PeerRecord]:
         """Removes and returns the peers that have not been heard of for their lifetime."""
         gone: list[PeerRecord] = []
-        if now < self._lasting:
-            return gone
-        self._lasting = now + LIFETIME  # of whoever comes next
+        self.lasting = now + LIFETIME  # of whoever comes next
         for foreign, lifetime in ((False, LIFETIME), (True, FOREIGN_LIFETIME)):
             queue = self._heard[foreign]
             while queue:
                 oldest = next(iter(queue.values()))
                 if now - oldest.timestamp < lifetime:
-                    self._lasting = min(self._lasting, oldest.timestamp + lifetime)
+                    self.lasting = min(self.lasting, oldest.timestamp + lifetime)
                     break
                 self.remove(oldest)
                 gone.append(oldest)
@@ -191,16 +189,12 @@ class PeerManager:
         return drawn
 
     def draw_packed(self, count: int, asker: PeerRecord | None = None) -> tuple[bytes, bytes]:
-        """The addresses of up to `count` peers as `draw` has them, without the origin: IPv4, IPv6."""
-        four, six = b"", b""
-        for pool, room in zip(self._pools, self._rooms(count, asker), strict=True):
-            if room <= 0:
-                continue
-            if pool.size == PACKED_SIX:
-                six += pool.draw_packed(room, self._rng, asker)
-            else:
-                four += pool.draw_packed(room, self._rng, asker)
-        return four, six
+        """The addresses of up to `count` peers as `draw` has them, IPv4 and IPv6, but not the origin's."""
+        met_four, met_six, four, six = [
+            pool.draw_packed(room, self._rng, asker) if room else b""
+            for pool, room in zip(self._pools, self._rooms(count, asker), strict=True)
+        ]
+        return met_four + four, met_six + six
 
     def name_for(self, peer_id: bytes) -> str:
         """A name that nobody active has: the client's kind, and as much of a digest as that takes.
@@ -217,10 +211,8 @@ class PeerManager:
 
     def _rooms(self, count: int, asker: PeerRecord | None) -> tuple[int, int, int, int]:
         """How many of each pool make `count` without `asker`."""
-        sizes = [len(pool.records) for pool in self._pools]
-        if asker is not None and not asker.origin:
-            sizes[self._kind(asker)] -= 1
-        met_four, met_six, four, six = sizes
+        own = None if asker is None else asker.pool
+        met_four, met_six, four, six = [len(pool.records) - (pool is own) for pool in self._pools]
         met, others = met_four + met_six, four + six
         if met + others > count:
             met = met and min(met, max(count - others, math.ceil(MET_SHARE * count)))
@@ -234,17 +226,16 @@ class PeerManager:
         share = int(count * six / (four + six) + self._rng.random())
         return min(max(share, count - four), six)
 
-    def _kind(self, record: PeerRecord) -> int:
-        """The number of the pool that it belongs to."""
-        return (0 if record.met else 2) + (":" in record.ip)
-
     def _place(self, record: PeerRecord) -> None:
-        self._pools[self._kind(record)].add(record, self._rng)
+        self._pool(record).add(record, self._rng)
         self.nowhere += record.address.is_nowhere
 
     def _displace(self, record: PeerRecord) -> None:
-        self._pools[self._kind(record)].remove(record)
+        self._pool(record).remove(record)
         self.nowhere -= record.address.is_nowhere
+
+    def _pool(self, record: PeerRecord) -> Pool:
+        return self._pools[(0 if record.met else 2) + (":" in record.ip)]
 
     def _check_room(self, source: str) -> None:
         limit = MAX_ACTIVE_FROM_HERE if is_loopback(source) else MAX_ACTIVE_PER_SOURCE

@@ -28,7 +28,8 @@ class PeerRecord:
     timestamp: float = 0.0
     met: bool = False
     announced: Announce | None = None
-    place: int = field(default=-1, repr=False)  # in its pool
+    pool: object = field(default=None, repr=False, compare=False)  # where it stands, if it does…
+    place: int = field(default=-1, repr=False, compare=False)  # …and where there
     address: PeerAddress = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ class Pool:
         last = len(self.records)
         self.records.append(record)
         self._packed += record.address.packed
+        record.pool = self
         place = int(rng.random() * (last + 1))
         if place != last:
             self._put(self.records[place], last)
@@ -42,7 +43,7 @@ class Pool:
         del self._packed[-self.size :]
         if last is not record:
             self._put(last, record.place)
-        record.place = -1
+        record.pool = None
 
     def draw(self, count: int, rng: Random, absent: PeerRecord | None = None) -> list[PeerRecord]:
         """Up to `count` peers at random, `absent` left out."""
@@ -55,25 +56,24 @@ class Pool:
     def _cut(self, line: Line, unit: int, count: int, rng: Random, absent: PeerRecord | None) -> Line:
         """Up to `count` units of `line` from a place by lot on, as if its end met its beginning."""
         everyone = len(self.records)
-        here = absent is not None and self._holds(absent)
+        here = absent is not None and absent.pool is self
         others = everyone - here
         count = min(count, others)
         if count <= 0:
             return line[:0]
-        start = gap = int(rng.random() * others)
+        start = int(rng.random() * others)
+        end, gap = start + count, count
         if absent is not None and here:
-            start, gap = (absent.place + 1 + start) % everyone, others - start
-        skipping = here and gap < count
-        end = start + count + skipping
+            # It begins behind `absent`, so that all beginnings are alike, and may reach him in the end.
+            gap = others - start
+            start = (absent.place + 1 + start) % everyone
+            end = start + count + (gap < count)
         drawn = line[unit * start : unit * end]
         if end > everyone:
             drawn += line[: unit * (end - everyone)]
-        if skipping:
+        if gap < count:
             del drawn[unit * gap : unit * (gap + 1)]
         return drawn
-
-    def _holds(self, record: PeerRecord) -> bool:
-        return 0 <= record.place < len(self.records) and self.records[record.place] is record
 
     def _put(self, record: PeerRecord, place: int) -> None:
         self.records[place], record.place = record, place

@@ -255,7 +255,7 @@ class Swarm:
     # --- who stays, who goes
 
     def _expire(self, now: float) -> None:
-        for record in self._peers.expire(now):
+        for record in self._peers.expire(now) if now >= self._peers.lasting else ():
             self._blocks.drop(record.key)
             self._gone(record.bt_id)
 
