@@ -197,16 +197,18 @@ def _percent(value: bytes) -> str:
     return f"%{value.hex('%').upper()}"
 
 
-def _query(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _query(raw: bytes) -> list[tuple[bytes, bytes]]:
     # A '+' stays a '+': clients percent-encode bytes (RFC 3986), they do not send forms.
     if len(raw) > MAX_QUERY:
         raise RequestError(f"the query is longer than {MAX_QUERY} bytes")
+    found = []
     for pair in raw.split(b"&"):
         key, _, value = pair.partition(b"=")
         if b"%" in value:
             # All clients of a swarm write its info hash in one of a few ways, and each of them its own id.
             value = _unquoted(value) if len(value) <= MAX_ID else unquote_to_bytes(value)
-        yield key, value
+        found.append((key, value))
+    return found
 
 
 _unquoted = lru_cache(KNOWN)(unquote_to_bytes)
