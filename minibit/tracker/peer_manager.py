@@ -9,7 +9,7 @@ corrected wall clock ends no peer. A `source` is a canonical IP literal.
 import hashlib
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Final
 
@@ -42,6 +42,7 @@ class PeerManager:
         self._by_id: dict[bytes, PeerRecord] = {}
         self._foreign_at: dict[Address, PeerRecord] = {}
         self._pools = tuple(map(Pool, 2 * (PACKED_FOUR, PACKED_SIX)))  # those that were met, then the others
+        self._filled: list[Pool] = []  # those that are not empty: mostly one or two
         self.nowhere = 0  # peers in the pools that another machine cannot dial where they are
         self._from: Counter[str] = Counter()
         self._heard: dict[bool, OrderedDict[str, PeerRecord]] = {False: OrderedDict(), True: OrderedDict()}
@@ -183,18 +184,19 @@ class PeerManager:
         others do not fill: invented peers are many, and whoever is new has yet to be met.
         """
         drawn = [self.origin] if self.origin is not None and self.origin is not asker and count else []
-        for pool, room in zip(self._pools, self._rooms(count - len(drawn), asker), strict=True):
-            if room > 0:
-                drawn += pool.draw(room, self._rng, asker)
+        for pool, room in self._rooms(count - len(drawn), asker):
+            drawn += pool.draw(room, self._rng, asker)
         return drawn
 
     def draw_packed(self, count: int, asker: PeerRecord | None = None) -> tuple[bytes, bytes]:
         """The addresses of up to `count` peers as `draw` has them, IPv4 and IPv6, but not the origin's."""
-        met_four, met_six, four, six = [
-            pool.draw_packed(room, self._rng, asker) if room else b""
-            for pool, room in zip(self._pools, self._rooms(count, asker), strict=True)
-        ]
-        return met_four + four, met_six + six
+        four, six = b"", b""
+        for pool, room in self._rooms(count, asker):
+            if pool.size == PACKED_FOUR:
+                four += pool.draw_packed(room, self._rng, asker)
+            else:
+                six += pool.draw_packed(room, self._rng, asker)
+        return four, six
 
     def name_for(self, peer_id: bytes) -> str:
         """A name that nobody active has: the client's kind, and as much of a digest as that takes.
@@ -209,8 +211,10 @@ class PeerManager:
                 return name
         raise RequestError("every name for that peer_id is taken: restart your client", status=409)
 
-    def _rooms(self, count: int, asker: PeerRecord | None) -> tuple[int, int, int, int]:
-        """How many of each pool make `count` without `asker`."""
+    def _rooms(self, count: int, asker: PeerRecord | None) -> Iterable[tuple[Pool, int]]:
+        """Which pools have peers, and up to how many of each make `count` without `asker`."""
+        if len(self._filled) == 1:
+            return ((self._filled[0], count),)
         own = None if asker is None else asker.pool
         met_four, met_six, four, six = [len(pool.records) - (pool is own) for pool in self._pools]
         met, others = met_four + met_six, four + six
@@ -219,7 +223,7 @@ class PeerManager:
             others = count - met
         met_six = met_six and self._of_six(met, met_four, met_six)
         six = six and self._of_six(others, four, six)
-        return met - met_six, met_six, others - six, six
+        return zip(self._pools, (met - met_six, met_six, others - six, six), strict=True)
 
     def _of_six(self, count: int, four: int, six: int) -> int:
         """How many of `count` are IPv6, where so many are: their part, rounded by lot."""
@@ -229,10 +233,12 @@ class PeerManager:
     def _place(self, record: PeerRecord) -> None:
         self._pool(record).add(record, self._rng)
         self.nowhere += record.address.is_nowhere
+        self._filled = [pool for pool in self._pools if pool.records]
 
     def _displace(self, record: PeerRecord) -> None:
         self._pool(record).remove(record)
         self.nowhere -= record.address.is_nowhere
+        self._filled = [pool for pool in self._pools if pool.records]
 
     def _pool(self, record: PeerRecord) -> Pool:
         return self._pools[(0 if record.met else 2) + (":" in record.ip)]
