@@ -107,12 +107,16 @@ def main() -> None:
 
 
 def warm(tracker: Tracker, peers: int) -> None:
-    """Every peer announces, so that the tracker knows them all and has run for a moment."""
+    """Every peer announces, so that the tracker knows them all and has run for a moment.
+
+    Whoever is new costs a tracker more, ours many times more, which deals him blocks: newcomers among the
+    announces that are measured would make a slow tracker slower.
+    """
     pressed(tracker, peers, WARM_SECONDS, 8)
 
 
 def pressed(tracker: Tracker, peers: int, seconds: float, at_a_time: int) -> Load:
-    """UDP announces of so many peers, for so long at least and until each had its turn.
+    """UDP announces of so many peers, for so long at least and until each has announced.
 
     Raises:
         MinibitError: some were refused, or too many lost.
@@ -126,7 +130,7 @@ def pressed(tracker: Tracker, peers: int, seconds: float, at_a_time: int) -> Loa
     ]
     load = Load()
     try:
-        while load.seconds < seconds:
+        while load.seconds < seconds or not all(source.rounds for source in sources):
             for source in sources:
                 source.press(load, SLICE_SECONDS, at_a_time)
     finally:
