@@ -5,10 +5,10 @@ a second the loop tells the tracker how the origin stands, and now and then it a
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -28,6 +28,7 @@ from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.peer_id import new_peer_id
 from minibit.serve.app import magnet
+from minibit.serve.handover import Handover
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
 from minibit.serve.web_share import WebShare
@@ -76,7 +77,7 @@ class TrackerService:
         self._settings = settings
         self._origin: Node | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._notices: deque[Notice] = deque()
+        self._handover: Handover[Notice] | None = None
         self._tracker = Tracker(
             share.metainfo, rng=Random(settings.seed), grant=settings.grant, notify=self._notify
         )
@@ -139,6 +140,7 @@ class TrackerService:
                 encryption=settings.encryption,
                 on_event=self._tell,
             )
+            self._handover = Handover(self._loop, partial(_tell, self._origin))
             stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)
             files = None
@@ -196,27 +198,16 @@ class TrackerService:
 
     def _notify(self, notice: Notice) -> None:
         # Called on the tracker's threads, which may outlive the loop by a moment.
-        if self._loop is None or self._origin is None:
-            return
-        self._notices.append(notice)
-        if (
-            len(self._notices) == 1
-        ):  # it is woken once for all that wait: where many join at once, that is dear
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._hand_on, self._loop, self._origin)
+        if self._handover is not None:
+            self._handover.put(notice)
 
-    def _hand_on(self, loop: asyncio.AbstractEventLoop, origin: Node) -> None:
-        """Hand the origin the notice that waits longest, and have the others follow."""
-        if not self._notices:
-            return
-        notice = self._notices.popleft()
-        if self._notices:
-            loop.call_soon(self._hand_on, loop, origin)
-        match notice:
-            case Granted(peer_id, blocks):
-                origin.granted(peer_id, blocks)
-            case Left(peer_id):
-                origin.engine.revoked(peer_id)
+
+def _tell(origin: Node, notice: Notice) -> None:
+    match notice:
+        case Granted(peer_id, blocks):
+            origin.granted(peer_id, blocks)
+        case Left(peer_id):
+            origin.engine.revoked(peer_id)
 
 
 async def _watch(storage: Storage, stamps: list[tuple[int, int]]) -> None:
