@@ -82,7 +82,8 @@ class HttpLoad:
         Raises:
             MinibitError: it is no answer to an announce.
         """
-        asked = f"peer_id=-PR0001-looking-only&port={PORTS - 1}&uploaded=0&downloaded=0&left=1&compact=1"
+        # One that is known asks: a tracker may have as many as it takes.
+        asked = f"peer_id=-PR0001-{1:012}&port={PORTS + 1}&uploaded=0&downloaded=0&left=1&compact=1"
         url = f"{self.url}/announce?info_hash={quote(self.info_hash, safe='')}&{asked}&numwant={NUMWANT}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             said = bencode.decode(answer.read())
