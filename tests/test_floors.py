@@ -47,7 +47,7 @@ FLOORS: list[dict[str, str]] = [
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing files introduction ending web_source web_seeds peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"
-        " udp_server wsgi app web_share server handover service",
+        " udp_server wsgi app web_share server service",
     },
     {
         "lab": "place scenario casting scenario_file standstill process_logs nursery child processes replay"

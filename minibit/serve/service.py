@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -28,7 +27,6 @@ from minibit.net.listener import listen
 from minibit.net.node import Node
 from minibit.peer.peer_id import new_peer_id
 from minibit.serve.app import magnet
-from minibit.serve.handover import Handover
 from minibit.serve.server import TrackerServer
 from minibit.serve.tracker import Tracker
 from minibit.serve.web_share import WebShare
@@ -77,7 +75,6 @@ class TrackerService:
         self._settings = settings
         self._origin: Node | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._handover: Handover[Notice] | None = None
         self._tracker = Tracker(
             share.metainfo, rng=Random(settings.seed), grant=settings.grant, notify=self._notify
         )
@@ -140,7 +137,6 @@ class TrackerService:
                 encryption=settings.encryption,
                 on_event=self._tell,
             )
-            self._handover = Handover(self._loop, partial(_tell, self._origin))
             stamps = await asyncio.to_thread(storage.stamps)
             self._report(self._origin, ip)
             files = None
@@ -198,8 +194,9 @@ class TrackerService:
 
     def _notify(self, notice: Notice) -> None:
         # Called on the tracker's threads, which may outlive the loop by a moment.
-        if self._handover is not None:
-            self._handover.put(notice)
+        if self._loop is not None and self._origin is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_tell, self._origin, notice)
 
 
 def _tell(origin: Node, notice: Notice) -> None:
