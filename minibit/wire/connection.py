@@ -12,6 +12,7 @@ many *haves*, and nothing is lost by reading it.
 """
 
 import struct
+from collections.abc import Iterable
 from enum import IntEnum, auto
 from math import inf
 from typing import Final
@@ -242,15 +243,23 @@ class Connection:
         if self._local is Phase.GREETED and self.remote is not None:
             self._local = self._first()
 
-    def send_piece(self, index: int, begin: int, length: int) -> bytes:
-        """The bytes that go before `length` bytes of data, so that the data itself is never copied.
+    def send_pieces(self, chunks: Iterable[m.Request], data: memoryview) -> list[bytes | memoryview]:
+        """The parts to send in answer to these requests, whose data is `data`, one after another: for each
+        the `PIECE_HEADER` bytes that go before it, and a view of its data, which is never copied.
 
         Raises:
             LocalProtocolError: not legal now.
         """
         if self._local not in _OPENED:
             raise LocalProtocolError(f"Piece is not legal in {self._local.name}")
-        return m.piece_header(index, begin, length)
+        parts: list[bytes | memoryview] = []
+        header, used = m.piece_header, 0
+        for chunk in chunks:
+            stop = used + chunk.length
+            parts.append(header(chunk.index, chunk.begin, chunk.length))
+            parts.append(data[used:stop])
+            used = stop
+        return parts
 
     def _greeted(self, handshake: m.Handshake) -> m.Handshake:
         self.remote = handshake

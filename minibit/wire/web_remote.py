@@ -105,8 +105,8 @@ class WebRemote:
         self._partial += data
         while self._under_way and len(self._partial) >= self._under_way[0].length:
             request = self._under_way.popleft()
-            self.said += self._connection.send_piece(request.index, request.begin, request.length)
-            self.said += self._partial[: request.length]
+            piece = bytes(self._partial[: request.length])
+            self.said += b"".join(self._connection.send_pieces([request], memoryview(piece)))
             del self._partial[: request.length]
             self.brought += request.length
 
