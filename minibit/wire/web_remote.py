@@ -124,8 +124,7 @@ class WebRemote:
         return (m.Bitfield(bitfield.to_wire(self.shown, count)) if self.shown else m.HaveNone(),)
 
     def _say(self, *messages: m.Handshake | m.Message) -> None:
-        for message in messages:
-            self.said += self._connection.send(message)
+        self.said += self._connection.send(*messages)
 
     def _offset(self, message: m.Request | m.Cancel) -> int:
         return message.index * self._layout.block_size + message.begin

@@ -120,7 +120,7 @@ class Peer:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Send(key, messages):
-                self._transmit(key, b"".join(map(self._wires[key].connection.send, messages)), 0)
+                self._transmit(key, self._wires[key].connection.send(*messages), 0)
             case Tell(keys, message):
                 for key in keys:
                     self._transmit(key, self._wires[key].connection.send(message), 0)
