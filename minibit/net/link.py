@@ -32,13 +32,6 @@ class Run:
         self.chunks: list[Request] = []
         self.length = 0
 
-    def fits(self, chunk: Request) -> bool:
-        return self.length + chunk.length <= READ_BYTES and len(self.chunks) < RUN_CHUNKS
-
-    def add(self, chunk: Request) -> None:
-        self.chunks.append(chunk)
-        self.length += chunk.length
-
 
 class Batch:
     """What is sent together: the data of some chunks, if there is a `read`, then messages."""
@@ -94,12 +87,15 @@ class Link:
 
     def upload(self, chunks: Iterable[Request]) -> None:
         """Send the data of these chunks after all that was put before."""
-        run = self._queue[-1] if self._queue else None
+        last = self._queue[-1] if self._queue else None
+        run = last if isinstance(last, Run) else None
         for chunk in chunks:
-            if not isinstance(run, Run) or not run.fits(chunk):
+            length = chunk.length
+            if run is None or run.length + length > READ_BYTES or len(run.chunks) == RUN_CHUNKS:
                 run = Run()
                 self._queue.append(run)
-            run.add(chunk)
+            run.chunks.append(chunk)
+            run.length += length
 
     @property
     def ready(self) -> bool:

@@ -211,14 +211,16 @@ class Connection:
         return len(found) - before
 
     def _requests(self, data: memoryview, most: float, found: list[m.Handshake | m.Message]) -> int:
-        layout, before = self._layout, len(found)
+        layout, before, request = self._layout, len(found), m.Request
+        inner, whole = layout.block_count - 1, layout.block_size  # of all blocks but the last
         frames = int(min(len(data) // _REQUEST.size, most))
         for size, kind, index, begin, length in _REQUEST.iter_unpack(data[: frames * _REQUEST.size]):
             if kind != m.Request.ID or size != 13:
                 break
-            if length > MAX_REQUEST or not layout.contains(index, begin, length):
+            inside = index < inner and 0 < length <= whole - begin
+            if length > MAX_REQUEST or not (inside or layout.contains(index, begin, length)):
                 raise RemoteProtocolError(f"a request for {index}+{begin}:{length} makes no sense")
-            found.append(m.Request(index, begin, length))
+            found.append(request(index, begin, length))
         self._run = (len(found) - before) * _REQUEST.size
         return len(found) - before
 
