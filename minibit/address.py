@@ -8,9 +8,10 @@ from typing import Final
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
 FIRST_USER_PORT: Final = 1024  # below listen other services: mail, shells, the web
-KNOWN: Final = (
-    16_384  # addresses that are not read twice: a full tracker asks the same things of the same ones
-)
+KNOWN: Final = 16_384  # addresses that are not read twice: a full tracker asks the same of the same ones
+
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+SHARED: Final = ipaddress.IPv4Network("100.64.0.0/10")  # behind a provider's NAT, or of an overlay (RFC 6598)
 
 Address = tuple[str, int]
 """(IP address as text, port)."""
@@ -98,7 +99,21 @@ def is_near(ip: str) -> bool:
 def is_far(ip: str) -> bool:
     """Whether `ip` is a literal of the internet, where it names one machine: neither near nor reserved."""
     literal = ip_literal(ip)
-    return literal is not None and ipaddress.ip_address(literal).is_global
+    if literal is None:
+        return False
+    address = ipaddress.ip_address(literal)
+    return address.is_global and _beyond(address).is_global
+
+
+def _beyond(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that a gateway makes of this one (NAT64, RFC 6052; 6to4, RFC 3056), or itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in NAT64:
+        return ipaddress.IPv4Address(address.packed[12:])
+    return address.sixtofour or address
 
 
 def believed_ip(claimed: str | None, seen: str) -> str:
@@ -121,15 +136,16 @@ def believed_ip(claimed: str | None, seen: str) -> str:
 def credible(peer: PeerAddress, teller: str) -> bool:
     """Whether to dial `peer`, of whom somebody at `teller` (a literal) says that it is there.
 
-    Nobody elsewhere aims us at programs of this machine or at a private network, and nobody at all at the
-    ports of other services: mail, shells, the web.
+    Nobody elsewhere aims us at programs of this machine or at a private network, also not through a gateway,
+    and nobody at all at the ports of other services: mail, shells, the web. Of a shared network speaks who is
+    in one himself.
     """
     claim = ipaddress.ip_address(peer.ip)
     if peer.port < FIRST_USER_PORT or claim.is_unspecified or claim.is_multicast or claim.is_reserved:
         return False
     if claim.is_loopback:
         return is_loopback(teller)
-    return is_near(teller) or not is_near(peer.ip)
+    return is_far(peer.ip) or is_near(teller) or (claim in SHARED and ipaddress.ip_address(teller) in SHARED)
 
 
 def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:

@@ -131,6 +131,7 @@ class Neighbour:
         self.last_received = now
         self.last_sent = now
         self.probed_at: float | None = None  # when it was made to speak, because another one claims to be it
+        self.crossed: tuple[Address, float] | None = None  # our dial that crossed theirs, when one was kept
 
         # Who it is: known after its handshake.
         self.peer_id: bytes | None = None
@@ -160,6 +161,10 @@ class Neighbour:
     def greeted(self) -> bool:
         """Whether its handshake has come."""
         return self.peer_id is not None
+
+    def holds_all(self, full: int) -> bool:
+        """Whether it is a seed; `full` are all blocks, which are none while the share is unknown."""
+        return 0 != self.blocks == full
 
     @property
     def traded(self) -> bool:

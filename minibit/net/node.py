@@ -60,9 +60,8 @@ class Node:
         storage: where it lies; without both, `begin` gives them later.
         encryption: what to do about it.
         on_announce: called on the loop when the tracker should hear of us at once.
-        on_event: called on the loop with a line about each ban and the first time that each machine breaks
-            the protocol, a bounded number of both, and about connections that cannot be accepted; other
-            ends are routine.
+        on_event: called on the loop with a line about each ban, the first time that each machine breaks the
+            protocol and connections that cannot be accepted, so many of each; other ends are routine.
 
     `finished` is set once every block is verified and every file was seen where it belongs.
     """
@@ -181,7 +180,8 @@ class Node:
         link.close()
 
     def _accuse(self, link: Link, reason: str) -> None:
-        self._blame.put_on(link.address, reason)
+        mistaken = link.outgoing and link.connection.remote is None
+        self._blame.put_on(link.address, reason, mistaken=mistaken)
         self._drop(link, reason)
 
     # --- the loop's events
@@ -373,6 +373,7 @@ class Node:
             links=self.engine.places.limit,
             wake=self._wake,
         )
+        self._gateway.private = metainfo.private
         for link in self._links.values():
             link.reader = self._disk.reader
         if blocks.complete:

@@ -1,10 +1,8 @@
 """The whole matrix: its cells played, a line about each as it ends, and the table in the end.
 
-A cell is slow if it takes longer than with libtorrent by half, and by a second and a half. Less says
-nothing of 8 MiB, which travel in a fraction of that: it goes into starting interpreters, and into the
-second that passes until a client that tried uTP first, which MiniBit does not speak, dials again. Where the
-sides differ by more, both are played once more and the better of each counts: a busy machine, or two dials
-that cross, are luck.
+A cell is slow if it takes longer than with libtorrent by half, and by more than half a second: 8 MiB travel
+in a fraction of that, and the rest is starting an interpreter, and where in a client's second it is asked.
+Every cell is played once, and counts as it came.
 """
 
 import sys
@@ -23,7 +21,7 @@ from matrix.lan import Lan, Loopback
 from matrix.stage import CellError, Stage
 
 TOLERATED: Final = 1.5  # times what it takes with libtorrent
-NOTHING: Final = 1.5  # s that make no difference
+NOTHING: Final = 0.5  # s that make no difference
 
 
 @dataclass(frozen=True)
@@ -38,31 +36,16 @@ class Outcome:
 
     @property
     def slow(self) -> bool:
-        return self.seconds is not None and self.beside is not None and _slower(self.seconds, self.beside)
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether one side is slow beside the other, whichever."""
+        """Whether it takes so much longer than beside that it is not noise."""
         if self.seconds is None or self.beside is None:
             return False
-        return _slower(self.seconds, self.beside) or _slower(self.beside, self.seconds)
-
-    def better(self, again: "Outcome") -> "Outcome":
-        """What is best of this and another try, for each side; what failed in either stays a fault."""
-        if self.seconds is None or again.seconds is None:
-            return self if self.seconds is None else again
-        tries = [each.beside for each in (self, again) if each.beside is not None]
-        return Outcome(self.client, self.cell, min(self.seconds, again.seconds), min(tries, default=None))
+        return self.seconds > max(TOLERATED * self.beside, self.beside + NOTHING)
 
     def __str__(self) -> str:
         if self.seconds is None:
             return "✗" if self.beside is None else f"✗ ({self.beside:.1f})"
         beside = "" if self.beside is None else f" ({self.beside:.1f})"
         return f"{'slow ' if self.slow else ''}{self.seconds:.1f} s{beside}"
-
-
-def _slower(one: float, other: float) -> bool:
-    return one > max(TOLERATED * other, other + NOTHING)
 
 
 def play(
@@ -126,9 +109,6 @@ def print_table(
         place = folder / client.name / cell.key
         try:
             found = once(number, client, cell, place)
-            if found.doubtful:
-                print(f"{client.name}, {cell.title}: {found}, once more", file=sys.stderr, flush=True)
-                found = found.better(once(number, client, cell, place / "again"))
         finally:
             numbers.put(number)
         print(f"{client.name}, {cell.title}: {found} {found.fault}", file=sys.stderr, flush=True)
