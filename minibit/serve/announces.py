@@ -13,9 +13,7 @@ from minibit.serve.exchange import Reply, Request
 from minibit.serve.tracker import Tracker
 
 PATHS: Final = ("/announce", "/scrape")
-_BROWSERS: Final = frozenset(
-    (b"referer", b"sec-fetch-dest")
-)  # only a page, or a link in one, makes these said
+_BROWSERS: Final = frozenset((b"referer", b"sec-fetch-dest"))  # only a page, or a link in one, has these said
 
 _log = logging.getLogger(__name__)
 
