@@ -26,9 +26,7 @@ from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
 
-MAX_OPEN_BYTES: Final = (
-    40 * 1024 * 1024
-)  # memory for blocks in flight and being verified, rounded up to whole ones
+MAX_OPEN_BYTES: Final = 40 * 1024 * 1024  # memory for blocks in flight and being verified, in whole ones
 MAX_OPEN: Final = 1024  # blocks
 RELIEF_BATCH: Final = 16  # chunks of others that one neighbour is asked for at a time
 VAIN_SECONDS: Final = 0.25  # how long a neighbour that could relieve nobody is not thought of again

@@ -16,9 +16,7 @@ from minibit.wire.connection import Connection
 from minibit.wire.messages import PIECE_HEADER, Request
 
 BATCH_PARTS: Final = MAX_PARTS // READS_AHEAD  # buffers of one batch: all that are read may leave together
-RUN_CHUNKS: Final = (
-    BATCH_PARTS // 4
-)  # of one batch; a chunk takes two parts, the header of its message and the data
+RUN_CHUNKS: Final = BATCH_PARTS // 4  # of a batch: each takes two parts, its message's header and its data
 MIN_READING: Final = 16 * 1024
 ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
 
