@@ -13,6 +13,9 @@ KNOWN: Final = 16_384  # addresses that are not read twice: a full tracker asks 
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 SHARED: Final = ipaddress.IPv4Network("100.64.0.0/10")  # behind a provider's NAT, or of an overlay (RFC 6598)
 
+PACKED_FOUR: Final = 6  # bytes of an IPv4 address with its port (BEP 23)…
+PACKED_SIX: Final = 18  # …and of an IPv6 address (BEP 7)
+
 Address = tuple[str, int]
 """(IP address as text, port)."""
 
@@ -122,7 +125,7 @@ def believed_ip(claimed: str | None, seen: str) -> str:
     address than other peers do; from the open internet it would let anyone aim the swarm at a victim.
     A host name, or an address that means "here" somewhere else, claims nothing.
     """
-    said = ip_literal(claimed)
+    said = None if claimed is None else ip_literal(claimed)
     if said is None:
         return seen
     source, claim = ipaddress.ip_address(seen), ipaddress.ip_address(said)
@@ -151,9 +154,9 @@ def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:
     """IPv4 peers as 6 bytes each, IPv6 peers as 18 bytes each: address, then port, big-endian."""
     packed = [peer.packed for peer in peers]
     joined = b"".join(packed)
-    if len(joined) == 6 * len(packed):
+    if len(joined) == PACKED_FOUR * len(packed):
         return joined, b""
-    four, six = (b"".join(one for one in packed if len(one) == size) for size in (6, 18))
+    four, six = (b"".join(one for one in packed if len(one) == size) for size in (PACKED_FOUR, PACKED_SIX))
     return four, six
 
 

@@ -134,7 +134,7 @@ class Downloads:
         Raises:
             RemoteProtocolError: too many that nobody asked for.
         """
-        count = sum(len(piece.data) for piece in pieces)
+        count = sum([len(piece.data) for piece in pieces])
         self.total += count
         if neighbour.origin:
             self.from_origin += count

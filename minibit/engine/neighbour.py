@@ -131,9 +131,7 @@ class Neighbour:
         self.last_received = now
         self.last_sent = now
         self.probed_at: float | None = None  # when it was made to speak, because another one claims to be it
-        self.crossed: tuple[Address, float] | None = (
-            None  # our dial that another one crossed, when it was kept
-        )
+        self.crossed: tuple[Address, float] | None = None  # our dial that crossed theirs, when one was kept
 
         # Who it is: known after its handshake.
         self.peer_id: bytes | None = None

@@ -306,7 +306,7 @@ class Node:
                 case Send(key, messages):
                     link = self._links.get(key)
                     if link is not None:
-                        link.put(b"".join(map(link.connection.send, messages)))
+                        link.put(link.connection.send(*messages))
                         self._dirty[key] = link
                 case Tell(keys, message):
                     data = message.encode()
