@@ -56,7 +56,7 @@ class Uploads:
         self._at_once = overdrawn(limit)
         # A start is no pause: nothing is saved up then.
         self._bucket = TokenBucket(limit, max(1, limit * BURST_SECONDS), now, saved=1)
-        self._moved = False  # whether somebody became interested, lost interest or left
+        self._moved = False  # whether somebody became interested, or with a slot lost interest or left
         self._showing = False  # whether what is to be offered may have changed
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self._current = -1  # whose turn it is
@@ -73,10 +73,12 @@ class Uploads:
     # --- slots
 
     def interest(self, neighbour: Neighbour, interested: bool) -> None:
-        """A neighbour wants something of us, or nothing more; saying so again changes nothing."""
-        if interested is not neighbour.demand.interested:
-            neighbour.demand.interested = interested
-            self._moved = True
+        """A neighbour wants something of us, or nothing more; saying so again changes nothing, and neither
+        does it that one without a slot wants none any more."""
+        demand = neighbour.demand
+        if interested is not demand.interested:
+            demand.interested = interested
+            self._moved |= interested or demand.unchoked
 
     def settle(self, now: float) -> None:
         """At the end of an input: fill the slots and offer, once however many neighbours came or went."""
@@ -279,7 +281,7 @@ class Uploads:
     def forget(self, neighbour: Neighbour, now: float) -> None:
         """This neighbour left."""
         self._contenders.left(neighbour, now)
-        self._moved |= neighbour.greeted
+        self._moved |= neighbour.demand.unchoked
         self._turns.pop(neighbour.key, None)
         if self._line is not None:
             self._line.forget(neighbour.key)
