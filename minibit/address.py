@@ -8,9 +8,13 @@ from typing import Final
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
 FIRST_USER_PORT: Final = 1024  # below listen other services: mail, shells, the web
-KNOWN: Final = (
-    16_384  # addresses that are not read twice: a full tracker asks the same things of the same ones
-)
+KNOWN: Final = 16_384  # addresses that are not read twice: a full tracker asks the same of the same ones
+
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+SHARED: Final = ipaddress.IPv4Network("100.64.0.0/10")  # behind a provider's NAT, or of an overlay (RFC 6598)
+
+PACKED_FOUR: Final = 6  # bytes of an IPv4 address with its port (BEP 23)…
+PACKED_SIX: Final = 18  # …and of an IPv6 address (BEP 7)
 
 Address = tuple[str, int]
 """(IP address as text, port)."""
@@ -92,13 +96,26 @@ def is_near(ip: str) -> bool:
     if literal is None:
         return False
     address = ipaddress.ip_address(literal)
-    return address.is_private or address.is_link_local
+    return _beyond(address) is address and (address.is_private or address.is_link_local)
 
 
 def is_far(ip: str) -> bool:
     """Whether `ip` is a literal of the internet, where it names one machine: neither near nor reserved."""
     literal = ip_literal(ip)
-    return literal is not None and ipaddress.ip_address(literal).is_global
+    if literal is None:
+        return False
+    return _beyond(ipaddress.ip_address(literal)).is_global
+
+
+def _beyond(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that a gateway makes of this one (NAT64, RFC 6052; 6to4, RFC 3056), or itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in NAT64:
+        return ipaddress.IPv4Address(address.packed[12:])
+    return address.sixtofour or address
 
 
 def believed_ip(claimed: str | None, seen: str) -> str:
@@ -108,7 +125,7 @@ def believed_ip(claimed: str | None, seen: str) -> str:
     address than other peers do; from the open internet it would let anyone aim the swarm at a victim.
     A host name, or an address that means "here" somewhere else, claims nothing.
     """
-    said = ip_literal(claimed)
+    said = None if claimed is None else ip_literal(claimed)
     if said is None:
         return seen
     source, claim = ipaddress.ip_address(seen), ipaddress.ip_address(said)
@@ -122,24 +139,25 @@ def believed_ip(claimed: str | None, seen: str) -> str:
 def credible(peer: PeerAddress, teller: str) -> bool:
     """Whether to dial `peer`, of whom somebody at `teller` (a literal) says that it is there.
 
-    Nobody elsewhere aims us at programs of this machine or at a private network, and nobody at all at the
-    ports of other services: mail, shells, the web.
+    Nobody elsewhere aims us at programs of this machine or at a private network, also not through a gateway,
+    and nobody at all at the ports of other services: mail, shells, the web. Of a shared network speaks who is
+    in one himself.
     """
     claim = ipaddress.ip_address(peer.ip)
     if peer.port < FIRST_USER_PORT or claim.is_unspecified or claim.is_multicast or claim.is_reserved:
         return False
     if claim.is_loopback:
         return is_loopback(teller)
-    return is_near(teller) or not is_near(peer.ip)
+    return is_far(peer.ip) or is_near(teller) or (claim in SHARED and ipaddress.ip_address(teller) in SHARED)
 
 
 def compact_peers(peers: Iterable[PeerAddress]) -> tuple[bytes, bytes]:
     """IPv4 peers as 6 bytes each, IPv6 peers as 18 bytes each: address, then port, big-endian."""
     packed = [peer.packed for peer in peers]
     joined = b"".join(packed)
-    if len(joined) == 6 * len(packed):
+    if len(joined) == PACKED_FOUR * len(packed):
         return joined, b""
-    four, six = (b"".join(one for one in packed if len(one) == size) for size in (6, 18))
+    four, six = (b"".join(one for one in packed if len(one) == size) for size in (PACKED_FOUR, PACKED_SIX))
     return four, six
 
 

@@ -72,13 +72,16 @@ def test_a_claimed_address_counts_from_nearby_only(claimed: str | None, remote: 
     "ip",
     [
         *("127.0.0.1", "10.0.0.1", "100.64.0.1", "169.254.1.1", "0.0.0.0", "::1", "fe80::1"),
-        *("::ffff:192.168.0.1", "x", ""),
+        *("::ffff:192.168.0.1", "64:ff9b::10.0.0.1", "64:ff9b::127.0.0.1", "x", ""),
+        *("2002:7f00:1::1", "2002:c0a8:1::1", "2002:6440:1::"),
     ],
 )
 def test_who_is_near_or_nowhere_is_not_far(ip: str) -> None:
     assert not is_far(ip)
     assert is_far("1.1.1.1")
     assert is_far("2600::1")
+    assert is_far("64:ff9b::8.8.8.8")
+    assert is_far("2002:808:808::1")
 
 
 def test_a_host_name_is_no_address() -> None:
@@ -113,6 +116,9 @@ def test_loopback_and_nowhere() -> None:
         ("::ffff:10.0.0.1", True),
         ("8.8.8.8", False),
         ("2600::1", False),
+        ("2002:808:808::1", False),
+        ("2002:c0a8:1::1", False),
+        ("64:ff9b::10.0.0.1", False),
         ("tracker.lan", False),
         ("", False),
     ],
@@ -141,6 +147,13 @@ def test_what_a_socket_shows_has_one_spelling() -> None:
         ("0.0.0.0", 6881, "127.0.0.1", False),
         ("224.0.0.1", 6881, "127.0.0.1", False),
         ("255.255.255.255", 6881, "127.0.0.1", False),
+        ("100.64.0.1", 6881, "8.8.8.8", False),
+        ("100.64.0.1", 6881, "100.100.0.1", True),
+        ("100.64.0.1", 6881, "192.168.0.2", True),
+        ("192.168.0.1", 6881, "100.64.0.1", False),
+        ("2002:c0a8:1::1", 6881, "8.8.8.8", False),
+        ("2002:c0a8:1::1", 6881, "192.168.0.2", True),
+        ("2002:808:808::1", 6881, "8.8.8.8", True),
     ],
 )
 def test_whom_somebody_tells_of_is_dialled_only_where_that_hurts_nobody(

@@ -35,7 +35,7 @@ FLOORS: list[dict[str, str]] = [
         " debts allowance flight recalls relief laggards blocks journal standing extensions metadata pex"
         " dht trust news offers contenders line downloads uploads greeting engine stalls reserve portrait"
         " chronicle",
-        "tracker": "notices peer_manager block_distributor portrait swarm",
+        "tracker": "notices peer_record pool peer_manager block_distributor portrait swarm",
         "inquiry": "scene block choking progress recollection",
     },
     {

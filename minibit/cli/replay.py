@@ -61,8 +61,8 @@ async def _run_through(replay: Replay, display: Display) -> None:
         t += PLAIN_SECONDS
         view = await _reach(replay, t)
         ended = replay.ended
-        lines = [*plain_swarm(view), *stall_lines(replay.stalls)]
-        display.final(lambda view=view: swarm_table(view), lambda lines=lines: lines)  # type: ignore[misc]
+        for line in (*plain_swarm(view), *stall_lines(replay.stalls)):
+            display.tell(line)
 
 
 async def _play(replay: Replay, playback: Playback, display: Display) -> None:
@@ -78,11 +78,7 @@ async def _play(replay: Replay, playback: Playback, display: Display) -> None:
         before = time.monotonic()
         while not playback.over:
             view = await _reach(replay, playback.position)
-            below = {"stalls": stall_lines(replay.stalls), "note": playback.line(end, keys)}
-            display.show(
-                lambda lines, view=view, below=below: swarm_table(view, max_lines=lines, **below),  # type: ignore[misc]
-                lambda view=view: plain_swarm(view),  # type: ignore[misc]
-            )
+            _draw(view, stall_lines(replay.stalls), playback.line(end, keys), display)
             if playback.position >= end and not keys:
                 return
             hurry.clear()
@@ -94,3 +90,9 @@ async def _play(replay: Replay, playback: Playback, display: Display) -> None:
             now = time.monotonic()
             playback.elapse(now - before, end)
             before = now
+
+
+def _draw(view: SwarmStatus, stalls: list[str], note: str, display: Display) -> None:
+    display.show(
+        lambda lines: swarm_table(view, stalls=stalls, note=note, max_lines=lines), lambda: plain_swarm(view)
+    )

@@ -100,14 +100,16 @@ async def _keep_pace(simulation: Simulation, display: Display, speed: float) -> 
         in_time = simulation.run(speed * passed, EVENTS_PER_TURN)
         if passed >= next_frame or simulation.over:
             next_frame = passed + FRAME_SECONDS
-            note = pace_kept(speed, simulation.now, passed)
-            display.show(
-                lambda lines, note=note: swarm_table(  # type: ignore[misc]
-                    simulation.status(), elapsed=simulation.now, note=note, max_lines=lines
-                ),
-                lambda: plain_swarm(simulation.status(), elapsed=simulation.now),
-            )
+            _draw(simulation, pace_kept(speed, simulation.now, passed), display)
         await asyncio.sleep(FRAME_SECONDS / 10 if in_time else BREATH)
+
+
+def _draw(simulation: Simulation, note: str, display: Display) -> None:
+    now = simulation.now
+    display.show(
+        lambda lines: swarm_table(simulation.status(), elapsed=now, note=note, max_lines=lines),
+        lambda: plain_swarm(simulation.status(), elapsed=now),
+    )
 
 
 def pace_kept(speed: float, now: float, passed: float) -> str:

@@ -43,12 +43,18 @@ class Announce(NamedTuple):
 
 
 class AnnounceReply(NamedTuple):
-    """The answer to an announce: seconds until the next one, how many seeds and others, some of them."""
+    """The answer to an announce: seconds until the next one, how many seeds and others, some of them.
+
+    `four` and `six` are more of them, IPv4 and IPv6, of whom nothing is told but where they are, as BEP 23
+    and BEP 7 pack it: a tracker copies them so from its list. Whoever reads a reply finds all in `peers`.
+    """
 
     interval: int
     complete: int
     incomplete: int
     peers: tuple[PeerAddress, ...]
+    four: bytes = b""
+    six: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

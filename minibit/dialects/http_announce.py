@@ -9,10 +9,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from minibit.address import KNOWN, PeerAddress, compact_peers, ip_literal, unpacked_peers
+from minibit.address import (
+    KNOWN,
+    PACKED_FOUR,
+    PACKED_SIX,
+    PeerAddress,
+    compact_peers,
+    ip_literal,
+    unpacked_peers,
+)
 from minibit.dialects.announce import (
     DEFAULT_NUMWANT,
     LONGEST_INTERVAL,
@@ -103,14 +112,16 @@ def encode_reply(reply: AnnounceReply, form: Form) -> bytes:
         "incomplete": reply.incomplete,
     }
     if form.compact:
-        document["peers"], six = compact_peers(reply.peers)
-        if six:
-            document["peers6"] = six
+        four, six = compact_peers(reply.peers)
+        document["peers"] = four + reply.four
+        if six or reply.six:
+            document["peers6"] = six + reply.six
     else:
+        more = chain(unpacked_peers(reply.four, PACKED_FOUR), unpacked_peers(reply.six, PACKED_SIX))
         document["peers"] = [
             {"ip": peer.ip, "port": peer.port}
             | ({} if form.no_peer_id or peer.bt_id is None else {"peer id": peer.bt_id})
-            for peer in reply.peers
+            for peer in (*reply.peers, *more)
         ]
     return bencode.encode(document)
 
@@ -186,16 +197,18 @@ def _percent(value: bytes) -> str:
     return f"%{value.hex('%').upper()}"
 
 
-def _query(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _query(raw: bytes) -> list[tuple[bytes, bytes]]:
     # A '+' stays a '+': clients percent-encode bytes (RFC 3986), they do not send forms.
     if len(raw) > MAX_QUERY:
         raise RequestError(f"the query is longer than {MAX_QUERY} bytes")
+    found = []
     for pair in raw.split(b"&"):
         key, _, value = pair.partition(b"=")
         if b"%" in value:
             # All clients of a swarm write its info hash in one of a few ways, and each of them its own id.
             value = _unquoted(value) if len(value) <= MAX_ID else unquote_to_bytes(value)
-        yield key, value
+        found.append((key, value))
+    return found
 
 
 _unquoted = lru_cache(KNOWN)(unquote_to_bytes)

@@ -51,8 +51,8 @@ class Writer:
         if view is None:
             view = self._views[block] = self.buffers.acquire(self._layout.block_length(block))
         for piece in pieces:
-            begin = piece.begin
-            view[begin : begin + len(piece.data)] = piece.data
+            begin, data = piece.begin, piece.data
+            view[begin : begin + len(data)] = data
 
     def discard(self, block: int) -> None:
         """Forget what was stored of this block, if anything was."""

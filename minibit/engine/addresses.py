@@ -5,10 +5,11 @@ Bounded: strangers may tell us of any number of peers. A failed dial waits 2 s, 
 connection that did not last counts as a failure.
 
 Who is complete needs nobody and may be needed: by clients that wait to be dialled, or that cannot dial. It
-dials those that had time to come by themselves and did not, unless they were seen to be complete too.
+dials those that had time to come by themselves and did not, unless they were seen to be complete too. Of two
+dials that cross one is given up, which is safe but slow, so whoever is about to come is let come.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -26,8 +27,8 @@ MAX_FAILURES: Final = 6
 MAX_HEARSAY_FAILURES: Final = 3  # of an address that nobody but such told us of
 FIRST_RETRY: Final = 2.0
 LASTING: Final = 60.0  # s; a connection that held so long was a success
-COMING_SECONDS: Final = 5.0  # how long a seed waits for a MiniBit peer: it dials all that it hears of…
-FOREIGN_SECONDS: Final = 1.0  # …and for others, that may wait too, or try first what we do not speak (uTP)
+COMING_SECONDS: Final = 3.0  # how long a seed waits for a MiniBit peer: it dials all that it hears of…
+FOREIGN_SECONDS: Final = 0.2  # …and for others, that may wait too, or have tried what we do not speak (uTP)
 SEED_SECONDS: Final = 1800.0  # how long a seed believes that another one is still one
 
 
@@ -53,6 +54,7 @@ class AddressBook:
         self._banned: dict[PeerId | str, None] = {}
         self._mine: dict[Address, None] = {}
         self._who: dict[bytes, PeerAddress] = {}
+        self.wake = float("inf")  # when somebody may be due, or needy, that was not when we last looked
 
     def learn(self, peer: PeerAddress, now: float, *, hearsay: bool = False) -> None:
         """A tracker or the user told us of this peer, or, if it is `hearsay`, somebody who may lie."""
@@ -71,11 +73,13 @@ class AddressBook:
             if len(self._entries) >= MAX_ADDRESSES or rumours >= MAX_HEARSAY:
                 return
             entry = self._entries[address] = Entry(now, now + _coming(peer), hearsay=hearsay)
+            self.wake = min(self.wake, entry.needy)
         entry.hearsay &= hearsay
         if peer.bt_id is not None and peer.bt_id != entry.peer_id:
             # Somebody new at an old address, a restarted peer say, deserves a fresh start.
             entry.peer_id, entry.failures, entry.due = peer.bt_id, 0, min(entry.due, now)
             entry.needy = now + _coming(peer)
+            self.wake = min(self.wake, entry.needy)
 
     def forget_hearsay(self) -> set[Address]:
         """Dial nobody whom no tracker and no user told us of; returns their addresses."""
@@ -105,6 +109,7 @@ class AddressBook:
         An origin comes first, and there is room for one: to it everybody turns. What is known by hearsay
         comes last.
         """
+        self._look_ahead(now, lambda entry: entry.due)
         due = [e for e in self._entries.items() if e[1].due <= now and self._idle(e[1], connected)]
         if not due:
             return []
@@ -118,9 +123,16 @@ class AddressBook:
         return self._dialling(chosen)
 
     def needy(
-        self, room: int, connected: set[bytes], reached: Container[Address], now: float
+        self,
+        room: int,
+        connected: set[bytes],
+        reached: Container[Address],
+        coming: Container[str],
+        now: float,
     ) -> list[Address]:
-        """As `due`, for a seed: who may need us. Whoever listens at an address in `reached` has come."""
+        """As `due`, for a seed: who may need us. Whoever listens at an address in `reached` has come; from
+        an IP address in `coming` somebody comes who has yet to say who he is."""
+        self._look_ahead(now, lambda entry: max(entry.due, entry.needy))
         room = max(min(room, self._spare()), 0)
         due = (
             address
@@ -128,6 +140,7 @@ class AddressBook:
             if entry.due <= now
             and entry.needy <= now
             and address not in reached
+            and address[0] not in coming
             and not self._is_origin(entry)
             and self._idle(entry, connected)
         )
@@ -150,6 +163,13 @@ class AddressBook:
         entry.due = now + FIRST_RETRY * 2 ** (entry.failures - 1)
         if entry.failures >= (MAX_HEARSAY_FAILURES if entry.hearsay else MAX_FAILURES):
             del self._entries[address]
+
+    def again(self, address: Address, when: float) -> None:
+        """A dial to this address crossed one of theirs, and both are lost: it may be dialled again then."""
+        entry = self._entries.get(address)
+        if entry is not None:
+            entry.due = min(entry.due, when)
+            self.wake = min(self.wake, when)
 
     def connected(self, address: Address, now: float) -> None:
         """A dial succeeded."""
@@ -201,6 +221,9 @@ class AddressBook:
         `peer_id`, with who has dialled us from it under that id."""
         culprit = source(address, peer_id or b"", outgoing=peer_id is None)
         return address[0] in self._banned or culprit in self._banned
+
+    def _look_ahead(self, now: float, when: Callable[[Entry], float]) -> None:
+        self.wake = min((due for due in map(when, self._entries.values()) if due > now), default=float("inf"))
 
     def _spare(self) -> int:
         """How many more dials there may be at a time."""

@@ -26,7 +26,7 @@ from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire.messages import Request
 
-MAX_OPEN_BYTES: Final = 48 * 1024 * 1024  # memory for blocks in flight and being verified
+MAX_OPEN_BYTES: Final = 40 * 1024 * 1024  # memory for blocks in flight and being verified, in whole ones
 MAX_OPEN: Final = 1024  # blocks
 RELIEF_BATCH: Final = 16  # chunks of others that one neighbour is asked for at a time
 VAIN_SECONDS: Final = 0.25  # how long a neighbour that could relieve nobody is not thought of again
@@ -47,7 +47,7 @@ class Blocks:
         self.verifying = 0
         self.in_flight = 0
         self.exclusive = 0  # blocks that failed with several senders: from now on only one may supply each
-        self.max_open = min(MAX_OPEN, max(2, MAX_OPEN_BYTES // layout.block_size))
+        self.max_open = min(MAX_OPEN, max(2, -(-MAX_OPEN_BYTES // layout.block_size)))
         self._open: dict[int, OpenBlock] = {}
         self.spare: dict[int, OpenBlock] = {}  # the open blocks with chunks that nobody is asked for
         self._senders: dict[int, dict[PeerId, int]] = {}  # of the blocks being verified

@@ -77,6 +77,7 @@ class Downloads:
         neighbour.blocks |= new
         self._standing.copies.add(new)
         if new & ~self._standing.blocks.have:
+            neighbour.supply.idle_since = None
             if not neighbour.supply.interesting:
                 neighbour.supply.interesting = True
                 self._outbox.send(neighbour.key, m.Interested())
@@ -134,7 +135,7 @@ class Downloads:
         Raises:
             RemoteProtocolError: too many that nobody asked for.
         """
-        count = sum(len(piece.data) for piece in pieces)
+        count = sum([len(piece.data) for piece in pieces])
         self.total += count
         if neighbour.origin:
             self.from_origin += count

@@ -243,12 +243,14 @@ class Engine:
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             self._sweep(now)
+        elif now >= self.addresses.wake:
+            self._dial(now)
         return self._settled(now)
 
     def next_deadline(self, now: float) -> float:
         """When `tick` is to be called next, unless something happens before."""
         halves = min(self.uploads.next_deadline(now), self.downloads.next_deadline(now))
-        return min(self._next_sweep, self._next_round, halves)
+        return min(self._next_sweep, self._next_round, self.addresses.wake, halves)
 
     def _settled(self, now: float) -> list[Effect]:
         """What follows from an input, once for all that it brought."""

@@ -25,6 +25,9 @@ HANDSHAKE_SECONDS: Final = 10.0
 SILENCE_SECONDS: Final = 180.0
 PROBE_SECONDS: Final = 5.0  # how long a neighbour has to answer when another one claims to be it
 MUTE_SECONDS: Final = 30.0  # …and how long one that nothing obliges to answer may have been silent
+GREETING_SECONDS: Final = 1.0  # how long who dials us has to say who it is, before it may be dialled
+CROSSED_SECONDS: Final = 3.0  # how soon after one of two is given up the other may be given up too…
+AGAIN_SECONDS: Final = (0.1, 0.5)  # …and when we dial then: at random, lest both sides do so at once again
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,17 @@ class Greeting:
             raise RemoteProtocolError("banned")
         twin = next((n for n in self._standing.neighbours.values() if n.peer_id == peer_id), None)
         if twin is not None and not self._succeeds(neighbour, twin, peer_id, now):
+            _keep(twin, neighbour, now)
             self._probe(twin, now)
             raise RemoteProtocolError(SECOND)
         neighbour.peer_id = peer_id
         neighbour.source = source(neighbour.address, peer_id, outgoing=neighbour.outgoing)
         neighbour.fast, neighbour.extended = theirs.fast, theirs.extended
         self.name(neighbour)
-        yielding = (twin, SECOND) if twin is not None else None
+        yielding = None
+        if twin is not None:
+            _keep(neighbour, twin, now)
+            yielding = twin, SECOND
         if twin is None and (other := self._places.yielding(neighbour, now)) is not None:
             yielding = other, "we are full"
             if other is neighbour:
@@ -179,14 +186,24 @@ class Greeting:
         if not self._standing.blocks.complete:
             return self._addresses.due(self._places.room(now, starving=starving), met, now)
         reached = {n.listens for n in here if n.listens is not None}
-        return self._addresses.needy(self._places.spare(), met, reached, now)
+        coming = {
+            n.address[0]
+            for n in here
+            if not (n.outgoing or n.introduced) and now - n.connected_at < GREETING_SECONDS
+        }
+        return self._addresses.needy(self._places.spare(), met, reached, coming, now)
 
     def parted(self, neighbour: Neighbour, now: float) -> None:
         """A neighbour is gone."""
-        if neighbour.listens is not None and 0 != neighbour.blocks == self._standing.blocks.full:
+        if neighbour.listens is not None and neighbour.holds_all(self._standing.blocks.full):
             self._addresses.seeds(neighbour.listens, now)
         if neighbour.outgoing:
             self._addresses.disconnected(neighbour.address, now)
+        if neighbour.crossed is not None:
+            # We gave up one and they the other: clients differ in which, and some keep what came first.
+            dialled, kept_at = neighbour.crossed
+            if now - kept_at < CROSSED_SECONDS:
+                self._addresses.again(dialled, now + self._standing.rng.uniform(*AGAIN_SECONDS))
 
     def introduced(self, neighbour: Neighbour, hello: ExtendedHandshake, now: float) -> None:
         """A neighbour says which client it is and what it speaks.
@@ -232,3 +249,9 @@ class Greeting:
         elif have:
             wire = bitfield.to_wire(have, self._standing.layout.block_count)
             self._outbox.send(neighbour.key, m.Bitfield(wire))
+
+
+def _keep(kept: Neighbour, other: Neighbour, now: float) -> None:
+    """Of two connections to one peer this one is kept; if we had dialled one of them, two dials crossed."""
+    if kept.outgoing != other.outgoing:
+        kept.crossed = (kept.address if kept.outgoing else other.address), now

@@ -52,6 +52,7 @@ class Supply:
     def __init__(self, now: float) -> None:
         self.choking = True  # it chokes us
         self.interesting = False  # it holds what we miss, and we have told it so
+        self.idle_since: float | None = None  # when it was first found to hold none of it any more
         self.allowed = 0  # blocks that it serves us even while choking (BEP 6)
         self.refused = 0  # blocks that it has rejected of late, and since it last unchoked us
         self.refused_at = now
@@ -131,6 +132,7 @@ class Neighbour:
         self.last_received = now
         self.last_sent = now
         self.probed_at: float | None = None  # when it was made to speak, because another one claims to be it
+        self.crossed: tuple[Address, float] | None = None  # our dial that crossed theirs, when one was kept
 
         # Who it is: known after its handshake.
         self.peer_id: bytes | None = None
@@ -160,6 +162,10 @@ class Neighbour:
     def greeted(self) -> bool:
         """Whether its handshake has come."""
         return self.peer_id is not None
+
+    def holds_all(self, full: int) -> bool:
+        """Whether it is a seed; `full` are all blocks, which are none while the share is unknown."""
+        return 0 != self.blocks == full
 
     @property
     def traded(self) -> bool:

@@ -11,7 +11,8 @@ Of many, most are choked and wait for us already: they can do nothing with what 
 They are told once in `LATE_SECONDS`, and what is left when they are unchoked; the others, who may ask us for
 it or are to become interested, at each of those moments. Who has nothing for us just now is told that once in
 `LATE_SECONDS` too, if it has nothing still: most have something again before, and each change of mind would
-cost them a choice of whom to serve.
+cost them a choice of whom to serve. Other clients count it as the loss of a place that is given out seldom:
+from rtorrent, who wants something again within ten seconds gets nothing for thirty. They are told later.
 """
 
 from typing import Final
@@ -30,6 +31,7 @@ STRETCH: Final = 8.0  # …and so many times as long as it is late, in between�
 ALL_MOMENTS: Final = 8  # …and so many moments are then between two tellings of all
 LATENESS_WEIGHT: Final = 1 / 8  # of each telling
 ASLEEP_SECONDS: Final = 10.0  # who is so late was not busy but suspended
+LINGER_SECONDS: Final = 12.0  # for which we stay interested in another client that has nothing for us
 
 
 class News:
@@ -40,6 +42,7 @@ class News:
         self._told_at = float("-inf")
         self._lateness = 0.0  # seconds, of the last tellings
         self._step = MANY_SECONDS  # between two moments
+        self._linger = float("inf")  # when somebody may have had nothing for us long enough
         self._all_due = float("inf")  # when everybody is to be told…
         self.due = float("inf")  # …and when those who wait for it are; infinity if there is no news
 
@@ -60,7 +63,7 @@ class News:
 
     def next_deadline(self) -> float:
         """When somebody is to be told next; infinity if there is no news."""
-        return min(self.due, self._all_due)
+        return min(self.due, self._all_due, self._linger)
 
     def tell(self, standing: Standing, now: float) -> None:
         """If it is time, tell neighbours which blocks are new since they were last told: HAVE to those who
@@ -81,9 +84,9 @@ class News:
                 if not neighbour.minibit:
                     news &= ~neighbour.blocks
                 told.setdefault(news, []).append(neighbour.key)
-            supply = neighbour.supply
-            if everybody and supply.interesting and not neighbour.blocks & missing:
-                supply.interesting = False
+            idle = neighbour.supply.interesting and not neighbour.blocks & missing
+            if everybody and idle and self._lingered(neighbour, missing, now):
+                neighbour.supply.interesting = False
                 outbox.send(neighbour.key, NotInterested())
         for news, keys in told.items():
             if news:
@@ -101,10 +104,21 @@ class News:
         """So many neighbours are there now that some are to be told; whether all of them are."""
         self.due, self._told_at = float("inf"), now
         self._many = neighbours > FEW
-        everybody = not self._many or now >= self._all_due
+        everybody = not self._many or now >= min(self._all_due, self._linger)
         if everybody:
-            self._all_due = float("inf")
+            self._all_due = self._linger = float("inf")
         return everybody
+
+    def _lingered(self, neighbour: Neighbour, missing: int, now: float) -> bool:
+        """Whether this neighbour, which holds nothing of what is missing, may be told that."""
+        supply = neighbour.supply
+        if supply.idle_since is None:
+            supply.idle_since = now
+        end = supply.idle_since + LINGER_SECONDS
+        if neighbour.minibit or not missing or now >= end:
+            return True
+        self._linger = min(self._linger, end)
+        return False
 
 
 def awaited(neighbour: Neighbour, news: int) -> bool:

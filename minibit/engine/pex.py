@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from minibit.address import Address, PeerAddress, credible, is_near
+from minibit.address import Address, PeerAddress, credible, is_far
 from minibit.engine.extensions import Handler, Hearsay, Say, Wish
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.rates import TokenBucket
@@ -60,7 +60,7 @@ class Pex(Handler):
         for peer, _ in pex.decode(body).added:
             if credible(peer, teller):
                 # One machine on the internet is one peer; behind nearer addresses there may be many.
-                peers.setdefault((peer.ip, peer.port) if is_near(peer.ip) else peer.ip, peer)
+                peers.setdefault(peer.ip if is_far(peer.ip) else (peer.ip, peer.port), peer)
         return (Hearsay(tuple(peers.values())[: pex.MAX_ADDED]),)
 
     def tick(self, standing: Standing, now: float) -> Iterable[Wish]:
@@ -93,5 +93,5 @@ class Pex(Handler):
 
 
 def _flags(neighbour: Neighbour, full: int) -> int:
-    seeds = neighbour.early.everything or 0 != neighbour.blocks == full
+    seeds = neighbour.early.everything or neighbour.holds_all(full)
     return pex.SEED * seeds | pex.REACHABLE * neighbour.outgoing

@@ -75,7 +75,7 @@ class Places:
 
     def in_vain(self, neighbour: Neighbour, full: int, complete_since: float | None) -> bool:
         """Whether this neighbour, which holds everything, was dialled by one that did too: by us."""
-        dialled = neighbour.outgoing and neighbour.blocks == full
+        dialled = neighbour.outgoing and neighbour.holds_all(full)
         return dialled and complete_since is not None and neighbour.connected_at > complete_since
 
     def _first(self, neighbours: list[Neighbour]) -> Neighbour:

@@ -151,14 +151,19 @@ class Uploads:
             servable &= demand.granted
         queue = demand.queue
         refused = []
+        block, served = -1, 0
         for request in requests:
-            if not servable >> request.index & 1:
+            if request.index != block:
+                block, served = request.index, servable >> request.index & 1
+            if not served:
                 refused.append(request)
-            elif request in queue:
-                demand.refusals += 1  # one answer is enough
             elif len(queue) < MAX_QUEUED:
-                queue.add(request)
-                demand.used_at = now
+                if queue.add(request):
+                    demand.used_at = now
+                else:
+                    demand.refusals += 1  # one answer is enough
+            elif request in queue:
+                demand.refusals += 1
             elif neighbour.fast:
                 refused.append(request)
             else:
@@ -241,15 +246,15 @@ class Uploads:
         batch: list[m.Request] = []
         size = 0
         while queue and size < room:
-            if demand.serving is None or not queue.blocks >> demand.serving & 1:
-                demand.serving = self._rarest(queue, among)
-            request = queue.pop(demand.serving)
-            batch.append(request)
-            size += request.length
+            block = demand.serving
+            if block is None or not queue.blocks >> block & 1:
+                block = demand.serving = self._rarest(queue, among)
+            run, length = queue.take(block, room - size)
+            batch += run
+            size += length
             if self.offers is not None:
-                held = self._standing.copies.held
-                self.offers.sent(neighbour.key, request.index, request.length, held, now)
-            if not queue.blocks >> request.index & 1:
+                self.offers.sent(neighbour.key, block, length, self._standing.copies.held, now)
+            if not queue.blocks >> block & 1:
                 demand.serving = None
                 if size >= least:
                     break

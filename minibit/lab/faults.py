@@ -118,7 +118,15 @@ def _scenario(seed: int, rng: Random) -> Scenario:
     lines = [max(SLOWEST, size / seconds) for seconds in LINES]
     arrive, seconds = rng.choice(((Arrival.AT_ONCE, 0.0), (Arrival.EVERY, 30.0), (Arrival.POISSON, 120.0)))
 
-    def kind(name: str, count: int, **others: object) -> PeerClass:
+    def kind(
+        name: str,
+        count: int,
+        *,
+        uplink: float = 0.0,
+        download: float = 0.0,
+        liar: bool = False,
+        free_rider: bool = False,
+    ) -> PeerClass:
         return PeerClass(
             name,
             count,
@@ -126,7 +134,10 @@ def _scenario(seed: int, rng: Random) -> Scenario:
             picking=rng.choice(("rarest-first", "rarest-first", "random", "sequential")),
             arrive=arrive,
             arrive_seconds=seconds,
-            **others,  # type: ignore[arg-type]
+            uplink=uplink,
+            download=download,
+            liar=liar,
+            free_rider=free_rider,
         )
 
     kinds = [

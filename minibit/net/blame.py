@@ -6,6 +6,7 @@ from typing import Final
 from minibit.address import Address
 
 MAX_BLAMED: Final = 256  # machines
+MAX_MISTAKEN: Final = 8  # of them that we dialled and that never greeted: it is who named them that lies
 MAX_BANNED: Final = 256  # bans that are told
 MAX_OURSELVES: Final = 16  # times that we could let nobody in
 
@@ -16,14 +17,18 @@ class Blame:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._blamed: set[str] = set()
-        self._banned = self._excuses = 0
+        self._banned = self._excuses = self._mistaken = 0
 
-    def put_on(self, address: Address, reason: str) -> None:
-        """Whoever is at this address was hung up on, and why."""
+    def put_on(self, address: Address, reason: str, *, mistaken: bool = False) -> None:
+        """Whoever is at this address was hung up on, and why; `mistaken`: it may well be no peer at all."""
         ip, port = address
-        if ip not in self._blamed and len(self._blamed) < MAX_BLAMED:
-            self._blamed.add(ip)
-            self._tell(f"hung up on {ip} port {port}: {reason}")
+        if ip in self._blamed or len(self._blamed) >= MAX_BLAMED:
+            return
+        if mistaken and self._mistaken >= MAX_MISTAKEN:
+            return
+        self._mistaken += mistaken
+        self._blamed.add(ip)
+        self._tell(f"hung up on {ip} port {port}: {reason}")
 
     def banned(self, address: Address | None, reason: str) -> None:
         """Whoever is at this address (None: has left) was banned, and why."""

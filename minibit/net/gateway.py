@@ -2,13 +2,18 @@
 
 Who dials cannot know what the other side wants. So where a connection ended before the other side said a
 word, the next one to it is encrypted if this one was not, and the other way round.
+
+Who tries uTP in vain is dialled: many a client tries nothing else for a minute. Where a datagram comes from
+need not be true, so that is hearsay, and only so much of it is believed.
 """
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from typing import Final, Protocol
 
-from minibit.address import Address, unmapped
+from minibit.address import Address, PeerAddress, credible, unmapped
+from minibit.engine.rates import TokenBucket
 from minibit.net.encrypted import EncryptedTransport
 from minibit.net.listener import BACKLOG
 from minibit.net.transport import TcpTransport, Transport
@@ -17,6 +22,8 @@ from minibit.wire.encryption import Encryption
 
 DIAL_SECONDS: Final = 5.0
 MAX_MANNERS: Final = 1000  # addresses of which it is known how to speak to them
+TRIES_PER_SECOND: Final = 5.0  # of uTP, that lead to a dial…
+MAX_TRIES: Final = 20  # …and so many at once
 ACCEPT_PAUSE: Final = 1.0  # seconds in which no connection is accepted, after one could not be
 
 
@@ -29,6 +36,9 @@ class Host(Protocol):
     def dial_failed(self, address: Address) -> None:
         """Nobody answered there."""
 
+    def peers_found(self, peers: Iterable[PeerAddress], *, hearsay: bool) -> None:
+        """These may be peers of the share."""
+
     def cannot_accept(self, reason: str) -> None:
         """Somebody wants to connect to us and cannot, for a reason on our side."""
 
@@ -38,6 +48,8 @@ class Gateway:
 
     Args:
         info_hash: of the share that every connection is about.
+
+    `private`: its peers come from its trackers alone (BEP 27), so who tries uTP is not dialled for that.
     """
 
     def __init__(self, listener: socket.socket, host: Host, info_hash: bytes, encryption: Encryption) -> None:
@@ -48,6 +60,8 @@ class Gateway:
         self._encryption = encryption
         self._encrypted: dict[Address, bool] = {}  # how to speak to whom we dial, where it was found out
         self._loop = asyncio.get_running_loop()
+        self.private = False
+        self._tries = TokenBucket(TRIES_PER_SECOND, MAX_TRIES, self._loop.time())
         self._dialling: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
 
@@ -55,7 +69,7 @@ class Gateway:
         """Accept connections from now on."""
         self._loop.add_reader(self._listener, self._accept)
         if self._declined is None:
-            self._declined = Declined(self._listener)
+            self._declined = Declined(self._listener, self._tried)
 
     def dial(self, address: Address) -> None:
         """Connect to this address; the host hears what came of it."""
@@ -83,6 +97,12 @@ class Gateway:
         self._listener.close()
         for task in self._dialling:
             task.cancel()
+
+    def _tried(self, address: Address) -> None:
+        peer, now = PeerAddress("", *address), self._loop.time()
+        if not self.private and credible(peer, peer.ip) and self._tries.ready(now):
+            self._tries.take(1)
+            self._host.peers_found((peer,), hearsay=True)
 
     def _accept(self) -> None:
         for _ in range(BACKLOG):

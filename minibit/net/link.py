@@ -13,20 +13,31 @@ from minibit.address import Address
 from minibit.disk.reader import READ_BYTES, READS_AHEAD, Read, Reader
 from minibit.net.transport import MAX_PARTS, Transport
 from minibit.wire.connection import Connection
-from minibit.wire.messages import Request
+from minibit.wire.messages import PIECE_HEADER, Request
 
 BATCH_PARTS: Final = MAX_PARTS // READS_AHEAD  # buffers of one batch: all that are read may leave together
+RUN_CHUNKS: Final = BATCH_PARTS // 4  # of a batch: each takes two parts, its message's header and its data
 MIN_READING: Final = 16 * 1024
 ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
 
 
+class Run:
+    """Chunks whose data is read at once and sent together, `length` bytes of it."""
+
+    __slots__ = ("chunks", "length")
+
+    def __init__(self) -> None:
+        self.chunks: list[Request] = []
+        self.length = 0
+
+
 class Batch:
-    """Messages and chunks that are sent together; `read` is the data of the chunks, None without any."""
+    """What is sent together: the data of some chunks, if there is a `read`, then messages."""
 
-    __slots__ = ("items", "memory", "read")
+    __slots__ = ("memory", "messages", "read")
 
-    def __init__(self, items: list[bytes | Request], memory: int, read: Read | None) -> None:
-        self.items = items
+    def __init__(self, messages: list[bytes], memory: int, read: Read | None) -> None:
+        self.messages = messages
         self.memory = memory  # what the messages take
         self.read = read
 
@@ -61,7 +72,7 @@ class Link:
         self.pending = b""
         self.reading = MIN_READING  # how many bytes to read at once
         self.waiting = 0  # bytes of memory that messages take, as long as the other side does not read
-        self._queue: deque[bytes | Request] = deque()
+        self._queue: deque[bytes | Run] = deque()
         self._batches: deque[Batch] = deque()
         self._sending = 0  # how many of them are being sent
         self._parts: deque[bytes | memoryview] = deque()  # of these, what is not yet sent
@@ -74,7 +85,15 @@ class Link:
 
     def upload(self, chunks: Iterable[Request]) -> None:
         """Send the data of these chunks after all that was put before."""
-        self._queue.extend(chunks)
+        last = self._queue[-1] if self._queue else None
+        run = last if isinstance(last, Run) else None
+        for chunk in chunks:
+            length = chunk.length
+            if run is None or run.length + length > READ_BYTES or len(run.chunks) == RUN_CHUNKS:
+                run = Run()
+                self._queue.append(run)
+            run.chunks.append(chunk)
+            run.length += length
 
     @property
     def ready(self) -> bool:
@@ -119,45 +138,35 @@ class Link:
         """Make batches of what is queued, as many as may be ahead, and have their data read."""
         queue = self._queue
         while queue and len(self._batches) < READS_AHEAD:
-            items: list[bytes | Request] = []
-            chunks: list[Request] = []
-            memory = length = 0
-            # A chunk takes two parts: the header of its message, and the data.
-            while queue and len(items) + len(chunks) < BATCH_PARTS - 1:
-                item = queue[0]
-                if isinstance(item, bytes):
-                    memory += len(item) + ITEM_OVERHEAD
-                elif (items and not chunks) or length + item.length > READ_BYTES:
-                    break  # what comes before the first chunk does not wait for the disk
-                else:
-                    length += item.length
-                    chunks.append(item)
-                items.append(queue.popleft())
+            messages: list[bytes] = []
+            memory, parts = 0, BATCH_PARTS
             read = None
-            if chunks:
+            # What comes before the first chunk does not wait for the disk: it is a batch of its own.
+            if isinstance(run := queue[0], Run):
+                queue.popleft()
                 assert self.reader is not None
-                read = Read(self.key, chunks, length)
+                read = Read(self.key, run.chunks, run.length)
                 self.reader.submit(read)
-            self._batches.append(Batch(items, memory, read))
+                parts -= 2 * len(run.chunks)
+            while queue and len(messages) < parts and isinstance(message := queue[0], bytes):
+                queue.popleft()
+                messages.append(message)
+                memory += len(message) + ITEM_OVERHEAD
+            self._batches.append(Batch(messages, memory, read))
 
     def _lay_out(self) -> None:
         """The batches that are ready as parts, in the order in which their items were put."""
-        parts, header = self._parts, self.connection.send_piece
+        parts, self._unsent = self._parts, 0
         for batch in self._batches:
             if not batch.ready:
                 break
             self._sending += 1
-            view, used = None if batch.read is None else batch.read.view, 0
-            for item in batch.items:
-                if isinstance(item, bytes):
-                    parts.append(item)
-                else:
-                    assert view is not None
-                    length = item.length
-                    parts.append(header(item.index, item.begin, length))
-                    parts.append(view[used : used + length])
-                    used += length
-        self._unsent = sum(map(len, parts))
+            if (read := batch.read) is not None:
+                assert read.view is not None
+                parts += self.connection.send_pieces(read.chunks, read.view)
+                self._unsent += read.length + PIECE_HEADER * len(read.chunks)
+            parts += batch.messages
+            self._unsent += batch.memory - ITEM_OVERHEAD * len(batch.messages)
 
     def _advance(self, sent: int) -> None:
         """`sent` bytes of the parts have left, but not all."""

@@ -61,9 +61,8 @@ class Node:
         storage: where it lies; without both, `begin` gives them later.
         encryption: what to do about it.
         on_announce: called on the loop when the tracker should hear of us at once.
-        on_event: called on the loop with a line about each ban and the first time that each machine breaks
-            the protocol, a bounded number of both, and about connections that cannot be accepted; other
-            ends are routine.
+        on_event: called on the loop with a line about each ban, the first time that each machine breaks the
+            protocol and connections that cannot be accepted, so many of each; other ends are routine.
 
     `finished` is set once every block is verified and every file was seen where it belongs.
     """
@@ -183,7 +182,8 @@ class Node:
         link.close()
 
     def _accuse(self, link: Link, reason: str) -> None:
-        self._blame.put_on(link.address, reason)
+        mistaken = link.outgoing and link.connection.remote is None
+        self._blame.put_on(link.address, reason, mistaken=mistaken)
         self._drop(link, reason)
 
     # --- the loop's events
@@ -255,8 +255,7 @@ class Node:
                     if key in self._links:
                         self._dirty[key] = self._links[key]
                 case Lost(blocks):
-                    spoilt = f"{blocks.bit_count()} blocks were spoilt on the disk"
-                    self._on_event(f"{spoilt}: fetching them again")
+                    self._on_event(f"fetching {blocks.bit_count()} blocks again: spoilt on the disk")
                     effects += self.engine.lost(blocks, now)
                 case Present():
                     if self.engine.blocks.complete:
@@ -307,7 +306,7 @@ class Node:
                 case Send(key, messages):
                     link = self._links.get(key)
                     if link is not None:
-                        link.put(b"".join(map(link.connection.send, messages)))
+                        link.put(link.connection.send(*messages))
                         self._dirty[key] = link
                 case Tell(keys, message):
                     data = message.encode()
@@ -374,6 +373,7 @@ class Node:
             links=self.engine.places.limit,
             wake=self._wake,
         )
+        self._gateway.private = metainfo.private
         for link in self._links.values():
             link.reader = self._disk.reader
         if blocks.complete:

@@ -1,15 +1,18 @@
 """uTP (BEP 29) is not spoken here, and whoever tries is told so.
 
 Most clients try it first, and only then TCP: after three seconds or more of silence, or never. Answered with
-a *reset*, as BEP 29 has it for a connection that nobody knows, they turn to TCP at once.
+a *reset*, as BEP 29 has it for a connection that nobody knows, they turn to TCP: at their next look around,
+which may be a second later, or a minute. But where it comes from they listen, by the same number, over TCP.
 """
 
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from minibit.address import Address, unmapped
 from minibit.net.listener import bind_beside
 
 BATCH: Final = 64  # datagrams between two looks at what else is there
@@ -20,9 +23,10 @@ _HEADER: Final = struct.Struct(">BBHIIIHH")  # type, extension, connection, time
 
 class Declined:
     """Declines uTP at the UDP port with the number of this TCP socket's, until closed; if another program has
-    that port, it is let be."""
+    that port, it is let be. `tried` is told where it came from, or is said to come from."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, tried: Callable[[Address], None]) -> None:
+        self._tried = tried
         self._sock = bind_beside(listener)
         self._loop = asyncio.get_running_loop()
         if self._sock is not None:
@@ -33,8 +37,7 @@ class Declined:
             self._loop.remove_reader(self._sock)
             self._sock.close()
 
-    @staticmethod
-    def _drain(sock: socket.socket) -> None:
+    def _drain(self, sock: socket.socket) -> None:
         for _ in range(BATCH):
             try:
                 datagram, address = sock.recvfrom(_HEADER.size)
@@ -46,6 +49,7 @@ class Declined:
             if reply is not None:
                 with suppress(OSError):  # it is lost, as the network loses others
                     sock.sendto(reply, address)
+                self._tried((unmapped(address[0]), address[1]))
 
 
 def answer(datagram: bytes) -> bytes | None:

@@ -4,7 +4,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Final
 
-from minibit.address import KNOWN, is_loopback
+from minibit.address import KNOWN
 
 PER_SOURCE: Final = 500  # datagrams a second: a school behind one address, all of it starting at once
 CELLS: Final = 4096
@@ -13,8 +13,7 @@ CELLS: Final = 4096
 class Allowance:
     """Counts by source; sources that share one of `CELLS` counters share what is allowed.
 
-    Which do, only `secret` knows. This machine's own programs are let pass: they could as well take its
-    processor, and the whole of a large swarm may live here.
+    Which do, only `secret` knows.
     """
 
     def __init__(self, secret: int) -> None:
@@ -24,8 +23,6 @@ class Allowance:
 
     def admits(self, ip: str, now: float) -> bool:
         """Whether one more datagram from `ip` is read."""
-        if is_loopback(ip):
-            return True
         if int(now) != self._second:
             self._second, self._seen = int(now), [0] * CELLS
         cell = hash((self._secret, _source(ip))) % CELLS

@@ -13,7 +13,7 @@ from minibit.serve.exchange import Reply, Request
 from minibit.serve.tracker import Tracker
 
 PATHS: Final = ("/announce", "/scrape")
-_BROWSERS: Final = (b"referer", b"sec-fetch-dest")  # only a page, or a link in one, makes these said
+_BROWSERS: Final = frozenset((b"referer", b"sec-fetch-dest"))  # only a page, or a link in one, has these said
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def failure(message: str, status: int = 200) -> Reply:
 
 def answer(tracker: Tracker, request: Request) -> Reply:
     """The answer to a GET of one of `PATHS`; it takes no longer than the tracker's lock."""
-    if any(header in request.headers for header in _BROWSERS):
+    if not _BROWSERS.isdisjoint(request.headers):
         return failure("a browser announces nothing: use a BitTorrent client", 403)
     try:
         if request.path == "/scrape":
@@ -35,7 +35,7 @@ def answer(tracker: Tracker, request: Request) -> Reply:
         if remote is None:
             raise RequestError("the tracker cannot see which address this request comes from")
         announce, form = http_announce.decode_announce(request.query)
-        reply = tracker.announce(announce, remote)
+        reply = tracker.announce(announce, remote, packed=form.compact)
     except RequestError as error:
         return failure(str(error))
     except Exception:

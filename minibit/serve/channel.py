@@ -344,8 +344,9 @@ class Channel(asyncio.BufferedProtocol):
             reply.sent()
 
     def _give_back(self) -> None:
-        self._budget.give(self._taken)
-        self._taken = 0
+        if self._taken:  # hardly anybody's, and there is a lock
+            self._budget.give(self._taken)
+            self._taken = 0
 
 
 def _head(reply: Reply, *, lasting: bool) -> bytes:

@@ -1,9 +1,12 @@
-"""One HTTP request and its answer as values, whoever reads the one and writes the other."""
+"""One HTTP request and its answer as values, whoever reads the one and writes the other.
+
+Each announce makes both, so they are named tuples, which take a third of the time of frozen dataclasses.
+"""
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
 
 from minibit.dialects.json_replies import Refusal
 
@@ -20,8 +23,7 @@ def _nothing() -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """`remote` is a canonical IP literal, "" if the socket shows none; `path` is percent-decoded.
 
     The names of `headers` are lower case. One that came twice has both values, as RFC 9110 5.3 joins them.
@@ -30,7 +32,7 @@ class Request:
     method: str
     path: str
     query: bytes = b""
-    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    headers: Mapping[bytes, bytes] = MappingProxyType({})
     body: bytes = b""
     remote: str = ""
 
@@ -45,8 +47,7 @@ class Source(Protocol):
         b"" if it cannot be had: then the connection is to break off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """`sent` is called once, when the last of `body` has been handed on, or nobody waits for it any more.
 
     With a `source`, that is the body. `lasting`: it is short and was given at once, so its connection may

@@ -149,13 +149,14 @@ class Tracker:
         with self._turn as now:
             return self._swarm.disconnect(goodbye, remote, now)
 
-    def announce(self, announce: Announce, remote: str) -> AnnounceReply:
+    def announce(self, announce: Announce, remote: str, *, packed: bool = False) -> AnnounceReply:
         """As `Swarm`'s; another share's announce is refused with a `RequestError` too."""
         if announce.info_hash != self.metainfo.info_hash:
             raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
+        here = self._as_it_stands(remote)
         with self._turn as now:
-            reply = self._swarm.announce(announce, remote, now)
-        if self._as_it_stands(remote) or not any(peer.is_nowhere for peer in reply.peers):
+            reply = self._swarm.announce(announce, remote, now, packed=packed, here=here)
+        if here or not any(peer.is_nowhere for peer in reply.peers):
             return reply
         seen = self._seen_from(remote)
         return reply._replace(peers=tuple([seen(peer) if peer.is_nowhere else peer for peer in reply.peers]))

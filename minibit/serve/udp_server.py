@@ -9,9 +9,10 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
-from minibit.address import ip_literal
+from minibit.address import KNOWN, ip_literal, is_loopback
 from minibit.dialects.announce import MAX_REASON, Counts
 from minibit.dialects.refusal import RequestError
 from minibit.dialects.udp_announce import (
@@ -56,6 +57,8 @@ class UdpServer:
     def drain(self, sock: socket.socket) -> None:
         """Answers what waits at `sock`, up to a batch of it."""
         now = self._clock()
+        # Answers leave together: the socket is emptied sooner, and a program of this machine that waits for
+        # many of them is woken once, which is a fifth of the processor that an announce takes.
         answers: list[tuple[bytes, tuple[Any, ...]]] = []
         for _ in range(BATCH):
             try:
@@ -73,10 +76,9 @@ class UdpServer:
 
     def answer(self, datagram: bytes, address: tuple[Any, ...], now: float) -> bytes | None:
         """What the socket address `address` is answered to `datagram`; None: nothing."""
-        remote = ip_literal(address[0])
-        if len(datagram) < HEADER or remote is None or not self._allowance.admits(remote, now):
+        remote, six, here = _seen(address[0])
+        if len(datagram) < HEADER or not remote or not (here or self._allowance.admits(remote, now)):
             return None
-        six = ":" in remote
         try:
             request = decode_request(datagram)
         except RequestError as error:
@@ -100,10 +102,19 @@ class UdpServer:
         if isinstance(request, AnnounceRequest):
             # The field for an address is IPv4's: over IPv6 it claims nothing (BEP 15).
             announce = request.announce._replace(ip=None) if six else request.announce
-            return Announced(request.transaction, self._tracker.announce(announce, remote))
+            return Announced(request.transaction, self._tracker.announce(announce, remote, packed=True))
         assert not isinstance(request, Connect)
         found = self._tracker.scrape(request.info_hashes)
         return Scraped(request.transaction, tuple(found.get(each, _NONE) for each in request.info_hashes))
+
+
+@lru_cache(KNOWN)
+def _seen(shown: str) -> tuple[str, bool, bool]:
+    """A client's address as the socket shows it, read: the canonical literal ("": none), whether that is
+    IPv6, and whether it is this machine's. Its own programs are let pass: they could as well take its
+    processor, and the whole of a large swarm may live here."""
+    literal = ip_literal(shown) or ""
+    return literal, ":" in literal, is_loopback(literal)
 
 
 def _failed(transaction: int, message: str) -> Failed:

@@ -14,7 +14,9 @@ from typing import Final
 from minibit import bitfield
 from minibit.copies import Copies
 from minibit.errors import UsageError
+from minibit.tracker.peer_manager import MAX_ACTIVE
 
+HOLDINGS_BUDGET: Final = 256 << 20  # bytes for bitfields: blocks, grant and a remembered grant per peer
 MAX_GRANTS_KEPT: Final = 5000  # grants kept of peers that left; as many as may be active at once
 
 Key = str | bytes
@@ -115,3 +117,9 @@ def _sizes(count: int, low: float, high: float) -> tuple[int, int]:
     largest = max(1, math.floor(round(high * count, 6)))
     smallest = max(1, math.ceil(round(low * count, 6)))
     return min(smallest, largest), largest
+
+
+def capacity(block_count: int) -> int:
+    """How many peers may be active in a share of `block_count` blocks."""
+    per_peer = 3 * (block_count // 8 + 1)
+    return min(MAX_ACTIVE, HOLDINGS_BUDGET // per_peer)

@@ -2,23 +2,21 @@
 
 It knows nothing of blocks (`block_distributor`) nor of requests and replies. Every operation is O(1), or
 O(answer): peers stand in the order in which they were last heard of, so that expiry looks at the oldest
-only, and in a list without any order, so that drawing some at random is cutting a slice. `now` is seconds
-on a clock that only grows: a corrected wall clock ends no peer. A `source` or `remote` is a canonical IP
-literal.
+only, and in pools, from which some at random are slices. `now` is seconds on a clock that only grows: a
+corrected wall clock ends no peer. A `source` is a canonical IP literal.
 """
 
 import hashlib
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Final
 
-from minibit.address import Address, PeerAddress, is_loopback
-from minibit.dialects.announce import Announce
+from minibit.address import PACKED_FOUR, PACKED_SIX, Address, is_loopback
 from minibit.dialects.refusal import RequestError
-from minibit.snapshot import Figures
+from minibit.tracker.peer_record import PeerRecord
+from minibit.tracker.pool import Pool
 from minibit.wire.clients import client_of
 
 LIFETIME: Final = 60.0  # DESIGN: a peer unheard of for 60 s is inactive
@@ -29,84 +27,35 @@ MAX_ACTIVE_FROM_HERE: Final = 500  # from this machine, where a whole swarm may 
 MET_SHARE: Final = 0.75  # of a list: the rest is for peers that nobody has seen yet, who may be real too
 
 
-@dataclass(slots=True)
-class PeerRecord:
-    """One active peer. `figures` is None until it reports some; `foreign`: it came by an announce.
-
-    `source` is the socket address that said where it is, which `ip` need not be; `timestamp` is when it was
-    last heard of. `announced`: what a foreign one said last. `met`: a process with its wire id was seen to
-    connect, so it is more than a registration. `address` follows from the rest: many are told of it.
-    """
-
-    name: str
-    ip: str
-    port: int
-    bt_id: bytes | None = None
-    figures: Figures | None = None
-    origin: bool = False
-    foreign: bool = False
-    source: str = ""
-    timestamp: float = 0.0
-    met: bool = False
-    announced: Announce | None = None
-    place: int = field(default=-1, repr=False)  # in the manager's list
-    address: PeerAddress = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self.locate(self.ip, self.port, self.bt_id)
-
-    def locate(self, ip: str, port: int, bt_id: bytes | None) -> None:
-        """From now on it is there, under that id. Only its manager, which has indexes, says so."""
-        self.ip, self.port, self.bt_id = ip, port, bt_id
-        self.address = PeerAddress(self.name, ip, port, bt_id, self.origin)
-
-    @property
-    def key(self) -> str | bytes:
-        """What the peer's blocks and grant are filed under: a name lasts longer than a process's id."""
-        return self.bt_id if self.foreign and self.bt_id is not None else self.name
-
-    def obeys(self, remote: str) -> bool:
-        """Whether a request from the socket address `remote` may speak for this peer.
-
-        Names and wire ids are public in every list: only its own machine speaks for a peer, and this one.
-        """
-        return remote in (self.ip, self.source) or is_loopback(remote)
-
-    def guard(self, remote: str) -> None:
-        """Lets nothing pass that this peer does not obey.
-
-        Raises:
-            RequestError: `remote` does not speak for it (403).
-        """
-        if not self.obeys(remote):
-            raise RequestError(
-                f"{self.name} is active at another address: only its own machine may move or end it; "
-                "choose another name, or wait a minute if that peer is gone",
-                status=403,
-            )
-
-
 class PeerManager:
     """The active peers. `len` counts all but the origin, which never expires and is never refused.
 
     Invariant: every record stands in the name index, in the id index exactly when it has a `bt_id`, and,
-    unless it is the origin, in one draw list, in one queue of expiry and in its source's count. No two
-    foreign ones listen at one address.
+    unless it is the origin, in one pool, in one queue of expiry and in its source's count. No two foreign
+    ones listen at one address.
     """
 
-    def __init__(self, limit: int = MAX_ACTIVE) -> None:
+    def __init__(self, rng: Random, limit: int = MAX_ACTIVE) -> None:
+        self._rng = rng
         self._limit = limit
         self._by_name: dict[str, PeerRecord] = {}
         self._by_id: dict[bytes, PeerRecord] = {}
         self._foreign_at: dict[Address, PeerRecord] = {}
-        self._drawable: dict[bool, list[PeerRecord]] = {True: [], False: []}  # by `met`
+        self._pools = tuple(map(Pool, 2 * (PACKED_FOUR, PACKED_SIX)))  # those that were met, then the others
+        self._filled: list[Pool] = []  # those that are not empty: mostly one or two
+        self.nowhere = 0  # peers in the pools that another machine cannot dial where they are
         self._from: Counter[str] = Counter()
         self._heard: dict[bool, OrderedDict[str, PeerRecord]] = {False: OrderedDict(), True: OrderedDict()}
-        self._lasting = 0.0  # until then nobody can have been silent for his lifetime
+        self.lasting = 0.0  # until then nobody can have been silent for his lifetime
         self.origin: PeerRecord | None = None
 
     def __len__(self) -> int:
-        return len(self._drawable[True]) + len(self._drawable[False])
+        return len(self._by_name) - (self.origin is not None)
+
+    @property
+    def everyone(self) -> int:
+        """How many are active, the origin too."""
+        return len(self._by_name)
 
     def __iter__(self) -> Iterator[PeerRecord]:
         """The origin first, then as they came."""
@@ -147,15 +96,15 @@ class PeerManager:
             self._by_id[record.bt_id] = record
         if record.foreign:
             self._foreign_at[record.ip, record.port] = record
-        self.heard(record, now)
+        if not record.origin:
+            self._heard[record.foreign][record.name] = record
+        record.timestamp = now
 
     def heard(self, record: PeerRecord, now: float) -> None:
-        """`record` gave a sign of life."""
+        """`record`, which is active, gave a sign of life."""
         record.timestamp = now
         if not record.origin:
-            queue = self._heard[record.foreign]
-            queue[record.name] = record
-            queue.move_to_end(record.name)
+            self._heard[record.foreign].move_to_end(record.name)
 
     def move(self, record: PeerRecord, ip: str, port: int, source: str) -> None:
         """`record` is from now on at `ip` and `port`, as `source` said; no other foreign one is there.
@@ -173,7 +122,12 @@ class PeerManager:
             if record.foreign:
                 del self._foreign_at[record.ip, record.port]
                 self._foreign_at[ip, port] = record
+            if record.origin:
+                record.locate(ip, port, record.bt_id)
+                return
+            self._displace(record)
             record.locate(ip, port, record.bt_id)
+            self._place(record)
 
     def identify(self, record: PeerRecord, bt_id: bytes | None) -> None:
         """`record` is from now on the process with this wire id, which nobody else active has."""
@@ -211,35 +165,38 @@ class PeerManager:
     def expire(self, now: float) -> list[PeerRecord]:
         """Removes and returns the peers that have not been heard of for their lifetime."""
         gone: list[PeerRecord] = []
-        if now < self._lasting:
-            return gone
-        self._lasting = now + LIFETIME  # of whoever comes next
+        self.lasting = now + LIFETIME  # of whoever comes next
         for foreign, lifetime in ((False, LIFETIME), (True, FOREIGN_LIFETIME)):
             queue = self._heard[foreign]
             while queue:
                 oldest = next(iter(queue.values()))
                 if now - oldest.timestamp < lifetime:
-                    self._lasting = min(self._lasting, oldest.timestamp + lifetime)
+                    self.lasting = min(self.lasting, oldest.timestamp + lifetime)
                     break
                 self.remove(oldest)
                 gone.append(oldest)
         return gone
 
-    def draw(self, count: int, rng: Random, asker: PeerRecord | None = None) -> list[PeerRecord]:
+    def draw(self, count: int, asker: PeerRecord | None = None) -> list[PeerRecord]:
         """Up to `count` peers at random, `asker` left out; the origin is always among them.
 
         Those that were met come first. They have `MET_SHARE` of the places at least, and all that the
         others do not fill: invented peers are many, and whoever is new has yet to be met.
         """
-        origin = [self.origin] if self.origin is not None and self.origin is not asker and count else []
-        room = count - len(origin)
-        if asker is not None and not asker.origin:
-            self._shuffle_in(asker, rng)
-        met, others = self._slice(True, room, rng, asker), self._slice(False, room, rng, asker)
-        if len(met) + len(others) <= room:
-            return origin + met + others
-        kept = min(len(met), max(room - len(others), math.ceil(MET_SHARE * room)))
-        return origin + met[:kept] + others[: room - kept]
+        drawn = [self.origin] if self.origin is not None and self.origin is not asker and count else []
+        for pool, room in self._rooms(count - len(drawn), asker):
+            drawn += pool.draw(room, self._rng, asker)
+        return drawn
+
+    def draw_packed(self, count: int, asker: PeerRecord | None = None) -> tuple[bytes, bytes]:
+        """The addresses of up to `count` peers as `draw` has them, IPv4 and IPv6, but not the origin's."""
+        four, six = b"", b""
+        for pool, room in self._rooms(count, asker):
+            if pool.size == PACKED_FOUR:
+                four += pool.draw_packed(room, self._rng, asker)
+            else:
+                six += pool.draw_packed(room, self._rng, asker)
+        return four, six
 
     def name_for(self, peer_id: bytes) -> str:
         """A name that nobody active has: the client's kind, and as much of a digest as that takes.
@@ -254,42 +211,37 @@ class PeerManager:
                 return name
         raise RequestError("every name for that peer_id is taken: restart your client", status=409)
 
-    def _shuffle_in(self, record: PeerRecord, rng: Random) -> None:
-        """Changes places with one drawn by lot. Newcomers stand last and then ask, so the order is as random
-        as shuffling makes it (Fisher and Yates), and every later request stirs it."""
-        known = self._drawable[record.met]
-        place = int(rng.random() * len(known))
-        other = known[place]
-        known[record.place], other.place = other, record.place
-        known[place], record.place = record, place
+    def _rooms(self, count: int, asker: PeerRecord | None) -> Iterable[tuple[Pool, int]]:
+        """Which pools have peers, and up to how many of each make `count` without `asker`."""
+        if len(self._filled) == 1:
+            return ((self._filled[0], count),)
+        own = None if asker is None else asker.pool
+        met_four, met_six, four, six = [len(pool.records) - (pool is own) for pool in self._pools]
+        met, others = met_four + met_six, four + six
+        if met + others > count:
+            met = met and min(met, max(count - others, math.ceil(MET_SHARE * count)))
+            others = count - met
+        met_six = met_six and self._of_six(met, met_four, met_six)
+        six = six and self._of_six(others, four, six)
+        return zip(self._pools, (met - met_six, met_six, others - six, six), strict=True)
 
-    def _slice(self, met: bool, count: int, rng: Random, asker: PeerRecord | None) -> list[PeerRecord]:
-        """Up to `count` of a list without order from a place by lot on, as if its end met its beginning."""
-        known = self._drawable[met]
-        if not known or count <= 0:
-            return []
-        start = int(rng.random() * len(known))
-        drawn = known[start : start + count + 1]
-        if len(drawn) <= count:
-            drawn += known[: min(start, count + 1 - len(drawn))]
-        if asker is not None and asker.met == met and not asker.origin:
-            at = (asker.place - start) % len(known)
-            if at < len(drawn):
-                del drawn[at]
-        del drawn[count:]
-        return drawn
+    def _of_six(self, count: int, four: int, six: int) -> int:
+        """How many of `count` are IPv6, where so many are: their part, rounded by lot."""
+        share = int(count * six / (four + six) + self._rng.random())
+        return min(max(share, count - four), six)
 
     def _place(self, record: PeerRecord) -> None:
-        known = self._drawable[record.met]
-        record.place = len(known)
-        known.append(record)
+        self._pool(record).add(record, self._rng)
+        self.nowhere += record.address.is_nowhere
+        self._filled = [pool for pool in self._pools if pool.records]
 
     def _displace(self, record: PeerRecord) -> None:
-        known = self._drawable[record.met]
-        last = known.pop()
-        if last is not record:
-            known[record.place] = last
-            last.place = record.place
+        self._pool(record).remove(record)
+        self.nowhere -= record.address.is_nowhere
+        self._filled = [pool for pool in self._pools if pool.records]
+
+    def _pool(self, record: PeerRecord) -> Pool:
+        return self._pools[(0 if record.met else 2) + (":" in record.ip)]
 
     def _check_room(self, source: str) -> None:
         limit = MAX_ACTIVE_FROM_HERE if is_loopback(source) else MAX_ACTIVE_PER_SOURCE

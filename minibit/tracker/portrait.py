@@ -2,7 +2,7 @@
 
 from minibit.dialects.announce import Announce
 from minibit.snapshot import Figures, State, SwarmRow
-from minibit.tracker.peer_manager import PeerRecord
+from minibit.tracker.peer_record import PeerRecord
 
 
 def row(record: PeerRecord, blocks: int, granted: int, *, complete: bool) -> SwarmRow:

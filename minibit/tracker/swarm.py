@@ -18,9 +18,10 @@ from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, SwarmRow, SwarmStatus
 from minibit.text import ORIGIN
 from minibit.torrent.layout import Layout
-from minibit.tracker.block_distributor import BlockDistributor
+from minibit.tracker.block_distributor import BlockDistributor, capacity
 from minibit.tracker.notices import Granted, Left, Notice
-from minibit.tracker.peer_manager import MAX_ACTIVE, PeerManager, PeerRecord
+from minibit.tracker.peer_manager import PeerManager
+from minibit.tracker.peer_record import PeerRecord
 from minibit.tracker.portrait import row
 from minibit.units import count
 
@@ -29,7 +30,6 @@ PEERS_PER_SECOND: Final = 50  # heartbeats a second that a full tracker should h
 MIN_HEARTBEAT_INTERVAL: Final = 1.0  # and what a newcomer is told: by then the origin may have met others
 MAX_HEARTBEAT_INTERVAL: Final = 20.0  # three heartbeats before a peer counts as inactive
 SILENT_INTERVALS: Final = 3  # heartbeats that a peer may miss before its name may be inherited
-HOLDINGS_BUDGET: Final = 256 << 20  # bytes for bitfields: blocks, grant and a remembered grant per peer
 
 
 class Swarm:
@@ -56,9 +56,8 @@ class Swarm:
         self._info_hash = info_hash
         self._layout = layout
         limit = capacity(layout.block_count)
-        self._peers = PeerManager(limit)
+        self._peers = PeerManager(rng, limit)
         self._blocks = BlockDistributor(layout.block_count, *grant, remembered=limit)
-        self._rng = rng
         self._deal = rng.getrandbits(64)  # of the grants: by name, so that whoever comes first changes none
         self._started = now
         self._heartbeat = heartbeat  # seconds between those of a peer, at least
@@ -102,7 +101,7 @@ class Swarm:
             f"{record.name} {said}: {granted.bit_count()} of {all_blocks} granted",
             granted,
             new,
-            self._entries(self._peers.draw(DEFAULT_NUMWANT, self._rng, record)),
+            self._entries(self._peers.draw(DEFAULT_NUMWANT, record)),
             self._interval() if returning else MIN_HEARTBEAT_INTERVAL,
             record.ip,
         )
@@ -133,8 +132,8 @@ class Swarm:
         if numwant is None:
             chosen = [other for other in self._peers if other is not record]
         else:
-            chosen = self._peers.draw(numwant, self._rng, record)
-        total = len(self._peers) + (self._peers.origin is not None) - (record is not None)
+            chosen = self._peers.draw(numwant, record)
+        total = self._peers.everyone - (record is not None)
         return Listing(registered, total, self._entries(chosen), self._interval())
 
     def disconnect(self, goodbye: Goodbye, remote: str, now: float) -> Farewell:
@@ -157,8 +156,13 @@ class Swarm:
         self._leave(record)
         return Farewell(f"{record.name} is disconnected")
 
-    def announce(self, announce: Announce, remote: str, now: float) -> AnnounceReply:
+    def announce(
+        self, announce: Announce, remote: str, now: float, *, packed: bool = False, here: bool = True
+    ) -> AnnounceReply:
         """A BitTorrent client announces itself; the caller has found this swarm by its `info_hash`.
+
+        With `packed`, peers may be told by nothing but their addresses. Unless it is `here`, the addresses
+        of this machine are others to it than to us, so those who have them are told one by one.
 
         Which blocks it holds is not said in an announce: all of them if nothing is `left`, and otherwise
         those that the origin sees (`report_origin`). A new id at an address is the client there, restarted.
@@ -172,21 +176,27 @@ class Swarm:
         record = self._peers.by_id(announce.peer_id)
         if record is not None and record.origin:
             raise RequestError("that peer_id is the origin's: restart your client to get its own", status=403)
-        drawn: list[PeerRecord] = []
+        told: tuple[PeerAddress, ...] = ()
+        others = b"", b""
         if announce.event is not Event.STOPPED:
             record = self._announced(record, announce, remote, now)
-            drawn = self._peers.draw(announce.numwant, self._rng, record)
+            if not packed or (self._peers.nowhere and not here):
+                told = tuple([other.address for other in self._peers.draw(announce.numwant, record)])
+            else:
+                origin = self._peers.origin
+                told = (origin.address,) if origin is not None and announce.numwant else ()
+                others = self._peers.draw_packed(announce.numwant - len(told), record)
         elif record is not None and record.foreign and record.obeys(remote):
             self._leave(record)
         complete = self._blocks.complete
-        incomplete = len(self._peers) + (self._peers.origin is not None) - complete
-        peers = tuple([other.address for other in drawn])
-        return AnnounceReply(ANNOUNCE_INTERVAL, complete, incomplete, peers)
+        incomplete = self._peers.everyone - complete
+        return AnnounceReply(ANNOUNCE_INTERVAL, complete, incomplete, told, *others)
 
     def counts(self, now: float) -> Counts:
         """The swarm in three numbers."""
         self._expire(now)
-        return self._counts()
+        complete = self._blocks.complete
+        return Counts(complete, self._downloads, self._peers.everyone - complete)
 
     def status(self, now: float) -> SwarmStatus:
         """The whole swarm, the origin first, then by name."""
@@ -239,13 +249,13 @@ class Swarm:
         """Some peers that lack blocks: the origin dials those who do not come by themselves."""
         self._expire(now)
         full = bitfield.full(self._layout.block_count)
-        drawn = self._peers.draw(MAX_NUMWANT, self._rng, self._peers.origin)
+        drawn = self._peers.draw(MAX_NUMWANT, self._peers.origin)
         return tuple([other.address for other in drawn if self._blocks.held(other.key) != full])
 
     # --- who stays, who goes
 
     def _expire(self, now: float) -> None:
-        for record in self._peers.expire(now):
+        for record in self._peers.expire(now) if now >= self._peers.lasting else ():
             self._blocks.drop(record.key)
             self._gone(record.bt_id)
 
@@ -329,11 +339,11 @@ class Swarm:
             self._peers.move(record, ip, announce.port, remote)
         before, record.announced = record.announced, announce
         complete = announce.left == 0
-        if newcomer or before is None or complete != (before.left == 0):
-            held = bitfield.full(self._layout.block_count) if complete else 0
-            self._hold(record, held, newcomer=newcomer)
-        if not complete and (newcomer or not self._blocks.granted(record.key)):
-            self._grant(record)  # the origin hears of it once
+        if before is not None and complete == (before.left == 0):
+            return
+        self._hold(record, bitfield.full(self._layout.block_count) if complete else 0, newcomer=newcomer)
+        if not complete:
+            self._grant(record)
 
     def _succeed(self, ip: str, port: int, remote: str) -> None:
         """Whoever listened there does no more: two programs do not share a port.
@@ -370,10 +380,6 @@ class Swarm:
         # Who arrives complete has downloaded nothing here; BEP 48 counts those who became so.
         self._downloads += not newcomer and self._blocks.complete > before
 
-    def _counts(self) -> Counts:
-        everyone = len(self._peers) + (self._peers.origin is not None)
-        return Counts(self._blocks.complete, self._downloads, everyone - self._blocks.complete)
-
     def _interval(self) -> float:
         return min(max(len(self._peers) / PEERS_PER_SECOND, self._heartbeat), MAX_HEARTBEAT_INTERVAL)
 
@@ -391,9 +397,3 @@ def _taken(record: PeerRecord) -> str:
         f"the name {record.name!r} is active at {record.ip}:{record.port}: choose another name, "
         "or wait a minute if that peer is gone"
     )
-
-
-def capacity(block_count: int) -> int:
-    """How many peers may be active in a share of `block_count` blocks."""
-    per_peer = 3 * (block_count // 8 + 1)
-    return min(MAX_ACTIVE, HOLDINGS_BUDGET // per_peer)

@@ -12,6 +12,7 @@ many *haves*, and nothing is lost by reading it.
 """
 
 import struct
+from collections.abc import Iterable
 from enum import IntEnum, auto
 from math import inf
 from typing import Final
@@ -210,27 +211,35 @@ class Connection:
         return len(found) - before
 
     def _requests(self, data: memoryview, most: float, found: list[m.Handshake | m.Message]) -> int:
-        layout, before = self._layout, len(found)
+        layout, before, request = self._layout, len(found), m.Request
+        inner, whole = layout.block_count - 1, layout.block_size  # of all blocks but the last
         frames = int(min(len(data) // _REQUEST.size, most))
         for size, kind, index, begin, length in _REQUEST.iter_unpack(data[: frames * _REQUEST.size]):
             if kind != m.Request.ID or size != 13:
                 break
-            if length > MAX_REQUEST or not layout.contains(index, begin, length):
+            inside = index < inner and 0 < length <= whole - begin
+            if length > MAX_REQUEST or not (inside or layout.contains(index, begin, length)):
                 raise RemoteProtocolError(f"a request for {index}+{begin}:{length} makes no sense")
-            found.append(m.Request(index, begin, length))
+            found.append(request(index, begin, length))
         self._run = (len(found) - before) * _REQUEST.size
         return len(found) - before
 
-    def send(self, message: m.Handshake | m.Message) -> bytes:
-        """The bytes of `message`, which it must be legal to send now.
+    def send(self, *messages: m.Handshake | m.Message) -> bytes:
+        """The bytes of these messages, which it must be legal to send now, one after another.
 
         Raises:
             LocalProtocolError: it is not.
         """
-        if type(message) is m.Request and self._local in _OPENED:
-            return message.encode()  # the table would say the same, 2 µs later
-        self.sends(message)
-        return message.encode()
+        encoded: list[bytes] = []
+        request, pack, opened = m.Request, _REQUEST.pack, self._local in _OPENED
+        for message in messages:
+            if type(message) is request and opened:  # the table would say the same, 2 µs later
+                encoded.append(pack(13, request.ID, message.index, message.begin, message.length))
+            else:
+                self.sends(message)
+                encoded.append(message.encode())
+                opened = self._local in _OPENED
+        return b"".join(encoded)
 
     def sends(self, message: m.Handshake | m.Message) -> None:
         """Its bytes, which somebody has already, are about to be sent.
@@ -242,15 +251,23 @@ class Connection:
         if self._local is Phase.GREETED and self.remote is not None:
             self._local = self._first()
 
-    def send_piece(self, index: int, begin: int, length: int) -> bytes:
-        """The bytes that go before `length` bytes of data, so that the data itself is never copied.
+    def send_pieces(self, chunks: Iterable[m.Request], data: memoryview) -> list[bytes | memoryview]:
+        """The parts to send in answer to these requests, whose data is `data`, one after another: for each
+        the `PIECE_HEADER` bytes that go before it, and a view of its data, which is never copied.
 
         Raises:
             LocalProtocolError: not legal now.
         """
         if self._local not in _OPENED:
             raise LocalProtocolError(f"Piece is not legal in {self._local.name}")
-        return m.piece_header(index, begin, length)
+        parts: list[bytes | memoryview] = []
+        header, used = m.piece_header, 0
+        for chunk in chunks:
+            stop = used + chunk.length
+            parts.append(header(chunk.index, chunk.begin, chunk.length))
+            parts.append(data[used:stop])
+            used = stop
+        return parts
 
     def _greeted(self, handshake: m.Handshake) -> m.Handshake:
         self.remote = handshake

@@ -349,6 +349,9 @@ def decode(message_id: int, payload: memoryview) -> Message:
     return kind.decode(payload)
 
 
+PIECE_HEADER: Final = _PIECE_HEADER.size  # bytes of a *piece* message before its data
+
+
 def piece_header(index: int, begin: int, length: int) -> bytes:
     """The 13 bytes before the data of a *piece* message, so that the data itself is never copied."""
     return _PIECE_HEADER.pack(9 + length, Piece.ID, index, begin)

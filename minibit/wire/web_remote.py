@@ -105,8 +105,8 @@ class WebRemote:
         self._partial += data
         while self._under_way and len(self._partial) >= self._under_way[0].length:
             request = self._under_way.popleft()
-            self.said += self._connection.send_piece(request.index, request.begin, request.length)
-            self.said += self._partial[: request.length]
+            piece = bytes(self._partial[: request.length])
+            self.said += b"".join(self._connection.send_pieces([request], memoryview(piece)))
             del self._partial[: request.length]
             self.brought += request.length
 
@@ -124,8 +124,7 @@ class WebRemote:
         return (m.Bitfield(bitfield.to_wire(self.shown, count)) if self.shown else m.HaveNone(),)
 
     def _say(self, *messages: m.Handshake | m.Message) -> None:
-        for message in messages:
-            self.said += self._connection.send(message)
+        self.said += self._connection.send(*messages)
 
     def _offset(self, message: m.Request | m.Cancel) -> int:
         return message.index * self._layout.block_size + message.begin

@@ -16,7 +16,7 @@ from rig.ground import folder
 from rig.libtorrent_swarm import LibtorrentSwarm
 from rig.meeting import Meeting, Tell, bytes_of, options, run
 from rig.minibit_swarm import MinibitCommands, MinibitSwarm
-from rig.swarm import play
+from rig.swarm import COST, play
 from rig.task import Task, prepare
 
 CONTENDERS = {each.name: each for each in (MinibitSwarm, LibtorrentSwarm, Aria2Swarm)}
@@ -26,9 +26,7 @@ FIGURES = (
     Figure("mean", "mean s", ".2f", lower_wins=True),
     Figure("first_byte", "first byte s", ".3f", lower_wins=True),
     Figure("origin", "origin ×", ".2f"),
-    Figure("cpu", "CPU s", ".1f", lower_wins=True),
-    Figure("peak_origin", "origin MiB", ".0f", lower_wins=True),
-    Figure("peak_peer", "peer MiB", ".0f", lower_wins=True),
+    *COST,
 )
 
 
@@ -53,9 +51,7 @@ def main() -> None:
                 "mean": mean(done.complete),
                 "first_byte": done.first_byte,
                 "origin": done.sent[0] / length,
-                "cpu": done.cpu_origin + done.cpu_peers,
-                "peak_origin": done.peak_origin,
-                "peak_peer": done.peak_peer,
+                **done.cost,
             }
 
         meeting.hold(f"1 → {chosen.peers}, {chosen.size}", FIGURES, once)

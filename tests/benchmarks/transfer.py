@@ -16,7 +16,7 @@ from rig.ground import folder
 from rig.libtorrent_swarm import LibtorrentSwarm
 from rig.meeting import Meeting, Tell, bytes_of, options, run
 from rig.minibit_swarm import MinibitCommands
-from rig.swarm import play
+from rig.swarm import COST, play
 from rig.task import Task, prepare
 
 CONTENDERS = {each.name: each for each in (MinibitCommands, LibtorrentSwarm, Aria2Swarm)}
@@ -26,11 +26,9 @@ FIGURES = (
     Figure("dial_speed", "from dial MiB/s", ".0f", lower_wins=False),
     Figure("first_byte", "first byte s", ".3f", lower_wins=True),
     Figure("launch", "from launch s", ".2f", lower_wins=True),
-    Figure("cpu", "CPU s", ".2f", lower_wins=True),
-    Figure("cpu_origin", "its origin", ".2f"),
-    Figure("cpu_peer", "its peer", ".2f"),
-    Figure("peak_origin", "origin MiB", ".0f", lower_wins=True),
-    Figure("peak_peer", "peer MiB", ".0f", lower_wins=True),
+    Figure("cpu_origin", "origin CPU s", ".2f"),
+    Figure("cpu_peer", "peer CPU s", ".2f"),
+    *COST,
 )
 
 
@@ -55,11 +53,9 @@ def main() -> None:
                 "dial_speed": length / since_dial / (1 << 20),
                 "first_byte": done.first_byte,
                 "launch": done.last,
-                "cpu": done.cpu_origin + done.cpu_peers,
                 "cpu_origin": done.cpu_origin,
                 "cpu_peer": done.cpu_peers,
-                "peak_origin": done.peak_origin,
-                "peak_peer": done.peak_peer,
+                **done.cost,
             }
 
         meeting.hold(f"1 → 1, {chosen.size}", FIGURES, once)

@@ -1,14 +1,11 @@
 """`minibit experiment` as a user meets it."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from e2e.running import Command
 
 from minibit.cli.experiment import hint
 from minibit.cli.main import main
@@ -98,17 +95,7 @@ def test_what_takes_long_is_said_to(seconds: float, told: str) -> None:
     assert hint(seconds) == told
 
 
-def test_ctrl_c_ends_an_experiment_tidily() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "minibit", "experiment", "bounds", "--full", "--jobs", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("bounds: 15 swarms, 1 run each, simulated, about ")
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "Traceback" not in err
+def test_ctrl_c_ends_an_experiment_tidily(tmp_path: Path) -> None:
+    command = Command(["experiment", "bounds", "--full", "--jobs", 1], tmp_path)
+    command.says("^bounds: 15 swarms, 1 run each, simulated, about ")
+    assert command.interrupted() == []

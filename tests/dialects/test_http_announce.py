@@ -1,5 +1,6 @@
 """BitTorrent's HTTP dialect: queries and replies, both directions, among strangers."""
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from fakes.drawn import ips
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minibit.address import PeerAddress
+from minibit.address import PeerAddress, compact_peers
 from minibit.dialects.announce import (
     LONGEST_INTERVAL,
     MAX_COUNTER,
@@ -188,7 +189,15 @@ def test_an_announce_as_trackers_read_it() -> None:
 peers = st.builds(PeerAddress, st.just(""), ips, st.integers(1, 65535), st.none() | twenty)
 counts = st.integers(0, 5000)
 intervals = st.integers(SHORTEST_INTERVAL, LONGEST_INTERVAL)
-replies = st.builds(AnnounceReply, intervals, counts, counts, st.lists(peers, max_size=6).map(tuple))
+replies = st.builds(
+    AnnounceReply,
+    intervals,
+    counts,
+    counts,
+    st.lists(peers, max_size=6).map(tuple),
+    st.just(b""),
+    st.just(b""),
+)
 
 
 @given(replies)
@@ -202,6 +211,19 @@ def test_a_reply_that_lists_peers_survives_the_wire(reply: AnnounceReply) -> Non
 def test_a_compact_reply_survives_the_wire_but_for_ids(reply: AnnounceReply) -> None:
     four_first = sorted((replace(peer, bt_id=None) for peer in reply.peers), key=lambda peer: ":" in peer.ip)
     assert decode_reply(encode_reply(reply, Form())) == reply._replace(peers=tuple(four_first))
+
+
+@given(replies, st.lists(peers, max_size=6), st.booleans())
+def test_peers_that_come_packed_are_told_like_the_others(
+    reply: AnnounceReply, more: list[PeerAddress], compact: bool
+) -> None:
+    nameless = tuple(replace(peer, bt_id=None) for peer in more)
+    packed = reply._replace(four=compact_peers(more)[0], six=compact_peers(more)[1])
+    said, all_told = (
+        decode_reply(encode_reply(each, Form(compact)))
+        for each in (packed, reply._replace(peers=reply.peers + nameless))
+    )
+    assert Counter(said.peers) == Counter(all_told.peers)
 
 
 @given(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minibit.address import PeerAddress
+from minibit.address import PeerAddress, compact_peers
 from minibit.dialects.announce import (
     LONGEST_INTERVAL,
     MAX_COUNTER,
@@ -121,6 +121,10 @@ def test_peers_survive_the_wire_without_names_and_ids(
         assert decode_reply(encode_reply(said, six=six), six=six) == said._replace(
             reply=said.reply._replace(peers=family)
         )
+        packed = AnnounceReply(
+            interval, count, 7, peers[:1] + sixes[:1], *compact_peers(peers[1:] + sixes[1:])
+        )
+        assert encode_reply(Announced(transaction, packed), six=six) == encode_reply(said, six=six)
 
 
 def test_an_announce_and_its_answer_as_bep_15_has_them() -> None:

@@ -54,6 +54,10 @@ class Foreigner:
     def uploaded(self) -> int:
         return int(self._handle.status().total_payload_upload)
 
+    def dial(self, address: tuple[str, int]) -> None:
+        """Tell it of this peer."""
+        self._handle.connect_peer(address)
+
     def close(self) -> None:
         self._session.remove_torrent(self._handle)
         del self._handle, self._session

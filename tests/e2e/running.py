@@ -82,6 +82,14 @@ class Command:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def interrupted(self) -> list[str]:
+        """Ctrl-C ends it with exit code 130; returns what it then said on standard error."""
+        said = len(self.err)
+        self.send(signal.SIGINT)
+        code = self.wait()
+        assert code == 130, self
+        return self.err[said:]
+
     def kill(self) -> None:
         """What `kill -9` does; returns when it is gone."""
         self.process.kill()

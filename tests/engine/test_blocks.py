@@ -361,7 +361,7 @@ def test_a_suspect_neighbour_begins_anew_what_others_left_half_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("block_size", "most"), [(16 << 10, MAX_OPEN), (1 << 20, 48), (16 << 20, 3), (32 << 20, 2)]
+    ("block_size", "most"), [(16 << 10, MAX_OPEN), (1 << 20, 40), (16 << 20, 3), (32 << 20, 2)]
 )
 def test_how_many_blocks_may_be_open(block_size: int, most: int) -> None:
     layout = Layout(2000 * block_size, block_size)

@@ -10,7 +10,7 @@ from minibit.engine.downloads import REFUSAL_SECONDS, STARVING_SECONDS
 from minibit.engine.effects import Announce, Dial, Discard, Effect, Send, Store, Verify
 from minibit.engine.laggards import SNUB_SECONDS
 from minibit.engine.neighbour import FIRST_WINDOW, MAX_WINDOW, MIN_WINDOW
-from minibit.engine.news import FEW, LATE_SECONDS
+from minibit.engine.news import FEW, LATE_SECONDS, LINGER_SECONDS
 from minibit.engine.portrait import figures
 from minibit.engine.relief import ENDGAME_AGE
 from minibit.errors import UsageError
@@ -48,14 +48,31 @@ def test_interest_in_who_has_what_we_miss() -> None:
 
 def test_interest_ends_with_the_last_block_that_somebody_has_for_us() -> None:
     stage = Stage(have=FULL ^ 0b11)
-    stage.puppet(1, have=0b01)
+    stage.puppet(1, have=0b01, minibit=True)
     stage.puppet(2, have=0b11, unchokes=True)
     stage.heard(2)
     stage.says(2, *both(0), *both(1))
     stage.verified(0)
-    assert stage.heard(1) == [m.NotInterested()]
+    assert m.NotInterested() in stage.heard(1)
     stage.verified(1)
-    assert stage.heard(2)[-1] == m.NotInterested()
+    assert stage.heard(2)[-1] == m.NotInterested(), "who is complete says so at once"
+
+
+def test_another_client_that_has_nothing_for_us_just_now_is_not_told_at_once() -> None:
+    stage = Stage(have=FULL ^ 0b111)
+    stage.puppet(1, have=0b001)
+    stage.puppet(2, have=0b111, unchokes=True)
+    stage.says(2, *both(0), *both(1))
+    stage.verified(0)
+    stage.wait(LINGER_SECONDS - 1.0)
+    stage.says(1, m.Haves.of(1))
+    stage.verified(1)
+    stage.wait(LINGER_SECONDS - 1.0)
+    said = stage.heard(1)
+    assert m.Interested() not in said
+    assert m.NotInterested() not in said
+    stage.wait(1.0)
+    assert stage.heard(1) == [m.NotInterested()], "nothing new need come for that"
 
 
 def test_a_seed_wants_nothing() -> None:

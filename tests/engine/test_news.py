@@ -186,7 +186,7 @@ def test_of_many_who_serves_us_and_has_nothing_more_hears_so_once_in_a_while(
     standing = Standing(Layout(2 << 16, 1 << 16), 0b01, Random(1), None)
     for key in range(neighbours):
         neighbour = standing.neighbours[key] = Neighbour(key, NOWHERE, outgoing=True, now=0.0)
-        neighbour.peer_id, neighbour.blocks = b"%020d" % key, 0b01
+        neighbour.peer_id, neighbour.blocks, neighbour.minibit = b"%020d" % key, 0b01, True
         neighbour.supply.interesting, neighbour.supply.choking = True, False
     news, said = News(), []
     news.add(10.13)

@@ -8,24 +8,27 @@ from minibit.engine.request_queue import RequestQueue
 from minibit.wire.messages import Request
 
 REQUESTS = st.builds(Request, st.integers(0, 5), st.sampled_from([0, 16384, 32768]), st.just(16384))
-DEEDS = st.tuples(st.sampled_from(["add", "remove", "pop", "drop"]), REQUESTS)
+DEEDS = st.tuples(st.sampled_from(["add", "remove", "take", "drop"]), REQUESTS, st.integers(0, 40000))
 
 
 @given(st.lists(DEEDS))
-def test_it_is_a_list_kept_by_block(deeds: list[tuple[str, Request]]) -> None:
+def test_it_is_a_list_kept_by_block(deeds: list[tuple[str, Request, int]]) -> None:
     queue, plain = RequestQueue(), list[Request]()
-    for deed, request in deeds:
+    for deed, request, room in deeds:
         of_block = [each for each in plain if each.index == request.index]
         match deed:
-            case "add" if request not in plain:
-                queue.add(request)
-                plain.append(request)
+            case "add":
+                new = request not in plain
+                assert queue.add(request) == new
+                plain += [request] * new
             case "remove":
                 assert queue.remove(request) == (request in plain)
                 plain = [each for each in plain if each != request]
-            case "pop" if of_block:
-                assert queue.pop(request.index) == of_block[0], "in the order in which they came"
-                plain.remove(of_block[0])
+            case "take" if of_block:
+                count = max(1, -(-room // 16384))
+                taken = of_block[:count]
+                assert queue.take(request.index, room) == (taken, 16384 * len(taken)), "in their order"
+                plain = [each for each in plain if each not in taken]
             case "drop":
                 assert queue.drop(1 << request.index) == of_block
                 plain = [each for each in plain if each not in of_block]

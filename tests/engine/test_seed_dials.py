@@ -7,6 +7,7 @@ from fakes.puppets import FULL, Stage, told
 from minibit.address import Address, PeerAddress
 from minibit.engine.addresses import COMING_SECONDS, FOREIGN_SECONDS, SEED_SECONDS
 from minibit.engine.effects import Dial, Effect
+from minibit.engine.greeting import GREETING_SECONDS
 from minibit.engine.places import MAX_NEIGHBOURS
 from minibit.torrent.layout import Layout
 from minibit.wire import messages as m
@@ -38,7 +39,7 @@ def seed(*known: tuple[str, int, bytes | None]) -> Stage:
 def test_who_does_not_come_is_dialled_after_a_while(peer_id: bytes | None, seconds: float) -> None:
     stage = seed((*LEECHER, peer_id))
     assert dialled(stage.wait(seconds - 0.1)) == []
-    assert dialled(stage.wait(1.1)) == [LEECHER]
+    assert dialled(stage.wait(0.2)) == [LEECHER]
     assert dialled(stage.wait(60.0)) == [], "it is being dialled"
 
 
@@ -48,6 +49,20 @@ def test_who_came_is_not_dialled_whether_its_id_or_its_port_says_so() -> None:
     stage.puppet(8)  # libtorrent has another id on each connection
     stage.says(8, m.Extended(0, ExtendedHandshake(port=51414).encode()))
     assert dialled(stage.wait(30.0)) == [("10.0.0.9", 51415)]
+
+
+def test_who_is_about_to_come_is_let_come() -> None:
+    stage = seed((*LEECHER, b"7" * 20))
+    stage.connect(7, address=(LEECHER[0], 40000))
+    assert dialled(stage.wait(GREETING_SECONDS - 0.1)) == []
+    stage.greet(7, peer_id=b"8" * 20)
+    assert dialled(stage.wait(1.1)) == [LEECHER], "somebody else came, or it says nothing"
+
+
+def test_who_has_come_from_elsewhere_keeps_nobody_from_being_dialled() -> None:
+    stage = seed((*LEECHER, None))
+    stage.connect(7, address=("10.0.0.8", 40000))
+    assert dialled(stage.wait(FOREIGN_SECONDS)) == [LEECHER]
 
 
 def test_an_origin_is_not_dialled() -> None:

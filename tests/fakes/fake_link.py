@@ -120,15 +120,15 @@ class Peer:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Send(key, messages):
-                self._transmit(key, b"".join(map(self._wires[key].connection.send, messages)), 0)
+                self._transmit(key, self._wires[key].connection.send(*messages), 0)
             case Tell(keys, message):
                 for key in keys:
                     self._transmit(key, self._wires[key].connection.send(message), 0)
             case Upload(key, chunks):
-                header = self._wires[key].connection.send_piece
                 for c in chunks:
-                    data = self._data(c.index, c.begin, c.length)
-                    self._transmit(key, header(c.index, c.begin, c.length) + data, c.length)
+                    data = memoryview(self._data(c.index, c.begin, c.length))
+                    parts = self._wires[key].connection.send_pieces([c], data)
+                    self._transmit(key, b"".join(parts), c.length)
             case Store(block, pieces):
                 kept = self._blocks.setdefault(block, bytearray(self.engine.layout.block_length(block)))
                 for piece in pieces:

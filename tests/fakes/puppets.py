@@ -102,8 +102,7 @@ class Stage:
                         self._connections[key].sends(message)
                         self._heard[key].append(message)
                 case Upload(key, chunks):
-                    for chunk in chunks:
-                        self._connections[key].send_piece(chunk.index, chunk.begin, chunk.length)
+                    self._connections[key].send_pieces(chunks, memoryview(b""))
                     self._uploads[key] += chunks
                 case HangUp(key, reason):
                     self.hung_up[key] = reason

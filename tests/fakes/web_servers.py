@@ -61,7 +61,7 @@ class Answers(BaseHTTPRequestHandler):
             case "no ranges":
                 self._say(200, data)
             case "elsewhere":
-                self._say(206, part, ("Content-Range", f"bytes 0-{len(part) - 1}/{len(data)}"))
+                self._say(206, part, ("Content-Range", f"bytes {start + 1}-{end}/{len(data)}"))
             case "too much":
                 self._say(206, part + bytes(1 << 20), ("Content-Range", said))
             case "breaks off":
@@ -71,6 +71,12 @@ class Answers(BaseHTTPRequestHandler):
                 self._say(206, part, ("Content-Range", said), ("Content-Encoding", "gzip"))
             case "in circles":
                 self._say(302, b"", ("Location", self.path))
+            case "says nothing":
+                server.over.wait(20)
+            case "says half a word":
+                self.wfile.write(b"HTTP/1.1 206 Part")
+                self.wfile.flush()
+                server.over.wait(20)
             case "hangs":
                 self._say(206, part[:10], ("Content-Range", said), length=len(part))
                 server.over.wait(20)

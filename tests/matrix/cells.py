@@ -57,10 +57,16 @@ def mixed(stage: Stage) -> float:
 
 
 def orphaned(stage: Stage) -> float:
-    """Origin and tracker are killed as soon as the others have a copy of every block among them."""
+    """Origin and tracker are killed as soon as the others are all there, and have a copy of every block among
+    them."""
     stage.serve("--upload-limit", SLOW)
     copies = [stage.peer("ana"), stage.peer("bia"), stage.client("foreign")]
-    stage.wait(lambda: stage.view().rarest_copies, "one copy is out")
+
+    def out() -> bool:
+        view = stage.view()
+        return len(view.peers) == len(copies) and bool(view.rarest_copies)
+
+    stage.wait(out, "one copy is out")
     for program in stage.origin:
         program.kill()
     return stage.seconds(copies)

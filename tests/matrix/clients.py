@@ -8,10 +8,11 @@ import json
 import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from matrix.lan import Host, Program
 
@@ -33,21 +34,23 @@ class Job:
     secretive: bool = False
 
 
-class Client(Protocol):
-    """One client. `fits_loopback`: it trades with peers at 127.0.0.1."""
+class Client(ABC):
+    """One client. `fits_loopback`: it trades with peers at 127.0.0.1, which most do not."""
 
     name: ClassVar[str]
     program: ClassVar[str]
-    fits_loopback: ClassVar[bool]
+    fits_loopback: ClassVar[bool] = False
 
+    @abstractmethod
     def words(self, job: Job) -> list[str]:
         """The command line; files that it needs are made in `job.state`."""
 
     def environment(self, job: Job) -> Mapping[str, str]:
         """What it needs in its environment."""
+        return {"HOME": str(job.state)}
 
 
-class Libtorrent:
+class Libtorrent(Client):
     """libtorrent's own Python binding, a session at its defaults."""
 
     name = "libtorrent"
@@ -59,11 +62,8 @@ class Libtorrent:
         session = HERE / "libtorrent_session.py"
         return [self.program, str(session), job.source, str(job.folder), json.dumps(options)]
 
-    def environment(self, job: Job) -> Mapping[str, str]:
-        return {"HOME": str(job.state)}
 
-
-class Aria2:
+class Aria2(Client):
     name = "aria2"
     program = "aria2c"
     fits_loopback = True
@@ -79,14 +79,10 @@ class Aria2:
             words += ["--check-integrity=true"]
         return [*words, job.source]
 
-    def environment(self, job: Job) -> Mapping[str, str]:
-        return {"HOME": str(job.state)}
 
-
-class Transmission:
+class Transmission(Client):
     name = "Transmission"
     program = "transmission-daemon"
-    fits_loopback = False  # it deals with nobody at 127.0.0.1
 
     def words(self, job: Job) -> list[str]:
         settings = {"encryption": 2} if job.secretive else {}
@@ -99,14 +95,10 @@ class Transmission:
         shutil.copy(job.source, watched)
         return words
 
-    def environment(self, job: Job) -> Mapping[str, str]:
-        return {"HOME": str(job.state)}
 
-
-class Rtorrent:
+class Rtorrent(Client):
     name = "rtorrent"
     program = "rtorrent"
-    fits_loopback = False
 
     def words(self, job: Job) -> list[str]:
         (job.state / "session").mkdir(exist_ok=True)
@@ -116,13 +108,12 @@ class Rtorrent:
         return [*words, "-s", str(job.state / "session"), job.source]
 
     def environment(self, job: Job) -> Mapping[str, str]:
-        return {"HOME": str(job.state), "TERM": "xterm"}
+        return {**super().environment(job), "TERM": "xterm"}
 
 
-class Qbittorrent:
+class Qbittorrent(Client):
     name = "qBittorrent"
     program = "qbittorrent-nox"
-    fits_loopback = False
 
     def words(self, job: Job) -> list[str]:
         configuration = job.state / "qBittorrent" / "config"
@@ -134,14 +125,10 @@ class Qbittorrent:
         where = [f"--profile={job.state}", f"--save-path={job.folder}"]
         return [self.program, *where, "--skip-dialog=true", job.source]
 
-    def environment(self, job: Job) -> Mapping[str, str]:
-        return {"HOME": str(job.state)}
 
-
-class Webtorrent:
+class Webtorrent(Client):
     name = "webtorrent"
     program = "webtorrent"
-    fits_loopback = False
 
     def words(self, job: Job) -> list[str]:
         return [
@@ -153,9 +140,6 @@ class Webtorrent:
             "--keep-seeding",
             "--quiet",
         ]
-
-    def environment(self, job: Job) -> Mapping[str, str]:
-        return {"HOME": str(job.state)}
 
 
 CLIENTS: tuple[Client, ...] = (

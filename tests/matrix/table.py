@@ -1,29 +1,26 @@
 """The whole matrix: its cells played, a line about each as it ends, and the table in the end.
 
-A cell is slow if it takes longer than with libtorrent by half, and by a second and a half. Less says
-nothing of 8 MiB, which travel in a fraction of that: it goes into starting interpreters, and into the
-second that passes until a client that tried uTP first, which MiniBit does not speak, dials again. Where the
-sides differ by more, both are played once more and the better of each counts: a busy machine, or two dials
-that cross, are luck.
+A cell is slow if it takes longer than with libtorrent by half, and by more than half a second: 8 MiB travel
+in a fraction of that, and the rest is starting an interpreter, and where in a client's second it is asked.
+Every cell is played once, and counts as it came.
 """
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
-from e2e.running import write_random
 from matrix import trackers
-from matrix.cells import CELLS, Cell
-from matrix.clients import CLIENTS, Client, installed, version
+from matrix.cells import Cell
+from matrix.clients import Client, installed, version
 from matrix.lan import Lan, Loopback
 from matrix.stage import CellError, Stage
 
 TOLERATED: Final = 1.5  # times what it takes with libtorrent
-NOTHING: Final = 1.5  # s that make no difference
+NOTHING: Final = 0.5  # s that make no difference
 
 
 @dataclass(frozen=True)
@@ -38,31 +35,16 @@ class Outcome:
 
     @property
     def slow(self) -> bool:
-        return self.seconds is not None and self.beside is not None and _slower(self.seconds, self.beside)
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether one side is slow beside the other, whichever."""
+        """Whether it takes so much longer than beside that it is not noise."""
         if self.seconds is None or self.beside is None:
             return False
-        return _slower(self.seconds, self.beside) or _slower(self.beside, self.seconds)
-
-    def better(self, again: "Outcome") -> "Outcome":
-        """What is best of this and another try, for each side; what failed in either stays a fault."""
-        if self.seconds is None or again.seconds is None:
-            return self if self.seconds is None else again
-        tries = [each.beside for each in (self, again) if each.beside is not None]
-        return Outcome(self.client, self.cell, min(self.seconds, again.seconds), min(tries, default=None))
+        return self.seconds > max(TOLERATED * self.beside, self.beside + NOTHING)
 
     def __str__(self) -> str:
         if self.seconds is None:
             return "✗" if self.beside is None else f"✗ ({self.beside:.1f})"
         beside = "" if self.beside is None else f" ({self.beside:.1f})"
         return f"{'slow ' if self.slow else ''}{self.seconds:.1f} s{beside}"
-
-
-def _slower(one: float, other: float) -> bool:
-    return one > max(TOLERATED * other, other + NOTHING)
 
 
 def play(
@@ -80,28 +62,30 @@ def play(
         stage.close()
 
 
-def print_table(
-    folder: Path,
-    *,
-    alone: bool,
-    only_clients: Collection[str] | None,
-    only_cells: Collection[str] | None,
-    size: int,
-    jobs: int,
-) -> int:
-    """Play and print; 0 if all is right. `alone`: there are no namespaces, all are on loopback.
+@dataclass(frozen=True)
+class Ground:
+    """Where swarms are played: `alone`, all on loopback, where there are no namespaces; else each on a
+    network of its own. `folder` is for all that programs write, `share` the file that they share."""
 
-    Trackers are tried if nothing is said of clients and cells.
-    """
-    share = write_random(folder / "share" / "film.bin", size)
-    chosen = [
-        client
-        for client in CLIENTS
-        if installed(client)
-        and (not only_clients or client.name in only_clients)
-        and (client.fits_loopback or not alone)
-    ]
-    cells = [cell for cell in CELLS if not only_cells or cell.key in only_cells]
+    alone: bool
+    folder: Path
+    share: Path
+
+    def lay(self, number: int) -> Lan | Loopback:
+        """The network of that number, of those that there are at a time."""
+        return Loopback() if self.alone else Lan(number)
+
+    def takes(self, client: Client) -> bool:
+        """Whether this client is here and trades here."""
+        return installed(client) and (client.fits_loopback or not self.alone)
+
+
+def print_table(
+    ground: Ground, clients: Sequence[Client], cells: Sequence[Cell], *, compared: bool, jobs: int
+) -> bool:
+    """Play these cells with those of these clients that can be, and print what came of it; whether all is
+    right. `compared`: also with libtorrent in MiniBit's place."""
+    chosen = [client for client in clients if ground.takes(client)]
     numbers: SimpleQueue[int] = SimpleQueue()
     for number in range(jobs):
         numbers.put(number)
@@ -109,26 +93,22 @@ def print_table(
     def once(number: int, client: Client, cell: Cell, place: Path) -> Outcome:
         beside: float | None = None
         try:
-            if cell.compared:
+            if compared and cell.compared:
                 try:
                     beside = play(
-                        _ground(number, alone), place / "beside", share, client, cell, minibit=False
+                        ground.lay(number), place / "beside", ground.share, client, cell, minibit=False
                     )
                 except CellError as error:
                     print(f"{client.name}, {cell.title}, with libtorrent: {error}", file=sys.stderr)
-            seconds = play(_ground(number, alone), place / "minibit", share, client, cell, minibit=True)
+            seconds = play(ground.lay(number), place / "minibit", ground.share, client, cell, minibit=True)
         except CellError as error:
             return Outcome(client, cell, None, beside, str(error))
         return Outcome(client, cell, seconds, beside)
 
     def outcome(client: Client, cell: Cell) -> Outcome:
         number = numbers.get()
-        place = folder / client.name / cell.key
         try:
-            found = once(number, client, cell, place)
-            if found.doubtful:
-                print(f"{client.name}, {cell.title}: {found}, once more", file=sys.stderr, flush=True)
-                found = found.better(once(number, client, cell, place / "again"))
+            found = once(number, client, cell, ground.folder / client.name / cell.key)
         finally:
             numbers.put(number)
         print(f"{client.name}, {cell.title}: {found} {found.fault}", file=sys.stderr, flush=True)
@@ -138,13 +118,19 @@ def print_table(
         found = list(pool.map(lambda each: outcome(*each), [(c, cell) for c in chosen for cell in cells]))
     for line in lines(chosen, cells, found):
         print(line)
-    faults = any(each.seconds is None or each.slow for each in found)
-    if only_clients is None and only_cells is None:
-        print("\n| MiniBit peers on | over | |\n|---|---|---|")
-        for name, protocol, came in trackers.played(lambda: _ground(0, alone), folder / "trackers", share):
-            print(f"| {name} | {protocol} | {came} |", flush=True)
-            faults |= came.startswith("✗")
-    return int(faults)
+    return not any(each.seconds is None or each.slow for each in found)
+
+
+def print_trackers(ground: Ground) -> bool:
+    """Play MiniBit peers on other people's trackers, and print what came of it; whether all is right."""
+    right = True
+    print("\n| MiniBit peers on | over | |\n|---|---|---|")
+    for name, protocol, came in trackers.played(
+        lambda: ground.lay(0), ground.folder / "trackers", ground.share
+    ):
+        print(f"| {name} | {protocol} | {came} |", flush=True)
+        right &= not came.startswith("✗")
+    return right
 
 
 def lines(chosen: list[Client], cells: list[Cell], found: list[Outcome]) -> Iterator[str]:
@@ -154,7 +140,3 @@ def lines(chosen: list[Client], cells: list[Cell], found: list[Outcome]) -> Iter
     for cell in cells:
         row = [str(each) for client in chosen for each in found if (each.client, each.cell) == (client, cell)]
         yield f"| {cell.title} | {' | '.join(row)} |"
-
-
-def _ground(number: int, alone: bool) -> Lan | Loopback:
-    return Loopback() if alone else Lan(number)

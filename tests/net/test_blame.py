@@ -1,6 +1,6 @@
 """Faults are told once for each machine, and of a bounded number of machines."""
 
-from minibit.net.blame import MAX_BANNED, MAX_BLAMED, MAX_OURSELVES, Blame
+from minibit.net.blame import MAX_BANNED, MAX_BLAMED, MAX_MISTAKEN, MAX_OURSELVES, Blame
 
 
 def test_each_machine_is_blamed_once() -> None:
@@ -21,6 +21,16 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(MAX_BLAMED + 10):
         blame.put_on((f"10.0.{number >> 8}.{number & 255}", 7), "lies")
     assert len(told) == MAX_BLAMED
+
+
+def test_who_was_never_a_peer_is_told_seldom_and_keeps_nobody_from_being_told() -> None:
+    told: list[str] = []
+    blame = Blame(told.append)
+    for number in range(MAX_BLAMED):
+        blame.put_on((f"10.0.0.{number}", 8080), "does not speak BitTorrent", mistaken=True)
+    assert len(told) == MAX_MISTAKEN
+    blame.put_on(("10.0.0.200", 6881), "lies")
+    assert told[MAX_MISTAKEN:] == ["hung up on 10.0.0.200 port 6881: lies"]
 
 
 def test_bans_and_our_own_troubles_are_told_so_often_and_no_more() -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from typing import Any
 
 import pytest
 
-from minibit.address import Address
+from minibit.address import Address, PeerAddress
 from minibit.net import gateway as gateway_room
 from minibit.net.encrypted import EncryptedTransport
 from minibit.net.gateway import Gateway
@@ -18,6 +18,7 @@ from minibit.net.transport import Transport
 from minibit.wire.encryption import Encryption
 
 PATIENCE = 10.0
+SYN, RESET = 0x41, 0x31  # of uTP: the first byte of a datagram
 
 
 class Host:
@@ -34,6 +35,11 @@ class Host:
 
     def dial_failed(self, address: Address) -> None:
         self._tell("failed", address)
+
+    def peers_found(self, peers: Iterable[PeerAddress], *, hearsay: bool) -> None:
+        assert hearsay
+        for peer in peers:
+            self._tell("tried", (peer.ip, peer.port))
 
     def cannot_accept(self, reason: str) -> None:
         self._tell("cannot accept", reason)
@@ -181,3 +187,63 @@ def test_who_comes_over_ipv4_to_an_ipv6_socket_has_an_ipv4_address() -> None:
             gateway.close()
 
     asyncio.run(run())
+
+
+class Trier:
+    """Somebody who tries uTP, from a port of its own, and hears that nobody speaks it."""
+
+    def __init__(self) -> None:
+        self._sock = socket.socket(type=socket.SOCK_DGRAM)
+        self._sock.bind(("127.0.0.1", 0))
+        self._sock.setblocking(False)
+        self.address: Address = self._sock.getsockname()
+
+    async def tries(self, address: Address) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendto(self._sock, bytes([SYN]) + bytes(19), address)
+        assert (await loop.sock_recv(self._sock, 100))[0] == RESET
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def test_who_tries_what_we_do_not_speak_may_be_a_peer() -> None:
+    async def come(host: Host, gateway: Gateway, address: Address) -> None:
+        gateway.open()
+        with closing(Trier()) as one:
+            await one.tries(address)
+            assert await host.news(1) == [("tried", one.address)]
+
+    bounded(come)
+
+
+def test_of_a_private_share_no_peer_is_found_like_that() -> None:
+    async def come(host: Host, gateway: Gateway, address: Address) -> None:
+        gateway.open()
+        gateway.private = True
+        with closing(Trier()) as one:
+            await one.tries(address)
+        assert host.told == []
+
+    bounded(come)
+
+
+def test_what_tries_are_believed_is_bounded() -> None:
+    async def come(host: Host, gateway: Gateway, address: Address) -> None:
+        gateway.open()
+        with closing(Trier()) as one:
+            for _ in range(10 * gateway_room.MAX_TRIES):
+                await one.tries(address)
+        assert len(host.told) < 2 * gateway_room.MAX_TRIES
+
+    bounded(come)
+
+
+@pytest.mark.parametrize(("ip", "port"), [("10.0.0.1", 25), ("0.0.0.0", 6881), ("224.0.0.1", 6881)])
+def test_a_try_aims_us_at_no_other_service(ip: str, port: int) -> None:
+    async def come(host: Host, gateway: Gateway, address: Address) -> None:
+        del address
+        gateway._tried((ip, port))
+        assert host.told == []
+
+    bounded(come)

@@ -4,14 +4,18 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
-from fakes.nodes import bounded, until
+from fakes.nodes import bounded, shared, until
+from fakes.nodes import running as node_running
 
 from minibit.address import PeerAddress
-from minibit.dialects.lan import Search
+from minibit.dialects.lan import GROUPS, Search
+from minibit.engine.addresses import MAX_DIALLING, MAX_HEARSAY
 from minibit.errors import UsageError
 from minibit.net import lan as room
+from minibit.net.ear import PER_SECOND
 from minibit.net.lan import Lan
 from minibit.net.listener import listen
 
@@ -105,3 +109,42 @@ def test_a_closed_one_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None
             assert len(ana.found) == heard
 
     bounded(meet)
+
+
+def test_a_flood_of_invented_peers_is_bounded_and_the_download_goes_on(tmp_path: Path) -> None:
+    share = shared(tmp_path)
+
+    async def flood() -> None:
+        loop = asyncio.get_running_loop()
+        member = Member("a", free_port())
+        began = loop.time()
+        async with (
+            running(member),
+            node_running("bia", share.metainfo, share.folder, seed=True) as bia,
+            node_running("ana", share.metainfo, tmp_path / "ana", seed=False) as ana,
+        ):
+            dials: list[int] = []
+            book = ana.node.engine.addresses
+
+            def found(peer: PeerAddress) -> None:
+                member.found.append(peer)
+                ana.node.peers_found((peer,), hearsay=True)
+                dials.append(sum(entry.dialling for entry in book._entries.values()))
+
+            member.lan._found = found
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+                for number in range(3000):
+                    said = Search(1024 + number, (HASH,), "liar").encode(4)
+                    sock.sendto(said if number % 3 else said[:-40] * 100, (GROUPS[4], member.lan._port))
+                    if not number % 50:
+                        await asyncio.sleep(0)
+            ana.node.peers_found([bia.address])
+            await until(ana.node.finished.is_set)
+            seconds = int(loop.time() - began) + 1
+            assert 0 < len(member.found) <= PER_SECOND * seconds
+            assert book.known <= MAX_HEARSAY + 1
+            assert max(dials) <= MAX_DIALLING
+            assert ana.events == []
+
+    bounded(flood)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minibit.address import Address
 from minibit.net.listener import bind_beside, listen
 from minibit.net.utp import Declined, answer
 
@@ -34,10 +35,12 @@ def test_no_answer_is_longer_than_what_it_answers_or_answered_itself(datagram: b
 
 
 def test_it_is_said_at_the_port_of_the_listener_until_the_end() -> None:
+    tried: list[Address] = []
+
     async def ask() -> bytes:
         loop = asyncio.get_running_loop()
         with closing(listen("127.0.0.1", 0)) as listener, socket.socket(type=socket.SOCK_DGRAM) as asker:
-            declined = Declined(listener)
+            declined = Declined(listener, tried.append)
             asker.setblocking(False)
             asker.connect(listener.getsockname())
             asker.send(b"something else")
@@ -45,6 +48,7 @@ def test_it_is_said_at_the_port_of_the_listener_until_the_end() -> None:
             async with asyncio.timeout(10):
                 reply = await loop.sock_recv(asker, 100)
             declined.close()
+            assert tried == [asker.getsockname()], "who said something else tried nothing"
             again = bind_beside(listener)
             assert again is not None, "the port is free"
             again.close()
@@ -59,6 +63,6 @@ def test_a_port_that_another_program_has_is_let_be() -> None:
             other = bind_beside(listener)
             assert other is not None
             with other:
-                Declined(listener).close()
+                Declined(listener, lambda _: None).close()
 
     asyncio.run(decline())

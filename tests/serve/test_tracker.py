@@ -111,11 +111,23 @@ def test_peers_on_the_trackers_machine_are_told_to_others_at_an_address_they_can
     assert ips(clocked.list(HOME)) == ["0.0.0.0", HOME, "192.168.1.9"]
     assert ips(clocked.list("8.8.8.8")) == ["0.0.0.0", HOME, "192.168.1.9"], "it cannot be told"
     assert sorted(ips(clocked.join("caio", remote=FAR))) == ["192.168.1.9", OWN, OWN]
-    reply = clocked.tracker.announce(Announce(SHARE.info_hash, b"x" * 20, 6881), FAR)
-    assert {peer.ip for peer in reply.peers} == {OWN, "192.168.1.9", FAR}
+    for packed in (False, True):
+        reply = clocked.tracker.announce(Announce(SHARE.info_hash, b"x" * 20, 6881), FAR, packed=packed)
+        assert {peer.ip for peer in reply.peers} == {OWN, "192.168.1.9", FAR}
+        assert (reply.four, reply.six) == (b"", b"")
     with pytest.raises(ConflictError) as caught:
         clocked.join("ana", 5002, bt_id=wire_id("b"), remote=FAR)
     assert caught.value.peer.address == PeerAddress("ana", OWN, 5001, wire_id("a"))
+
+
+def test_peers_elsewhere_are_packed_beside_an_origin_on_the_trackers_machine(clocked: Clocked) -> None:
+    clocked.tracker.report_origin(("0.0.0.0", 4999), ALL, Figures(), wire_id("o"))
+    clocked.join("bia", remote="192.168.1.9")
+    reply = clocked.tracker.announce(Announce(SHARE.info_hash, b"x" * 20, 6881), FAR, packed=True)
+    assert [peer.ip for peer in reply.peers] == [OWN]
+    assert reply.four == PeerAddress("", "192.168.1.9", 5001).packed
+    here = clocked.tracker.announce(Announce(SHARE.info_hash, b"x" * 20, 6881, numwant=0), FAR, packed=True)
+    assert (here.peers, here.four) == ((), b"")
 
 
 def test_nobody_asks_for_our_address_where_it_is_not_needed(clocked: Clocked) -> None:

@@ -23,6 +23,7 @@ from minibit.dialects.udp_announce import (
     decode_reply,
     encode_request,
 )
+from minibit.serve.allowance import PER_SOURCE
 from minibit.serve.tracker import Tracker
 from minibit.serve.udp_server import BATCH, UdpServer
 from minibit.torrent import metainfo
@@ -136,9 +137,18 @@ def test_an_announce_that_is_malformed_is_told_so_to_who_is_connected(server: Ud
 def test_a_bug_is_an_answer_and_a_log_entry(
     server: UdpServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Tracker, "announce", lambda *_: 1 // 0)
+    monkeypatch.setattr(Tracker, "announce", lambda *_, **__: 1 // 0)
     assert isinstance(announce(server), Failed)
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(("address", "answered"), [(("192.0.2.1", 53), PER_SOURCE), (HOME, PER_SOURCE + 100)])
+def test_a_flood_of_one_source_is_read_in_part_unless_it_is_this_machine(
+    server: UdpServer, address: tuple[Any, ...], answered: int
+) -> None:
+    datagram = encode_request(Connect(1))
+    answers = [server.answer(datagram, address, 1000.0) for _ in range(PER_SOURCE + 100)]
+    assert len([each for each in answers if each is not None]) == answered
 
 
 class Flooded:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -119,13 +118,13 @@ def test_so_many_at_a_time_and_who_leaves_makes_room(share: Share, spent: list[i
         async def ask() -> None:
             replies = [files.answer(request) for _ in range(FROM_ONE)]
             assert files.answer(request).status == 503, "one address may not have all"
-            others = [replace(request, remote=f"192.0.2.{n}") for n in range(FROM_ONE, MAX_DOWNLOADS)]
+            others = [request._replace(remote=f"192.0.2.{n}") for n in range(FROM_ONE, MAX_DOWNLOADS)]
             replies += map(files.answer, others)
             given: list[bytes] = []
             for reply in replies:
                 assert reply.source is not None
                 reply.source.next(given.append)
-            busy = files.answer(replace(request, remote="198.51.100.1"))
+            busy = files.answer(request._replace(remote="198.51.100.1"))
             assert (busy.status, busy.source) == (503, None)
             assert ("Retry-After", "5") in busy.headers
             assert files.answer(Request("GET", "/share/set/empty")).status == 200

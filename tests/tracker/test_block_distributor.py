@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from minibit import bitfield
 from minibit.errors import UsageError
-from minibit.tracker.block_distributor import BlockDistributor
+from minibit.tracker.block_distributor import BlockDistributor, capacity
+from minibit.tracker.peer_manager import MAX_ACTIVE
 
 
 @given(st.integers(1, 400), st.integers(0, 2**32))
@@ -121,3 +122,8 @@ def test_copies_agree_with_counting(history: list[tuple[str, int | None]]) -> No
     assert distributor.rarest_copies == min(counts)
     assert distributor.complete == sum(held == bitfield.full(COUNT) for held in model.values())
     assert all(distributor.held(name) == model.get(name, 0) for name in "abcdefghijklmnop")
+
+
+def test_a_huge_share_has_fewer_places() -> None:
+    assert capacity(2048) == MAX_ACTIVE
+    assert 100 < capacity(1 << 21) < 500

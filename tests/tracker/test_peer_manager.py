@@ -7,9 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from minibit.address import PeerAddress
+from minibit.address import PACKED_FOUR, PACKED_SIX, PeerAddress, compact_peers
 from minibit.dialects.refusal import RequestError
-from minibit.tracker.peer_manager import FOREIGN_LIFETIME, LIFETIME, PeerManager, PeerRecord
+from minibit.tracker.peer_manager import FOREIGN_LIFETIME, LIFETIME, PeerManager
+from minibit.tracker.peer_record import PeerRecord
 
 
 def record(
@@ -20,14 +21,14 @@ def record(
 
 
 def with_peers(*names: str, now: float = 0.0) -> PeerManager:
-    manager = PeerManager()
+    manager = PeerManager(Random(7))
     for name in names:
         manager.add(record(name), now)
     return manager
 
 
 def test_a_peer_is_found_by_name_and_by_id() -> None:
-    manager = PeerManager()
+    manager = PeerManager(Random(7))
     ana = record("ana", bt_id=b"a" * 20)
     manager.add(ana, 5.0)
     assert ana.timestamp == 5.0
@@ -69,7 +70,7 @@ def test_expiry_looks_at_nobody_but_the_oldest() -> None:
                 Watched.reads += 1
             return super().__getattribute__(name)
 
-    manager = PeerManager()
+    manager = PeerManager(Random(7))
     for number in range(1000):
         manager.add(
             Watched(f"p{number}", "127.0.0.1", 5000, source=f"10.0.{number // 100}.1"), float(number) / 100
@@ -85,8 +86,8 @@ def test_the_origin_never_expires_counts_for_nobody_and_is_always_drawn() -> Non
     manager.add(origin, 0.0)
     assert len(manager) == 2
     assert next(iter(manager)) is origin
-    assert all(origin in manager.draw(1, Random(seed)) for seed in range(5))
-    assert manager.draw(0, Random(1)) == []
+    assert all(origin in manager.draw(1) for _ in range(5))
+    assert manager.draw(0) == []
     manager.expire(10_000.0)
     assert list(manager) == [origin]
     manager.remove(origin)
@@ -94,7 +95,7 @@ def test_the_origin_never_expires_counts_for_nobody_and_is_always_drawn() -> Non
 
 
 def test_one_more_than_the_limit_is_refused() -> None:
-    manager = PeerManager(limit=2)
+    manager = PeerManager(Random(7), limit=2)
     manager.add(record("origin", origin=True), 0.0)
     manager.add(record("ana"), 0.0)
     manager.add(record("bia"), 0.0)
@@ -110,11 +111,10 @@ def test_one_more_than_the_limit_is_refused() -> None:
 def test_a_draw_leaves_the_asker_out_and_is_fair() -> None:
     manager = with_peers(*(f"p{number}" for number in range(10)))
     asker = manager.get("p3")
-    rng = Random(7)
-    seen = [drawn.name for _ in range(900) for drawn in manager.draw(1, rng, asker)]
+    seen = [drawn.name for _ in range(900) for drawn in manager.draw(1, asker)]
     assert "p3" not in seen
     assert all(60 <= seen.count(f"p{number}") <= 140 for number in range(10) if number != 3)
-    assert len(manager.draw(50, rng, asker)) == 9
+    assert len(manager.draw(50, asker)) == 9
 
 
 def test_who_was_met_is_drawn_first_and_a_few_of_the_others_too() -> None:
@@ -124,15 +124,15 @@ def test_who_was_met_is_drawn_first_and_a_few_of_the_others_too() -> None:
         met = manager.get(name)
         assert met is not None
         manager.meet(met)
-    drawn = [peer.name for peer in manager.draw(20, Random(1), manager.get("p0"))]
+    drawn = [peer.name for peer in manager.draw(20, manager.get("p0"))]
     assert (sum(name in known for name in drawn), len(drawn)) == (15, 20)
     assert all(name in known for name in drawn[:15])
-    assert known < {peer.name for peer in manager.draw(199, Random(1))}
+    assert known < {peer.name for peer in manager.draw(199)}
     for number in range(40, 200):
         silent = manager.get(f"p{number}")
         assert silent is not None
         manager.remove(silent)
-    assert {peer.name for peer in manager.draw(40, Random(1))} == known, "who was met fills every place"
+    assert {peer.name for peer in manager.draw(40)} == known, "who was met fills every place"
 
 
 def test_another_process_under_a_name_has_yet_to_be_met() -> None:
@@ -141,10 +141,26 @@ def test_another_process_under_a_name_has_yet_to_be_met() -> None:
     manager.add(ana, 0.0)
     manager.meet(ana)
     manager.meet(ana)
-    rng = Random(1)
-    assert {manager.draw(1, rng)[0].name for _ in range(20)} == {"ana"}
+    assert {manager.draw(1)[0].name for _ in range(20)} == {"ana"}
     manager.identify(ana, b"b" * 20)
-    assert {manager.draw(1, rng)[0].name for _ in range(20)} == {"ana", "bia"}
+    assert {manager.draw(1)[0].name for _ in range(20)} == {"ana", "bia"}
+
+
+SIZES = (PACKED_FOUR, PACKED_SIX)
+
+
+def sorted_of(packed: bytes, size: int) -> list[bytes]:
+    return sorted(packed[at : at + size] for at in range(0, len(packed), size))
+
+
+def test_either_family_has_its_part_of_a_draw() -> None:
+    manager = with_peers(*(f"p{number}" for number in range(30)))
+    for number in range(10):
+        six = PeerRecord(f"six{number}", "2001:db8::1", 5000 + number)
+        manager.add(six, 0.0)
+    drawn = [manager.draw_packed(20) for _ in range(300)]
+    assert all(len(four) // PACKED_FOUR + len(six) // PACKED_SIX == 20 for four, six in drawn)
+    assert 4.9 <= sum(len(six) for _, six in drawn) / PACKED_SIX / 300 <= 5.1
 
 
 class Churn(RuleBasedStateMachine):
@@ -152,7 +168,7 @@ class Churn(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.manager = PeerManager(limit=6)
+        self.manager = PeerManager(Random(7), limit=6)
         self.model: dict[str, PeerRecord] = {}
         self.now = 0.0
 
@@ -191,17 +207,19 @@ class Churn(RuleBasedStateMachine):
             self.manager.identify(self.model[name], name.upper().encode() * 20)
             assert not self.model[name].met
 
-    @rule(name=names, port=st.integers(1, 9), source=st.sampled_from(["10.0.0.1", "10.0.0.2"]))
+    @rule(name=names, port=st.integers(1, 9), source=st.sampled_from(["10.0.0.1", "2001:db8::1", "::1"]))
     def move(self, name: str, port: int, source: str) -> None:
         if name in self.model and self.manager.foreign_at(source, port) is None:
             self.manager.move(self.model[name], source, port, source)
 
-    @rule(name=names, count=st.integers(0, 8), seed=st.integers(0, 9))
-    def ask(self, name: str, count: int, seed: int) -> None:
+    @rule(name=names, count=st.integers(0, 8))
+    def ask(self, name: str, count: int) -> None:
         asker = self.model.get(name)
-        drawn = {peer.name for peer in self.manager.draw(count, Random(seed), asker)}
+        drawn = {peer.name for peer in self.manager.draw(count, asker)}
         assert drawn <= set(self.model) - {name}
         assert len(drawn) == min(count, len(self.model) - (asker is not None))
+        four, six = self.manager.draw_packed(count, asker)
+        assert len(four) // PACKED_FOUR + len(six) // PACKED_SIX == len(drawn)
 
     @rule(step=st.floats(0, 400))
     def pass_time(self, step: float) -> None:
@@ -221,7 +239,12 @@ class Churn(RuleBasedStateMachine):
             assert self.manager.get(name) is self.manager.by_id(peer.bt_id) is peer
             assert (self.manager.foreign_at(peer.ip, peer.port) is peer) == peer.foreign
             assert peer.address == PeerAddress(name, peer.ip, peer.port, peer.bt_id)
-        assert {p.name for p in self.manager.draw(10, Random(1))} == set(self.model)
+        assert {p.name for p in self.manager.draw(10)} == set(self.model)
+        packed = compact_peers(p.address for p in self.model.values())
+        assert tuple(map(sorted_of, self.manager.draw_packed(10), SIZES)) == tuple(
+            map(sorted_of, packed, SIZES)
+        )
+        assert self.manager.nowhere == sum(p.address.is_nowhere for p in self.model.values())
 
 
 TestChurn = Churn.TestCase

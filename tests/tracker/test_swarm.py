@@ -1,5 +1,7 @@
 """The tracker's rules one by one, in virtual time: a clock is a number that the test holds."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -7,16 +9,17 @@ from random import Random
 import pytest
 
 from minibit import bitfield
-from minibit.address import Address, PeerAddress
+from minibit.address import Address, PeerAddress, compact_peers
 from minibit.dialects.announce import Announce, AnnounceReply, Event
 from minibit.dialects.json_replies import ConflictError, DoubtError, Listing, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, State, SwarmRow, SwarmStatus
 from minibit.torrent.layout import Layout
+from minibit.tracker.block_distributor import capacity
 from minibit.tracker.notices import Granted, Left, Notice
-from minibit.tracker.peer_manager import MAX_ACTIVE, MAX_ACTIVE_PER_SOURCE
-from minibit.tracker.swarm import Swarm, capacity
+from minibit.tracker.peer_manager import MAX_ACTIVE_PER_SOURCE
+from minibit.tracker.swarm import Swarm
 
 COUNT = 20
 ALL = bitfield.full(COUNT)
@@ -586,6 +589,31 @@ def test_an_announce_from_elsewhere_moves_nobody(crowd: Crowd) -> None:
     assert [peer.ip for peer in addresses(crowd.beat("x"))] == ["10.0.0.9"]
 
 
+@pytest.mark.parametrize("grant", [(0.3, 0.5), (0.0, 0.0)])
+def test_the_origin_hears_of_a_clients_grant_when_it_begins_to_lack_blocks_and_not_with_each_announce(
+    grant: tuple[float, float],
+) -> None:
+    swarm = Swarm("sample.bin", HASH, LAYOUT, rng=Random(7), now=0.0, grant=grant)
+    for left, dealt in ((0, 0), (7, 1), (7, 0), (None, 0), (0, 0), (7, 1)):
+        swarm.announce(Announce(HASH, wire_id("x"), 6881, left=left), "10.0.0.9", 0.0)
+        assert len(swarm.take_notices()) == dealt
+
+
+def test_packed_or_not_an_announce_is_told_of_the_same_peers(crowd: Crowd) -> None:
+    crowd.report(4999, "o", ip="192.168.1.1")
+    for number, letter in enumerate("abcdef"):
+        crowd.announce(letter, remote=f"10.0.0.{number}" if number % 2 else f"2001:db8::{number}")
+    asked = Announce(HASH, b"-LT2110-" + b"a" * 12, 6881 + ord("a") - ord("x"), left=100)
+    one_by_one = crowd.swarm.announce(asked, "2001:db8::0", crowd.now)
+    packed = crowd.swarm.announce(asked, "2001:db8::0", crowd.now, packed=True)
+    four, six = compact_peers(packed.peers)
+    told = Counter(re.findall(b"(?s).{6}", four + packed.four)) + Counter(
+        re.findall(b"(?s).{18}", six + packed.six)
+    )
+    assert told == Counter(peer.packed for peer in one_by_one.peers)
+    assert told.total() == 6
+
+
 def test_numwant_bounds_the_reply(crowd: Crowd) -> None:
     for number in range(10):
         crowd.join(f"p{number}", 5000 + number)
@@ -661,11 +689,6 @@ def test_one_address_takes_a_part_of_the_places_only(crowd: Crowd) -> None:
     crowd.leave("p0", None, "9.9.9.9")
     crowd.join("one more", remote="9.9.9.9")
     crowd.join("p1", 5002, remote="9.9.9.9")
-
-
-def test_a_huge_share_has_fewer_places() -> None:
-    assert capacity(2048) == MAX_ACTIVE
-    assert 100 < capacity(1 << 21) < 500
 
 
 # Side by side

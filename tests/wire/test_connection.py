@@ -1,5 +1,6 @@
 """The protocol machine: its table row by row in both directions, streams cut anywhere, bounds, garbage."""
 
+import random
 import struct
 from collections.abc import Callable
 from itertools import groupby
@@ -131,11 +132,14 @@ def test_every_state_has_its_row() -> None:
 def test_data_goes_out_only_when_open(state: Phase) -> None:
     connection = spoken(state)
     if state in (Phase.OPEN, Phase.OPEN_FAST):
-        data = b"x" * 16384
-        assert connection.send_piece(1, 16384, 16384) + data == m.Piece(1, 16384, data).encode()
+        data = random.Random(1).randbytes(16384 + 100)
+        parts = connection.send_pieces([m.Request(1, 16384, 16384), m.Request(2, 0, 100)], memoryview(data))
+        first, second = m.Piece(1, 16384, data[:16384]), m.Piece(2, 0, data[16384:])
+        assert b"".join(parts) == first.encode() + second.encode()
+        assert [len(part) for part in parts[::2]] == [m.PIECE_HEADER] * 2
     else:
         with pytest.raises(LocalProtocolError):
-            connection.send_piece(1, 16384, 16384)
+            connection.send_pieces([m.Request(1, 16384, 16384)], memoryview(bytes(16384)))
 
 
 @pytest.mark.parametrize("state", [Phase.OPEN, Phase.OPEN_FAST])

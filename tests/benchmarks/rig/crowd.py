@@ -13,7 +13,7 @@ from rig.ground import folder
 from rig.libtorrent_swarm import LibtorrentSwarm, SuperSeeding
 from rig.meeting import Meeting, Tell, bytes_of
 from rig.minibit_swarm import MinibitCommands, MinibitSwarm
-from rig.swarm import Run, Swarm, play
+from rig.swarm import COST, Run, Swarm, play
 from rig.task import Task, prepare
 from rig.timeline import drawn, read
 
@@ -56,9 +56,7 @@ FIGURES = (
     Figure("mean", "mean ÷ D", ".3f", lower_wins=True),
     Figure("origin", "origin ×", ".3f", lower_wins=True),
     Figure("wasted", "wasted %", ".2f"),
-    Figure("cpu", "CPU s", ".1f", lower_wins=True),
-    Figure("peak_origin", "origin MiB", ".0f", lower_wins=True),
-    Figure("peak_peer", "peer MiB", ".0f", lower_wins=True),
+    *COST,
 )
 
 
@@ -73,9 +71,7 @@ def measured(run: Run, task: Task) -> dict[str, float]:
         "mean": mean(run.complete) / bound,
         "origin": run.sent[0] / size,
         "wasted": 100 * (sum(run.sent) / size / task.peers - 1),
-        "cpu": run.cpu_origin + run.cpu_peers,
-        "peak_origin": run.peak_origin,
-        "peak_peer": run.peak_peer,
+        **run.cost,
     }
 
 

@@ -9,6 +9,7 @@ from threading import Event, Thread
 from typing import ClassVar
 
 from minibit.errors import MinibitError
+from rig.comparison import Figure
 from rig.ground import identical, loopback_bytes
 from rig.measured_process import Crew, MeasuredProcess
 from rig.task import Task
@@ -16,6 +17,11 @@ from rig.task import Task
 OPEN_SECONDS = 300.0  # for an origin to hash its share and stand by
 LOOK_SECONDS = 0.001  # between two looks at the loopback's counter
 CONTROL_BYTES = 256 << 10  # that a swarm's start carries besides the payload, and four times its torrent
+COST = (
+    Figure("cpu", "CPU s", ".1f", lower_wins=True),
+    Figure("peak_origin", "origin MiB", ".0f", lower_wins=True),
+    Figure("peak_peer", "peer MiB", ".0f", lower_wins=True),
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,15 @@ class Run:
     @property
     def last(self) -> float:
         return max(self.complete)
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """Its values for the `COST` figures."""
+        return {
+            "cpu": self.cpu_origin + self.cpu_peers,
+            "peak_origin": self.peak_origin,
+            "peak_peer": self.peak_peer,
+        }
 
 
 class Swarm(ABC):

@@ -98,6 +98,7 @@ class Source:
         self._buffers = [ctypes.create_string_buffer(ROOM) for _ in range(BATCH)]
         self._in = _messages(self._buffers)
         self._next = 0
+        self.rounds = 0  # how often each of its peers has announced
 
     def press(self, load: Load, seconds: float, at_a_time: int) -> None:
         """Keep so many announces unanswered for so long, and add to `load` what came of it."""
@@ -140,7 +141,9 @@ class Source:
         if sent < 0:
             _raise()
             return 0
-        self._next = (self._next + sent) % len(self._requests)
+        self._next += sent
+        if self._next == len(self._requests):
+            self._next, self.rounds = 0, self.rounds + 1
         return int(sent)
 
     def _receive(self) -> int:
