@@ -135,6 +135,7 @@ def believed_ip(claimed: str | None, seen: str) -> str:
     return said if is_near(seen) and dialable else seen
 
 
+@lru_cache(KNOWN)
 def credible(peer: PeerAddress, teller: str) -> bool:
     """Whether to dial `peer`, of whom somebody at `teller` (a literal) says that it is there.
 
@@ -166,7 +167,12 @@ def unpacked_peers(packed: bytes, size: int) -> Iterator[PeerAddress]:
     Port 0 is nowhere, and a rest that is no whole peer is none.
     """
     for at in range(0, len(packed) - size + 1, size):
-        one = packed[at : at + size]
-        ip, port = ip_literal(str(ipaddress.ip_address(one[:-2]))), int.from_bytes(one[-2:], "big")
-        if ip is not None and port:
-            yield PeerAddress("", ip, port)
+        if (peer := _unpacked(packed[at : at + size])) is not None:
+            yield peer
+
+
+@lru_cache(KNOWN)
+def _unpacked(one: bytes) -> PeerAddress | None:
+    # In a swarm everybody hears of the same peers from everybody.
+    ip, port = ip_literal(str(ipaddress.ip_address(one[:-2]))), int.from_bytes(one[-2:], "big")
+    return PeerAddress("", ip, port) if ip is not None and port else None

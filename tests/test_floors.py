@@ -43,7 +43,8 @@ FLOORS: list[dict[str, str]] = [
         "eventlog": "writing reading merging interview recording",
         "disk": "refusals torrents places spans storage buffers threads check ledger resume reader"
         " writer disk share cache sample secret",
-        "net": "alarm listener ear lan dht transport web_transport encrypted utp gateway link blame node",
+        "net": "alarm pace listener ear lan dht transport web_transport encrypted utp gateway link blame"
+        " node",
         "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
         " tiers announcing files introduction ending web_source web_seeds peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"

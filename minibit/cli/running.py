@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
+from minibit.net.pace import PacedLoop
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 
@@ -36,7 +37,8 @@ def finish(
     # What the modules are made of stays to the end: no search for garbage need pass through it again.
     gc.freeze()
     display.outlet.on_failure = lambda: interrupt.end_soon(display.outlet.code)
-    code = asyncio.run(interrupt.guard(work, until_eof=until_eof))
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        code = runner.run(interrupt.guard(work, until_eof=until_eof))
     if code:
         raise SystemExit(code)
 

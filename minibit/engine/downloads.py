@@ -330,7 +330,7 @@ class Downloads:
     def _release(self, neighbour: Neighbour, blocks: int) -> list[m.Request]:
         requests, forgotten = self._standing.blocks.release(neighbour.key, blocks)
         self._discard(forgotten)
-        self._loose = True
+        self._loose |= bool(requests or forgotten)
         return requests
 
     def forget(self, neighbour: Neighbour) -> None:

@@ -25,6 +25,11 @@ FEW_SECONDS: Final = 0.05  # between two tellings of few…
 MANY_SECONDS: Final = 1 / 16  # …and of many: exact in binary, and so are its multiples
 LATE_SECONDS: Final = 1.0  # between two tellings of all of many
 PAUSE_SECONDS: Final = 0.5
+MAX_MANY_SECONDS: Final = 0.5  # what a peer that is always late stretches `MANY_SECONDS` to, at most…
+STRETCH: Final = 8.0  # …and so many times as long as it is late, in between…
+ALL_MOMENTS: Final = 8  # …and so many moments are then between two tellings of all
+LATENESS_WEIGHT: Final = 1 / 8  # of each telling
+ASLEEP_SECONDS: Final = 10.0  # who is so late was not busy but suspended
 
 
 class News:
@@ -33,6 +38,8 @@ class News:
     def __init__(self) -> None:
         self._many = False  # whether many were told last
         self._told_at = float("-inf")
+        self._lateness = 0.0  # seconds, of the last tellings
+        self._step = MANY_SECONDS  # between two moments
         self._all_due = float("inf")  # when everybody is to be told…
         self.due = float("inf")  # …and when those who wait for it are; infinity if there is no news
 
@@ -40,11 +47,12 @@ class News:
         """There is something new now."""
         if self.due == float("inf"):
             if self._many and now < self._told_at + PAUSE_SECONDS:
-                self.due = (now // MANY_SECONDS + 1) * MANY_SECONDS
+                self.due = (now // self._step + 1) * self._step
             else:
-                self.due = self._told_at + FEW_SECONDS
+                self.due = max(now, self._told_at + FEW_SECONDS)
             if self._all_due == float("inf"):
-                self._all_due = (now // LATE_SECONDS + 1) * LATE_SECONDS
+                seldom = max(LATE_SECONDS, ALL_MOMENTS * self._step)
+                self._all_due = (now // seldom + 1) * seldom
 
     def hurry(self) -> None:
         """What there is to be told does not wait."""
@@ -58,8 +66,9 @@ class News:
         """If it is time, tell neighbours which blocks are new since they were last told: HAVE to those who
         need it, and if everybody is told, to those of whom nothing more is wanted that we are not interested
         any more."""
-        if now < self.next_deadline():
+        if now < (due := self.next_deadline()):
             return
+        self._was_late(now - due)
         have, missing, outbox = standing.blocks.have, standing.blocks.missing, standing.outbox
         greeted = [n for n in standing.neighbours.values() if n.greeted]
         everybody = self.take(len(greeted), now)
@@ -79,6 +88,14 @@ class News:
         for news, keys in told.items():
             if news:
                 outbox.tell(tuple(keys), Haves(news))
+
+    def _was_late(self, late: float) -> None:
+        """Moments are the further apart the later we are, by doubling: those of others lie among them."""
+        if late < ASLEEP_SECONDS:
+            self._lateness += LATENESS_WEIGHT * (late - self._lateness)
+            self._step = MANY_SECONDS
+            while self._step < min(MAX_MANY_SECONDS, STRETCH * self._lateness):
+                self._step *= 2
 
     def take(self, neighbours: int, now: float) -> bool:
         """So many neighbours are there now that some are to be told; whether all of them are."""

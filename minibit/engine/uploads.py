@@ -56,11 +56,11 @@ class Uploads:
         self._at_once = overdrawn(limit)
         # A start is no pause: nothing is saved up then.
         self._bucket = TokenBucket(limit, max(1, limit * BURST_SECONDS), now, saved=1)
-        self._moved = False  # whether somebody became interested, lost interest or left
+        self._moved = False  # whether somebody became interested, or with a slot lost interest or left
         self._showing = False  # whether what is to be offered may have changed
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self._current = -1  # whose turn it is
-        self._line = Line(now)
+        self._line = None if limit else Line(now)  # a limit says how much may wait, and needs no measuring
         self._idleness = Idleness(now)
         self.offers = offers
         self.total = 0
@@ -73,10 +73,12 @@ class Uploads:
     # --- slots
 
     def interest(self, neighbour: Neighbour, interested: bool) -> None:
-        """A neighbour wants something of us, or nothing more; saying so again changes nothing."""
-        if interested is not neighbour.demand.interested:
-            neighbour.demand.interested = interested
-            self._moved = True
+        """A neighbour wants something of us, or nothing more; saying so again changes nothing, and neither
+        does it that one without a slot wants none any more."""
+        demand = neighbour.demand
+        if interested is not demand.interested:
+            demand.interested = interested
+            self._moved |= interested or demand.unchoked
 
     def settle(self, now: float) -> None:
         """At the end of an input: fill the slots and offer, once however many neighbours came or went."""
@@ -191,24 +193,27 @@ class Uploads:
         until the last of them is whole, and a crowd waits for whole blocks. Where there is no limit, a turn
         is at least what leaves in a sixteenth of a second, for a fast link wants large batches.
         """
-        limited = bool(self._bucket.rate)
-        least = 0.0 if limited else overdrawn(self._line.rate(now))
-        while self._turns and self._bucket.ready(now) and (limited or self._line.free(now)):
+        line = self._line
+        least = 0.0 if line is None else overdrawn(line.rate(now))
+        while self._turns and (self._bucket.ready(now) if line is None else line.free(now)):
             neighbour, among = self._next_turn(now)
             demand, room = neighbour.demand, _room(neighbour, now)
-            if limited:
+            if line is None:
                 room = min(room, self._at_once)
             batch, size = self._batch(neighbour, among, min(room, BATCH), least, now)
             del self._turns[neighbour.key]
             if not batch:
                 continue
             demand.unsent += size
-            self._line.handed(neighbour.key, size, now)
             demand.refusals = 0
-            self._bucket.take(size)
+            if line is None:
+                self._bucket.take(size)
+            else:
+                line.handed(neighbour.key, size, now)
             self._outbox.put(Upload(neighbour.key, tuple(batch)))
             self._queue_up(neighbour, now)
-        self._idleness.look(now, sending=bool(self._turns) or not self._bucket.ready(now))
+        paused = line is None and not self._bucket.ready(now)
+        self._idleness.look(now, sending=bool(self._turns) or paused)
 
     def _next_turn(self, now: float) -> tuple[Neighbour, int]:
         """Whose turn it is, and the blocks of which one is to be served.
@@ -263,7 +268,8 @@ class Uploads:
     def flushed(self, neighbour: Neighbour, count: int, now: float) -> None:
         """`count` payload bytes have left for this neighbour."""
         neighbour.demand.unsent -= count
-        self._line.left(neighbour.key, count, now)
+        if self._line is not None:
+            self._line.left(neighbour.key, count, now)
         neighbour.demand.used_at, neighbour.demand.rests = now, 0
         neighbour.demand.flow.add(count, now)
         neighbour.patience.regain(count // CHUNK_SIZE)
@@ -274,15 +280,16 @@ class Uploads:
     def next_deadline(self, now: float) -> float:
         """When the limit lets something leave; infinity if nothing waits."""
         if self._turns:
-            return self._bucket.ready_at(now) if self._bucket.rate else self._line.free_at(now)
+            return self._bucket.ready_at(now) if self._line is None else self._line.free_at(now)
         return self._idleness.next_deadline(now)
 
     def forget(self, neighbour: Neighbour, now: float) -> None:
         """This neighbour left."""
         self._contenders.left(neighbour, now)
-        self._moved |= neighbour.greeted
+        self._moved |= neighbour.demand.unchoked
         self._turns.pop(neighbour.key, None)
-        self._line.forget(neighbour.key)
+        if self._line is not None:
+            self._line.forget(neighbour.key)
         if self.offers is not None:
             self.offers.forget(neighbour.key)
 

@@ -37,6 +37,7 @@ from minibit.net.alarm import Alarm
 from minibit.net.blame import Blame
 from minibit.net.gateway import Gateway
 from minibit.net.link import MIN_READING, Link
+from minibit.net.pace import pace_of
 from minibit.net.transport import Transport
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.connection import Connection
@@ -89,6 +90,7 @@ class Node:
         self._next_key = 0
         self._dirty: dict[int, Link] = {}  # what was put on these is to be sent
         self._heard: list[tuple[int, list[Handshake | Message]]] = []  # what the engine is to be told
+        self._pace = pace_of(self._loop)
         self._next_turn: asyncio.Handle | None = None
         self._blame = Blame(on_event)
         self._ring = memoryview(bytearray(RING + Connection().frame_limit + 4))
@@ -122,8 +124,8 @@ class Node:
             StorageError: the disk refused.
             StrategyError: a strategy broke its contract.
         """
+        self._running = True
         try:
-            self._running = True
             self._gateway.open()
             self._start_disk()
             self._alarm.set(self.engine.next_deadline(self.now))
@@ -198,13 +200,13 @@ class Node:
         except RemoteProtocolError as error:
             self._accuse(link, str(error))
             return
-        if count is None:
-            return
         if not count:
-            self._drop(link, "the other side hung up")
+            if count is not None:
+                self._drop(link, "the other side hung up")
             return
         if count == link.reading:
             link.reading = min(2 * link.reading, RING)
+        self._pace.received(count)
         self._hear(link, ring[: kept + count])
 
     def _hear(self, link: Link, data: memoryview) -> None:
@@ -253,14 +255,11 @@ class Node:
                     if key in self._links:
                         self._dirty[key] = self._links[key]
                 case Lost(blocks):
-                    self._on_event(
-                        f"{blocks.bit_count()} blocks were spoilt on the disk: fetching them again"
-                    )
+                    self._on_event(f"fetching {blocks.bit_count()} blocks again: spoilt on the disk")
                     effects += self.engine.lost(blocks, now)
-                case Present() if self.engine.blocks.complete:
-                    self.finished.set()
                 case Present():
-                    pass
+                    if self.engine.blocks.complete:
+                        self.finished.set()
                 case error:
                     raise error
         return effects
@@ -287,6 +286,7 @@ class Node:
             if self._dirty:
                 self._come_back()  # what sending gave rise to waits until the loop has looked around
             self._alarm.set(self.engine.next_deadline(self.now))
+            self._pace.connected(len(self._links))
         except Exception as error:
             # A broken disk, a strategy that broke its contract, or a bug: the node ends, and `run` says why.
             if not self._failure.done():

@@ -47,7 +47,7 @@ def decode(body: bytes) -> Exchange:
     for key, size in ((b"added", 6), (b"added6", 18)):
         flags = _bytes(fields.get(key + b".f"))
         packed = _bytes(fields.get(key))
-        for number, at in enumerate(range(0, size * MAX_ADDED, size)):
+        for number, at in enumerate(range(0, min(len(packed), size * MAX_ADDED), size)):
             flag = flags[number] if number < len(flags) else 0
             added += ((peer, flag) for peer in unpacked_peers(packed[at : at + size], size))
     dropped = [

@@ -6,7 +6,16 @@ import pytest
 
 from minibit.address import Address
 from minibit.engine.neighbour import Neighbour
-from minibit.engine.news import FEW, FEW_SECONDS, LATE_SECONDS, MANY_SECONDS, PAUSE_SECONDS, News, awaited
+from minibit.engine.news import (
+    ASLEEP_SECONDS,
+    FEW,
+    FEW_SECONDS,
+    LATE_SECONDS,
+    MANY_SECONDS,
+    PAUSE_SECONDS,
+    News,
+    awaited,
+)
 from minibit.engine.standing import Standing
 from minibit.torrent.layout import Layout
 from minibit.wire.messages import NotInterested
@@ -76,6 +85,64 @@ def test_few_are_all_told_each_time_and_all_of_many_once_in_a_while() -> None:
         if news.take(FEW + 1, now):
             moments.append(now)
     assert moments == [17.0, 18.0, 19.0, 20.0]
+
+
+def tell(news: News, standing: Standing, moments: int, late: float, now: float = 100.0) -> float:
+    """Something new all the time, told `late` seconds after each moment; when the last moment is over."""
+    for _ in range(moments):
+        news.add(now)
+        now = news.due + late
+        news.tell(standing, now)
+    return now
+
+
+def crowd(neighbours: int) -> Standing:
+    standing = Standing(Layout(2 << 16, 1 << 16), 0b01, Random(1), None)
+    for key in range(neighbours):
+        standing.neighbours[key] = neighbour = Neighbour(key, NOWHERE, outgoing=True, now=0.0)
+        neighbour.peer_id = bytes([key])
+    return standing
+
+
+@pytest.mark.parametrize(
+    ("late", "apart"),
+    [(0.0, MANY_SECONDS), (MANY_SECONDS / 9, MANY_SECONDS), (MANY_SECONDS / 5, 2 * MANY_SECONDS), (3.0, 0.5)],
+)
+def test_who_is_always_late_tells_less_often_and_at_common_moments(late: float, apart: float) -> None:
+    news, standing = News(), crowd(FEW + 1)
+    now = tell(news, standing, 80, late)
+    news.take(FEW + 1, now)
+    news.add(now)
+    assert news.due % apart == 0
+    assert now < news.due <= now + apart
+
+
+def test_who_was_late_recovers() -> None:
+    news, standing = News(), crowd(FEW + 1)
+    now = tell(news, standing, 80, 0.3)
+    now = tell(news, standing, 80, 0.0, now)
+    news.add(now)
+    assert news.due == now + MANY_SECONDS
+
+
+@pytest.mark.parametrize("late", [ASLEEP_SECONDS, 1e6])
+def test_to_be_suspended_is_not_to_be_late(late: float) -> None:
+    news, standing = News(), crowd(FEW + 1)
+    now = tell(news, standing, 1, late, tell(news, standing, 10, 0.0))
+    news.add(now)
+    news.take(FEW + 1, now)
+    news.add(now)
+    assert news.due <= now + MANY_SECONDS
+
+
+def test_a_pause_is_not_to_be_late() -> None:
+    news, standing = News(), crowd(FEW + 1)
+    now = 100.0
+    for _ in range(50):
+        now = tell(news, standing, 1, 0.0, now + 5.0)
+        news.tell(standing, news.next_deadline())  # those who did not wait for it
+    news.add(now)
+    assert news.due <= now + MANY_SECONDS
 
 
 def test_who_was_not_told_is_told_though_nothing_else_happens() -> None:

@@ -9,6 +9,7 @@ from fakes.puppets import BLOCKS, FULL, Stage, cancel, reject, request
 from minibit import bitfield
 from minibit.engine.allowance import BURST_SECONDS, overdrawn
 from minibit.engine.effects import HangUp, Send, Upload
+from minibit.engine.journal import Chosen, Entry
 from minibit.engine.offers import Offers
 from minibit.engine.uploads import BATCH, MAX_QUEUED, MAX_REFUSALS, MAX_UNSENT, MIN_UNSENT
 from minibit.strategies.choking_manager import FIXED_SLOTS, ROUND_SECONDS
@@ -51,6 +52,23 @@ def test_slots_are_few_and_never_empty_while_somebody_waits() -> None:
     now_held = [key for key, neighbour in stage.engine.neighbours.items() if neighbour.demand.unchoked]
     assert len(now_held) == FIXED_SLOTS + 1
     assert set(holders[1:]) < set(now_held)
+
+
+def test_who_holds_no_slot_and_wants_none_any_more_costs_no_choice() -> None:
+    chosen: list[Entry] = []
+    stage = Stage(have=FULL, upload_limit=1, journal=chosen.append)
+    for key in range(1, 10):
+        stage.puppet(key, interested=True)
+    held = stage.engine.slots.held
+    chosen.clear()
+    waiting = [key for key in range(1, 10) if key not in held]
+    stage.says(waiting[0], m.NotInterested())
+    stage.leaves(waiting[1])
+    assert not [each for each in chosen if isinstance(each, Chosen)]
+    stage.says(held[0], m.NotInterested())
+    stage.leaves(held[1])
+    stage.says(waiting[0], m.Interested())
+    assert len([each for each in chosen if isinstance(each, Chosen)]) == 3
 
 
 def test_a_round_every_ten_seconds_passes_the_optimistic_slot_on() -> None:

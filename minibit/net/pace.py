@@ -1,0 +1,94 @@
+"""How often a loop looks around: one that much trickles in on need not wake for every drop.
+
+To wake costs a process as much as a dozen messages do: others have had the processor and its caches
+meanwhile. So a loop may rest before it looks around; what has come by then is heard at once. Where a machine
+has more to do than it can, every process is late; whoever notices that rests longer, and then there is less
+to do for everybody: fifty peers on two cores else spend all their time on waking each other.
+"""
+
+import asyncio
+import selectors
+import time
+from collections.abc import Callable
+from typing import Final
+
+MANY: Final = 13  # connections; with fewer there is not much to gather
+FLOOD: Final = 128 * 1024  # bytes in one read: whoever receives so many at once does not rest
+REST: Final = 0.008  # seconds; twice as much makes a crowd of fifty in virtual time 1 % slower
+MAX_REST: Final = 0.1
+HEED: Final = 8.0  # how many times as long as it is late of late a loop rests
+WEIGHT: Final = 1 / 8  # of each rest, in what is meant by late of late
+
+
+class Pace:
+    """For how long to rest."""
+
+    def __init__(self) -> None:
+        self._many = self._flooded = False
+        self._late = 0.0
+
+    @property
+    def rest(self) -> float:
+        """Seconds, before looking around again."""
+        calm = self._many and not self._flooded
+        return min(max(REST, HEED * self._late), MAX_REST) if calm else 0.0
+
+    def connected(self, connections: int) -> None:
+        """So many connections may bring something."""
+        self._many = connections >= MANY
+
+    def received(self, count: int) -> None:
+        """So many bytes came at once."""
+        self._flooded |= count >= FLOOD
+
+    def rested(self, late: float) -> None:
+        """It is over, so many seconds later than it was to be."""
+        self._late += WEIGHT * (max(0.0, late) - self._late)
+
+    def looked(self) -> None:
+        """What came before is history."""
+        self._flooded = False
+
+
+class PacedSelector(selectors.DefaultSelector):
+    """A selector that rests before it waits for what is ready, as its `pace` says.
+
+    It never rests longer than it was to wait at most, so what is due at a time is done then.
+    """
+
+    def __init__(
+        self,
+        pace: Pace,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._pace = pace
+        self._sleep = sleep
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """What is ready, after `timeout` seconds at the latest; None waits for ever."""
+        rest = self._pace.rest if timeout is None else min(self._pace.rest, timeout)
+        self._pace.looked()
+        if rest > 0:
+            before = self._clock()
+            self._sleep(rest)
+            slept = self._clock() - before
+            self._pace.rested(slept - rest)
+            if timeout is not None:
+                timeout = max(0.0, timeout - slept)
+        return super().select(timeout)
+
+
+class PacedLoop(asyncio.SelectorEventLoop):
+    """A loop that rests as its `pace` says."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        super().__init__(PacedSelector(self.pace))
+
+
+def pace_of(loop: asyncio.AbstractEventLoop) -> Pace:
+    """The pace of this loop; nobody heeds that of one that has none."""
+    return loop.pace if isinstance(loop, PacedLoop) else Pace()
