@@ -61,7 +61,10 @@ class Chronicle:
                 neighbour = self._neighbours[key]
                 who = self._names.get(key) or neighbour.label
                 self._tell(at, kinds.Disconnected(who, reason))
-                self._parted = True
+                if key in self._known_engine.slots:
+                    self._parted = True
+                else:
+                    self._names.pop(key, None)
             case journal.Dialled(at, address):
                 self._tell(at, kinds.Dialled(self._named(address)))
             case journal.DialFailed(at, address):
