@@ -160,7 +160,8 @@ def test_a_private_torrents_peers_are_sought_through_its_trackers_alone(
 def test_a_web_seed_nearby_is_asked_if_its_tracker_answers_or_the_user_names_it(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
-    monkeypatch.setattr("minibit.engine.reserve.PATIENCE", 0.0)
+    monkeypatch.setattr("minibit.engine.reserve.PATIENCE", 0.0)  # so it is asked before the tracker answers…
+    monkeypatch.setattr("minibit.peer.web_seeds.FIRST_PAUSE", 0.1)  # …and once more
     trackers = [GOOD] * 3 if "answers" in named else []
 
     async def join(seed: str, tracker: str) -> Asked:
