@@ -11,7 +11,6 @@ dials that cross one is given up, which is safe but slow, so whoever is about to
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from minibit.address import Address, PeerAddress, is_far
@@ -29,6 +28,7 @@ FIRST_RETRY: Final = 2.0
 LASTING: Final = 60.0  # s; a connection that held so long was a success
 COMING_SECONDS: Final = 3.0  # how long a seed waits for a MiniBit peer: it dials all that it hears of…
 FOREIGN_SECONDS: Final = 0.2  # …and for others, that may wait too, or have tried what we do not speak (uTP)
+GREETING_SECONDS: Final = 1.0  # how long who dials a seed has to say who it is, before it may be dialled
 SEED_SECONDS: Final = 1800.0  # how long a seed believes that another one is still one
 
 
@@ -131,20 +131,22 @@ class AddressBook:
         now: float,
     ) -> list[Address]:
         """As `due`, for a seed: who may need us. Whoever listens at an address in `reached` has come; from
-        an IP address in `coming` somebody comes who has yet to say who he is."""
+        an IP address in `coming` somebody comes who has yet to say who he is, for whom others there do not
+        wait long."""
         self._look_ahead(now, lambda entry: max(entry.due, entry.needy))
         room = max(min(room, self._spare()), 0)
-        due = (
+        due = [
             address
             for address, entry in self._entries.items()
             if entry.due <= now
             and entry.needy <= now
             and address not in reached
-            and address[0] not in coming
+            and not (address[0] in coming and now < entry.needy + GREETING_SECONDS)
             and not self._is_origin(entry)
             and self._idle(entry, connected)
-        )
-        return self._dialling(list(islice(due, room)))
+        ]
+        due.sort(key=lambda address: self._entries[address].hearsay)
+        return self._dialling(due[:room])
 
     def seeds(self, address: Address, now: float) -> None:
         """Who is at this address has everything."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from minibit import __version__, bitfield
 from minibit.address import Address
-from minibit.engine.addresses import AddressBook
+from minibit.engine.addresses import GREETING_SECONDS, AddressBook
 from minibit.engine.extensions import Extensions
 from minibit.engine.neighbour import Neighbour, source
 from minibit.engine.offers import Offers
@@ -25,7 +25,6 @@ HANDSHAKE_SECONDS: Final = 10.0
 SILENCE_SECONDS: Final = 180.0
 PROBE_SECONDS: Final = 5.0  # how long a neighbour has to answer when another one claims to be it
 MUTE_SECONDS: Final = 30.0  # …and how long one that nothing obliges to answer may have been silent
-GREETING_SECONDS: Final = 1.0  # how long who dials us has to say who it is, before it may be dialled
 CROSSED_SECONDS: Final = 3.0  # how soon after one of two is given up the other may be given up too…
 AGAIN_SECONDS: Final = (0.1, 0.5)  # …and when we dial then: at random, lest both sides do so at once again
 

@@ -4,8 +4,9 @@ A HAVE alone costs either end a turn of Python, more than a small block does, an
 neighbour: HAVEs × neighbours is what a large swarm costs. So on a fast link those of a while go together.
 With many neighbours, all peers tell at the same moments, the multiples of `MANY_SECONDS` on their clocks: who
 is told by forty at one moment wakes once. In virtual time a crowd of fifty takes 1 % longer for that, and
-7 % longer with moments 0.25 s apart. Who has had nothing to tell for a while, because its link is slow, does
-not wait, and neither does who is complete.
+7 % longer with moments 0.25 s apart; so they are further apart only for who is late with each of them, as its
+machine has more to do than it can, and all are then told less often too. Who has had nothing to tell for a
+while, because its link is slow, does not wait, and neither does who is complete.
 
 Of many, most are choked and wait for us already: they can do nothing with what is new but count its copies.
 They are told once in `LATE_SECONDS`, and what is left when they are unchoked; the others, who may ask us for
@@ -92,7 +93,7 @@ class News:
     def _was_late(self, late: float) -> None:
         """Moments are the further apart the later we are, by doubling: those of others lie among them."""
         if late < ASLEEP_SECONDS:
-            self._lateness += LATENESS_WEIGHT * (late - self._lateness)
+            self._lateness += LATENESS_WEIGHT * (min(late, MAX_MANY_SECONDS) - self._lateness)
             self._step = MANY_SECONDS
             while self._step < min(MAX_MANY_SECONDS, STRETCH * self._lateness):
                 self._step *= 2

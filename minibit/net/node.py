@@ -182,8 +182,7 @@ class Node:
         link.close()
 
     def _accuse(self, link: Link, reason: str) -> None:
-        mistaken = link.outgoing and link.connection.remote is None
-        self._blame.put_on(link.address, reason, mistaken=mistaken)
+        self._blame.put_on(link.address, reason, mistaken=link.outgoing and link.connection.remote is None)
         self._drop(link, reason)
 
     # --- the loop's events
@@ -389,6 +388,7 @@ class Node:
         self._gateway.close()
         for link in list(self._links.values()):
             self._hang_up(link)
+        self._pace.connected(0)
 
     async def _let_the_disk_finish(self) -> None:
         if self._disk is not None:

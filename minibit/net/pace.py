@@ -42,8 +42,8 @@ class Pace:
         self._flooded |= count >= FLOOD
 
     def rested(self, late: float) -> None:
-        """It is over, so many seconds later than it was to be."""
-        self._late += WEIGHT * (max(0.0, late) - self._late)
+        """It is over, so many seconds later than it was to be; a process that was suspended is not busy."""
+        self._late += WEIGHT * (min(max(0.0, late), MAX_REST) - self._late)
 
     def looked(self) -> None:
         """What came before is history."""

@@ -141,6 +141,6 @@ class ChokingStrategy(Protocol):
     def choke(self, view: SwarmView, now: float, rng: Random) -> Choice:
         """The slots from now on.
 
-        Called with `view.round_due` every 10 s, and without it whenever a neighbour becomes interested, and
-        whenever one that holds a slot loses interest or leaves.
+        Called with `view.round_due` every 10 s, and without it whenever a neighbour becomes interested,
+        whenever one that holds a slot loses interest or leaves, and for one more while the line is idle.
         """

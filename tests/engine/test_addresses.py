@@ -4,6 +4,8 @@ import pytest
 
 from minibit.address import Address, PeerAddress
 from minibit.engine.addresses import (
+    FOREIGN_SECONDS,
+    GREETING_SECONDS,
     LASTING,
     MAX_ADDRESSES,
     MAX_BANS,
@@ -14,6 +16,8 @@ from minibit.engine.addresses import (
     AddressBook,
 )
 from minibit.engine.neighbour import source
+from minibit.engine.rates import TokenBucket
+from minibit.net.gateway import DIAL_SECONDS, MAX_TRIES, TRIES_PER_SECOND
 
 OWN = b"o" * 20
 ANA = PeerAddress("ana", "10.0.0.1", 5001, b"a" * 20)
@@ -244,6 +248,42 @@ def test_hearsay_comes_last_and_takes_no_place_from_what_trackers_say() -> None:
     assert book.known == MAX_HEARSAY
     book.learn(ANA, 0.0)
     assert due(book)[0] == at(ANA)
+
+
+@pytest.mark.parametrize("seed", [False, True])
+def test_who_tries_what_we_do_not_speak_and_never_answers_keeps_us_from_nobody(seed: bool) -> None:
+    book = AddressBook(OWN)
+    tries = TokenBucket(TRIES_PER_SECOND, MAX_TRIES, 0.0)
+    vain: list[tuple[float, Address]] = []
+    waiting: dict[Address, float] = {}
+    waited: list[float] = []
+    for number in range(4000):
+        now = number / 10
+        while vain and vain[0][0] <= now:
+            book.failed(vain.pop(0)[1], now)
+        if tries.ready(now):
+            tries.take(1)
+            book.learn(somebody(number), now, hearsay=True)
+        if number % 100 == 0:
+            told = PeerAddress("", f"192.0.2.{number // 100}", 6881)
+            book.learn(told, now)
+            waiting[at(told)] = now
+        for address in book.needy(50, set(), set(), set(), now) if seed else due(book, now):
+            if address in waiting:
+                waited.append(now - waiting.pop(address))
+                book.connected(address, now)
+            else:
+                vain.append((now + DIAL_SECONDS, address))
+        assert book.known < len(waited) + len(waiting) + MAX_HEARSAY / 10
+    assert len(waited) == 40
+    assert max(waited) < 1.0
+
+
+def test_whom_a_seed_waits_for_at_an_address_it_does_not_wait_for_long() -> None:
+    book = book_of(FOREIGN)
+    coming = {FOREIGN.ip}
+    assert book.needy(50, set(), set(), coming, FOREIGN_SECONDS) == []
+    assert book.needy(50, set(), set(), coming, FOREIGN_SECONDS + GREETING_SECONDS) == [at(FOREIGN)]
 
 
 def test_who_is_known_by_hearsay_alone_is_given_up_sooner() -> None:

@@ -96,6 +96,15 @@ def test_who_is_late_rests_longer_up_to_a_bound_and_recovers(
     assert pace.rest == REST
 
 
+def test_to_be_suspended_is_soon_forgotten(pace: Pace, selector: PacedSelector, clock: Clock) -> None:
+    clock.late = 3600.0
+    selector.select(None)
+    clock.late = 0.0
+    for _ in range(20):
+        selector.select(None)
+    assert pace.rest == REST
+
+
 def test_what_is_due_on_a_paced_loop_is_done_then() -> None:
     async def due() -> list[int]:
         loop = asyncio.get_running_loop()
