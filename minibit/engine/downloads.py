@@ -27,7 +27,7 @@ from minibit.strategies.view import Pick, PickingStrategy
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.wire import messages as m
 
-QUICK: Final = 0.5  # s; answers sooner than this widen the window
+QUICK: Final = 0.75  # s; answers sooner than this widen the window; Transmission sends every half second
 SLOW: Final = 2.0  # s; answers later than this narrow it
 REFUSAL_SECONDS: Final = 10.0  # how long a block that a neighbour refused is not asked of it again
 STARVING_SECONDS: Final = 60.0  # without anything that we miss: then others are looked for

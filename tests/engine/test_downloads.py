@@ -145,13 +145,14 @@ def test_chunks_of_one_read_are_stored_block_by_block() -> None:
     ]
 
 
-def test_a_quick_link_widens_its_window_to_the_limit() -> None:
+@pytest.mark.parametrize("pause", [0.1, 0.6], ids=["at once", "as Transmission, at each half second"])
+def test_a_quick_link_widens_its_window_to_the_limit(pause: float) -> None:
     stage = Stage(layout=LONG)
     stage.puppet(1, have=LONG_FULL, unchokes=True)
     windows = []
     for _ in range(8):
         asked = stage.asked(1)
-        stage.now += 0.1
+        stage.now += pause
         for chunk in asked:
             stage.says(1, piece(*chunk))
         windows.append(stage.neighbour(1).supply.window)
