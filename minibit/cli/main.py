@@ -8,13 +8,11 @@ asked for like that, 130 Ctrl-C.
 import shutil
 import sys
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO, cast
 
 import typer
-from typer.core import TyperGroup
 
 from minibit import __version__
 from minibit.cli import examples, options, strategy
@@ -319,12 +317,6 @@ _SINGLE: Final = {
 COMMANDS: Final = frozenset({*_SINGLE, *(str(group.name) for group in app.registered_groups)})
 
 
-@cache
-def command() -> TyperGroup:
-    """All that can be asked for; to put it together costs as much as to understand a command line."""
-    return cast(TyperGroup, typer.main.get_command(app))
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code.
 
@@ -348,7 +340,7 @@ def _run(asked: list[str]) -> int:
     try:
         # Not standalone: Typer would turn errors into exit codes of its own, with boxes around them.
         width = max(MIN_HELP_WIDTH, min(MAX_HELP_WIDTH, shutil.get_terminal_size().columns - 2))
-        result: Any = command()(
+        result: Any = app(
             args=options.with_values(asked), prog_name="minibit", standalone_mode=False, terminal_width=width
         )
     except StrategyError as error:

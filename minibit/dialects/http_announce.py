@@ -261,7 +261,7 @@ def _peers(document: dict[bytes, Any]) -> Iterator[PeerAddress]:
     elif isinstance(four, bytes):
         yield from unpacked_peers(four[: 6 * MAX_PEERS_READ], 6)
     if isinstance(six, bytes):
-        yield from unpacked_peers(six[: 18 * MAX_PEERS_READ], 18)
+        yield from unpacked_peers(six[: PACKED_SIX * MAX_PEERS_READ], PACKED_SIX)
 
 
 def _listed(entries: list[Any]) -> Iterator[PeerAddress]:

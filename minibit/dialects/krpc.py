@@ -7,7 +7,7 @@ not spoken); peers may be of either family.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minibit.address import Address, PeerAddress, compact_peers, unpacked_peers
+from minibit.address import PACKED_FOUR, PACKED_SIX, Address, PeerAddress, compact_peers, unpacked_peers
 from minibit.errors import BencodeError
 from minibit.text import plain_text
 from minibit.torrent import bencode, lenient
@@ -132,5 +132,5 @@ def _contacts(packed: Any) -> tuple[Contact, ...]:
 
 def _peers(values: Any) -> tuple[PeerAddress, ...]:
     listed = values[:MAX_PEERS] if isinstance(values, list) else []
-    packed = (each for each in listed if isinstance(each, bytes) and len(each) in (6, 18))
+    packed = (each for each in listed if isinstance(each, bytes) and len(each) in (PACKED_FOUR, PACKED_SIX))
     return tuple(peer for each in packed for peer in unpacked_peers(each, len(each)))

@@ -210,7 +210,7 @@ def decode_reply(datagram: bytes, *, six: bool = False) -> Reply:
             return Connected(transaction, _CONNECTED.unpack_from(datagram)[2])
         if action == _ANNOUNCE and size >= _REPLIED.size:
             interval, incomplete, complete = _REPLIED.unpack_from(datagram)[2:]
-            peers = tuple(unpacked_peers(datagram[_REPLIED.size :], 18 if six else 6))
+            peers = tuple(unpacked_peers(datagram[_REPLIED.size :], PACKED_SIX if six else PACKED_FOUR))
             interval = min(max(interval, SHORTEST_INTERVAL), LONGEST_INTERVAL)
             return Announced(transaction, AnnounceReply(interval, complete, incomplete, peers))
         if action == _SCRAPE:

@@ -22,7 +22,7 @@ from minibit.wire.encryption import Encryption
 
 DIAL_SECONDS: Final = 5.0
 MAX_MANNERS: Final = 1000  # addresses of which it is known how to speak to them
-TRIES_PER_SECOND: Final = 0.5  # of uTP, that lead to a dial: hardly more than vain ones are forgotten…
+TRIES_PER_SECOND: Final = 0.5  # of uTP, that lead to a dial: vain ones are forgotten sooner than more come…
 MAX_TRIES: Final = 8  # …and so many at once
 ACCEPT_PAUSE: Final = 1.0  # seconds in which no connection is accepted, after one could not be
 

@@ -17,7 +17,6 @@ from minibit.errors import UsageError
 from minibit.tracker.peer_manager import MAX_ACTIVE
 
 HOLDINGS_BUDGET: Final = 256 << 20  # bytes for bitfields: blocks, grant and a remembered grant per peer
-MAX_GRANTS_KEPT: Final = 5000  # grants kept of peers that left; as many as may be active at once
 
 Key = str | bytes
 
@@ -37,7 +36,7 @@ class BlockDistributor:
     """
 
     def __init__(
-        self, block_count: int, low: float = 0.30, high: float = 0.50, remembered: int = MAX_GRANTS_KEPT
+        self, block_count: int, low: float = 0.30, high: float = 0.50, remembered: int = MAX_ACTIVE
     ) -> None:
         if not 0 <= low <= high <= 1:
             raise UsageError(f"a grant of {low:.0%}–{high:.0%} is not possible: use two parts of 0–100 %")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from minibit.address import PeerAddress, compact_peers, unpacked_peers
+from minibit.address import PACKED_FOUR, PACKED_SIX, PeerAddress, compact_peers, unpacked_peers
 from minibit.errors import BencodeError, RemoteProtocolError
 from minibit.torrent import bencode, lenient
 
@@ -44,7 +44,7 @@ def decode(body: bytes) -> Exchange:
     if not isinstance(fields, dict):
         raise RemoteProtocolError("peer exchange: not a dictionary")
     added: list[tuple[PeerAddress, int]] = []
-    for key, size in ((b"added", 6), (b"added6", 18)):
+    for key, size in ((b"added", PACKED_FOUR), (b"added6", PACKED_SIX)):
         flags = _bytes(fields.get(key + b".f"))
         packed = _bytes(fields.get(key))
         for number, at in enumerate(range(0, min(len(packed), size * MAX_ADDED), size)):
@@ -52,7 +52,7 @@ def decode(body: bytes) -> Exchange:
             added += ((peer, flag) for peer in unpacked_peers(packed[at : at + size], size))
     dropped = [
         peer
-        for key, size in ((b"dropped", 6), (b"dropped6", 18))
+        for key, size in ((b"dropped", PACKED_FOUR), (b"dropped6", PACKED_SIX))
         for peer in unpacked_peers(_bytes(fields.get(key))[: size * MAX_ADDED], size)
     ]
     return Exchange(tuple(added), tuple(dropped))

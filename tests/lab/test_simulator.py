@@ -370,7 +370,7 @@ def waiting(simulation: Simulation) -> int:
 def test_in_the_classroom_choking_can_be_seen_and_the_free_rider_pays() -> None:
     waited: dict[str, list[int]] = {}
     rode: dict[str, list[float]] = {}
-    for choking, seeds in (("reciprocity", 5), ("tit-for-tat", 5), ("unchoke-all", 1)):
+    for choking, seeds in (("reciprocity", 5), ("tit-for-tat", 5), ("unchoke-all", 3)):
         for seed in range(seeds):
             simulation = Simulation(refined(load("classroom"), seed=seed, choking=choking))
             simulation.run(12.0)
@@ -379,7 +379,7 @@ def test_in_the_classroom_choking_can_be_seen_and_the_free_rider_pays() -> None:
             rows = {row.name: row.completed_after or 0.0 for row in simulation.summary().rows}
             rode.setdefault(choking, []).append(rows["rider"])
     assert min(waited["reciprocity"] + waited["tit-for-tat"]) >= 5
-    assert waited["unchoke-all"] == [0]
+    assert waited["unchoke-all"] == [0, 0, 0]
     assert median(rode["reciprocity"]) > 1.1 * median(rode["tit-for-tat"])
 
 
