@@ -32,8 +32,8 @@ FLOORS: list[dict[str, str]] = [
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
         "engine": "effects outbox rates idleness patience request_queue neighbour places addresses"
-        " debts allowance flight recalls relief laggards blocks journal standing extensions metadata pex"
-        " dht trust news offers contenders line downloads uploads greeting engine stalls reserve portrait"
+        " debts allowance flight recalls relief spans laggards blocks journal standing extensions metadata"
+        " pex dht trust news offers contenders line downloads uploads greeting engine stalls reserve portrait"
         " chronicle",
         "tracker": "notices peer_record pool peer_manager block_distributor portrait swarm",
         "inquiry": "scene block choking progress recollection",

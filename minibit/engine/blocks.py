@@ -20,11 +20,10 @@ from minibit import bitfield
 from minibit.engine import relief
 from minibit.engine.debts import Debts
 from minibit.engine.effects import PeerId
-from minibit.engine.flight import Arrival, Asked, GivenUp, OpenBlock
+from minibit.engine.flight import Arrival, Asked, Chunks, GivenUp, OpenBlock
 from minibit.engine.recalls import Recalls
 from minibit.strategies.view import Pick
-from minibit.torrent.layout import CHUNK_SIZE, Layout
-from minibit.wire.messages import Request
+from minibit.torrent.layout import Layout
 
 MAX_OPEN_BYTES: Final = 40 * 1024 * 1024  # memory for blocks in flight and being verified, in whole ones
 MAX_OPEN: Final = 1024  # blocks
@@ -83,44 +82,44 @@ class Blocks:
         now: float,
         *,
         exclusive: bool,
-    ) -> list[Request]:
+    ) -> list[Chunks]:
         """Up to `room` chunks that nobody is asked for, to ask this neighbour for; noted as asked.
 
         `blocks` is what it can give; `pick` chooses among the wanted blocks it is called with; `exclusive`
         keeps this neighbour to blocks that nobody else contributes to.
         """
-        asked: list[Request] = []
+        asked: list[Chunks] = []
         if not self.spare and not self.wanted & blocks:
             return asked
         for block, opened in list(self.spare.items()):
-            if len(asked) >= room:
+            if not room:
                 return asked
             free = opened.owner is None and not exclusive
             if blocks >> block & 1 and (opened.owner == key or free):
                 opened.owner = key
-                self._take(key, block, opened, room - len(asked), now, asked)
-        while len(asked) < room and (self.in_flight | self.verifying).bit_count() < self.max_open:
+                room -= self._take(key, block, opened, room, now, asked)
+        while room and (self.in_flight | self.verifying).bit_count() < self.max_open:
             candidates = self.wanted & blocks
             choice = pick(candidates) if candidates else None
             if choice is None:
                 break
             opened = self._start(key, choice.block, exclusive)
-            self._take(key, choice.block, opened, room - len(asked), now, asked)
+            room -= self._take(key, choice.block, opened, room, now, asked)
         if exclusive:
             if not asked:
                 self._begin_anew(key, blocks, room, now, asked)
         else:
             for block, opened in list(self.spare.items()):
-                if len(asked) >= room:
+                if not room:
                     break
                 if blocks >> block & 1 and not opened.exclusive:
-                    self._take(key, block, opened, room - len(asked), now, asked)
+                    room -= self._take(key, block, opened, room, now, asked)
         return asked
 
     def ask_again(self, key: int, blocks: int, room: int, now: float) -> Asked:
         """Up to `room` chunks to ask this neighbour for, which has nothing else to give, because those they
         were asked of will be late; noted as asked."""
-        asked: list[Request] = []
+        asked: list[Chunks] = []
         debt = self.debts[key]
         if now - debt.vain < VAIN_SECONDS or self.wanted & blocks or not self.in_flight & blocks:
             return Asked(asked)
@@ -149,7 +148,7 @@ class Blocks:
     def _move(self, key: int, block: int, other: int, now: float) -> Asked:
         """Ask this neighbour for the block instead of the other one; what the other sends all the same is
         welcome."""
-        asked: list[Request] = []
+        asked: list[Chunks] = []
         opened = self._open[block]
         owed = opened.asked[other]
         self._drop(other, block, opened, owed, now)
@@ -214,30 +213,29 @@ class Blocks:
         """Verified blocks are gone from the disk: missing again."""
         self.have &= ~blocks
 
-    def rejected(self, key: int, request: Request) -> bool:
-        """This neighbour will not serve that request; returns whether it had been asked."""
-        chunk, odd = divmod(request.begin, CHUNK_SIZE)
-        opened = self._open.get(request.index)
-        self._recalls.agreed(key, request.index)
-        if odd or opened is None or not opened.asked.get(key, 0) >> chunk & 1:
-            return False
-        self._release(key, request.index, opened, 1 << chunk)
-        return True
+    def rejected(self, key: int, block: int, chunks: int) -> bool:
+        """This neighbour will not serve these chunks; returns whether it had been asked for any."""
+        opened = self._open.get(block)
+        self._recalls.agreed(key, block)
+        refused = 0 if opened is None else opened.asked.get(key, 0) & chunks
+        if opened is not None and refused:
+            self._release(key, block, opened, refused)
+        return bool(refused)
 
-    def release(self, key: int, blocks: int) -> tuple[list[Request], list[int]]:
+    def release(self, key: int, blocks: int) -> tuple[list[Chunks], list[int]]:
         """Of these blocks nothing more is expected of this neighbour: what it owes us can be asked of others.
 
-        Returns the requests it still held, and the blocks that were forgotten because only this
-        neighbour might have supplied them.
+        Returns what it owed us, and the blocks that were forgotten because only this neighbour might have
+        supplied them.
         """
-        requests: list[Request] = []
+        released: list[Chunks] = []
         for block, opened in self._open.items():
             owed = opened.asked.get(key, 0) if blocks >> block & 1 else 0
             if owed:
-                requests += self.requests_for(block, owed)
+                released.append((block, owed))
                 self._release(key, block, opened, owed)
                 opened.welcome[key] = opened.welcome.get(key, 0) | owed
-        return requests, self.release_blocks(key, blocks)
+        return released, self.release_blocks(key, blocks)
 
     def release_blocks(self, key: int, blocks: int) -> list[int]:
         """This neighbour does not go on with these blocks for now: others may.
@@ -253,11 +251,11 @@ class Blocks:
                     forgotten.append(block)
         return forgotten
 
-    def overdue(self, before: float) -> list[tuple[int, int, list[Request], int]]:
+    def overdue(self, before: float) -> list[tuple[int, int, int, int]]:
         """The blocks that only one neighbour may supply, and that it was last asked for before then: each
-        with that neighbour, the requests that it still holds, and how many chunks are not here."""
+        with that neighbour, the chunks that it owes us, and how many are not here."""
         return [
-            (block, opened.owner, self.requests_for(block, opened.asked.get(opened.owner, 0)), opened.missing)
+            (block, opened.owner, opened.asked.get(opened.owner, 0), opened.missing)
             for block, opened in self._open.items()
             if opened.exclusive and opened.owner is not None and opened.since <= before
         ]
@@ -324,14 +322,6 @@ class Blocks:
                 self.spare[block] = opened
         return cancel
 
-    def requests_for(self, block: int, chunks: int) -> list[Request]:
-        """One request per chunk, ascending."""
-        requests = [Request(block, chunk * CHUNK_SIZE, CHUNK_SIZE) for chunk in bitfield.indices(chunks)]
-        if requests:  # only a block's last chunk may be shorter; asking for every length costs 0.4 µs
-            begin = requests[-1].begin
-            requests[-1] = Request(block, begin, self._layout.chunk_length(block, begin // CHUNK_SIZE))
-        return requests
-
     def _start(self, key: int, block: int, exclusive: bool) -> OpenBlock:
         opened = OpenBlock(bitfield.full(self._layout.chunk_count(block)), owner=key)
         opened.exclusive = exclusive or bool(self.exclusive >> block & 1)
@@ -346,7 +336,7 @@ class Blocks:
         self.spare.pop(block, None)
         self.in_flight ^= 1 << block
 
-    def _begin_anew(self, key: int, blocks: int, room: int, now: float, asked: list[Request]) -> None:
+    def _begin_anew(self, key: int, blocks: int, room: int, now: float, asked: list[Chunks]) -> None:
         # A block that others left half done would wait for ever if everybody left were under suspicion.
         for block, opened in self.spare.items():
             if opened.owner is None and not opened.asked and blocks >> block & 1:
@@ -355,21 +345,23 @@ class Blocks:
                 return
 
     def _take(
-        self, key: int, block: int, opened: OpenBlock, room: int, now: float, asked: list[Request]
-    ) -> None:
+        self, key: int, block: int, opened: OpenBlock, room: int, now: float, asked: list[Chunks]
+    ) -> int:
+        """Ask for what there is to do of this block, up to `room` chunks; returns how many."""
         chunks = bitfield.lowest(opened.todo, room)
         opened.todo ^= chunks
         if not opened.todo:
             self.spare.pop(block, None)
         self._owe(key, block, opened, chunks, now, asked)
+        return chunks.bit_count()
 
     def _owe(
-        self, key: int, block: int, opened: OpenBlock, chunks: int, now: float, asked: list[Request]
+        self, key: int, block: int, opened: OpenBlock, chunks: int, now: float, asked: list[Chunks]
     ) -> None:
         opened.asked[key] = opened.asked.get(key, 0) | chunks
         opened.since = now
         self.debts[key].add(block, chunks, now)
-        asked += self.requests_for(block, chunks)
+        asked.append((block, chunks))
 
     def _settle(self, key: int, opened: OpenBlock, chunks: int) -> int:
         """This neighbour owes us these chunks of a block no more; returns those that it did owe."""

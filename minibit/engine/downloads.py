@@ -13,9 +13,10 @@ from itertools import groupby
 from operator import attrgetter, or_
 from typing import Final
 
-from minibit.engine import laggards
+from minibit.engine import laggards, spans
 from minibit.engine.allowance import Allowance
 from minibit.engine.effects import Discard, PeerId, Store, Verify
+from minibit.engine.flight import Chunks
 from minibit.engine.journal import Picked, Spoilt, Verified
 from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
 from minibit.engine.news import News
@@ -101,10 +102,10 @@ class Downloads:
     def rejected(self, neighbour: Neighbour, rejections: Iterable[m.RejectRequest], now: float) -> None:
         """A neighbour will not serve these requests: do not ask it for those blocks again for now."""
         supply, refused = neighbour.supply, 0
-        for rejection in rejections:
-            request = m.Request(rejection.index, rejection.begin, rejection.length)
-            if self._standing.blocks.rejected(neighbour.key, request):
-                refused |= 1 << rejection.index
+        for block, begin, length in ((r.index, r.begin, r.length) for r in rejections):
+            chunks = self._standing.layout.chunks(block, begin, length)
+            if self._standing.blocks.rejected(neighbour.key, block, chunks):
+                refused |= 1 << block
         if refused:
             if not supply.choking:
                 supply.refused |= refused
@@ -140,6 +141,7 @@ class Downloads:
             self.from_origin += count
             self._origins.add(neighbour.source)
         neighbour.supply.flow.add(count, now)
+        neighbour.patience.regain(count // CHUNK_SIZE)
         for block, run in groupby(pieces, attrgetter("index")):
             self._run(neighbour, block, list(run), now)
         if neighbour.supply.unasked > MAX_UNASKED:
@@ -149,23 +151,19 @@ class Downloads:
     def _run(self, neighbour: Neighbour, block: int, run: list[m.Piece], now: float) -> None:
         """A run of chunks of one block."""
         standing, supply = self._standing, neighbour.supply
-        chunks = 0
-        whole: list[m.Piece] = []
+        chunks = came = odd = 0
         for piece in run:
-            chunk, odd = divmod(piece.begin, CHUNK_SIZE)
-            length = len(piece.data)  # what lies in the block, as `Connection` saw to: so 16 KiB are a chunk
-            if odd or (length != CHUNK_SIZE and length != standing.layout.chunk_length(block, chunk)):
-                supply.unasked += 1  # stored, it would spoil what others supplied
-            else:
-                chunks |= 1 << chunk
-                whole.append(piece)
+            theirs = standing.layout.chunks(block, piece.begin, len(piece.data))
+            odd += not theirs  # stored, it would spoil what others supplied
+            came += theirs.bit_count()
+            chunks |= theirs
         exclusive = self.trust.suspects(neighbour.source)
         arrival = standing.blocks.arrived(
             neighbour.key, neighbour.source, block, chunks, now, exclusive=exclusive
         )
         owed, accepted = arrival.owed, arrival.accepted
         if self.allowance.limit:
-            self.allowance.came(owed, len(run) - owed)
+            self.allowance.came(owed, came + odd - owed)
         if owed or accepted:
             supply.asked_at = now
             supply.snubbed = False
@@ -173,14 +171,15 @@ class Downloads:
             supply.window = min(supply.window + owed, MAX_WINDOW, supply.queue_limit)
         elif owed and arrival.waited > SLOW:
             supply.window = max(supply.window - owed, MIN_WINDOW)
-        if accepted.bit_count() != len(whole):
-            supply.unasked += len(whole) - accepted.bit_count() if not owed else 0
-            whole = [piece for piece in whole if accepted >> (piece.begin // CHUNK_SIZE) & 1]
-        if whole:
+        supply.unasked += odd
+        if odd or accepted.bit_count() != came:
+            supply.unasked += came - accepted.bit_count() if not owed else 0
+            run = spans.within(standing.layout, block, run, accepted)
+        if run:
             self.moved_at = now
-            self._outbox.put(Store(block, whole))
+            self._outbox.put(Store(block, run))
         for other, needless in arrival.cancel:
-            self._cancel(other, standing.blocks.requests_for(block, needless))
+            self._cancel(other, block, needless)
         if arrival.complete:
             self._outbox.put(Verify(block))
 
@@ -226,7 +225,7 @@ class Downloads:
             key = keys.get(suspect)
             for block, needless in self._standing.blocks.quarantine(key, suspect):
                 assert key is not None
-                self._cancel(key, self._standing.blocks.requests_for(block, needless))
+                self._cancel(key, block, needless)
 
     # --- news
 
@@ -277,9 +276,9 @@ class Downloads:
         if (given_up := book.make_room(neighbour.key, blocks, now)) is not None:
             self._outbox.put(Discard(given_up.block))
             for other, needless in given_up.cancel:
-                self._cancel(other, book.requests_for(given_up.block, needless))
+                self._cancel(other, given_up.block, needless)
         suspect = self.trust.suspects(neighbour.source)
-        requests = book.ask(
+        asked = book.ask(
             neighbour.key,
             blocks,
             room,
@@ -287,15 +286,15 @@ class Downloads:
             now,
             exclusive=suspect,
         )
-        if not requests and not suspect:
-            requests, relieved = book.ask_again(neighbour.key, blocks, room, now)
+        if not asked and not suspect:
+            asked, relieved = book.ask_again(neighbour.key, blocks, room, now)
             for other, block, needless in relieved:
-                self._cancel(other, book.requests_for(block, needless))
-        if requests:
+                self._cancel(other, block, needless)
+        if asked:
             if not outstanding or supply.asked_at is None:
                 supply.asked_at = now
-            self._outbox.send(neighbour.key, *requests)
-        return len(requests)
+            self._outbox.send(neighbour.key, *spans.requests(self._standing.layout, asked, neighbour.span))
+        return book.debts.outstanding(neighbour.key) - outstanding
 
     def settle(self, now: float) -> None:
         """At the end of an input: ask for what came loose, once however often it did."""
@@ -327,11 +326,11 @@ class Downloads:
         neighbour.supply.asked_at = None
         self._release(neighbour, self._standing.blocks.full)
 
-    def _release(self, neighbour: Neighbour, blocks: int) -> list[m.Request]:
-        requests, forgotten = self._standing.blocks.release(neighbour.key, blocks)
+    def _release(self, neighbour: Neighbour, blocks: int) -> list[Chunks]:
+        released, forgotten = self._standing.blocks.release(neighbour.key, blocks)
         self._discard(forgotten)
-        self._loose |= bool(requests or forgotten)
-        return requests
+        self._loose |= bool(released or forgotten)
+        return released
 
     def forget(self, neighbour: Neighbour) -> None:
         """This neighbour left."""
@@ -358,7 +357,8 @@ class Downloads:
             blocks.debts[key].despair(now)
             # To take back what nobody else can give would only send its request to the end of a slow queue.
             others = reduce(or_, (laggards.giveable(n) for n in neighbours.values() if n is not neighbour), 0)
-            self._cancel(key, self._release(neighbour, others))
+            for released in self._release(neighbour, others):
+                self._cancel(key, *released)
         # Not those who are snubbed just now: what was cancelled would be asked for again, and the rejection
         # that answers the cancel would count against the new request. The next sweep asks them.
         self._loose = self._landed = False
@@ -376,7 +376,7 @@ class Downloads:
                 owner.supply.refused |= 1 << block  # so that it is not the first to be asked again
                 owner.supply.refused_at = now
                 self._release_blocks(owner, 1 << block)
-                self._cancel(key, owed)
+                self._cancel(key, block, owed)
 
     def _release_blocks(self, neighbour: Neighbour, blocks: int) -> None:
         forgotten = self._standing.blocks.release_blocks(neighbour.key, blocks)
@@ -387,8 +387,9 @@ class Downloads:
         for block in forgotten:
             self._outbox.put(Discard(block))
 
-    def _cancel(self, key: int, requests: Iterable[m.Request]) -> None:
-        self._outbox.send(key, *(m.Cancel(r.index, r.begin, r.length) for r in requests))
+    def _cancel(self, key: int, block: int, chunks: int) -> None:
+        span = self._standing.neighbours[key].span
+        self._outbox.send(key, *spans.cancels(self._standing.layout, block, chunks, span))
 
     def _pick(self, neighbour: Neighbour, candidates: int, now: float) -> Pick | None:
         standing = self._standing

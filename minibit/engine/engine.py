@@ -272,9 +272,7 @@ class Engine:
             if not neighbour.greeted and kind is not m.Handshake:
                 raise RemoteProtocolError("that is ourselves")  # everybody else was greeted
             if kind is m.Piece:
-                pieces = cast(list[m.Piece], list(run))
-                neighbour.patience.regain(len(pieces))
-                self.downloads.pieces(neighbour, pieces, now)
+                self.downloads.pieces(neighbour, cast(list[m.Piece], list(run)), now)
             elif kind is m.Haves:
                 self._haves(neighbour, m.Haves.joined(cast(Iterable[m.Haves], run)), now)
             elif kind is m.Request:

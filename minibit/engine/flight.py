@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from minibit.engine.effects import PeerId
-from minibit.wire.messages import Request
 
 
 @dataclass(slots=True)
@@ -42,10 +41,14 @@ class Arrival(NamedTuple):
     cancel: tuple[tuple[int, int], ...] = ()
 
 
+Chunks = tuple[int, int]
+"""A block, and a set of its chunks."""
+
+
 class Asked(NamedTuple):
     """The chunks to ask a neighbour for, and whom to tell that we need which of what block no more."""
 
-    requests: list[Request]
+    chunks: list[Chunks]
     cancel: tuple[tuple[int, int, int], ...] = ()  # (neighbour, block, chunks)
 
 

@@ -17,7 +17,7 @@ from minibit.engine.standing import Standing
 from minibit.engine.uploads import MAX_QUEUED
 from minibit.errors import RemoteProtocolError
 from minibit.wire import messages as m
-from minibit.wire.extended import ExtendedHandshake
+from minibit.wire.extended import MAX_SPAN, ExtendedHandshake
 
 CLIENT: Final = f"MiniBit {__version__}"
 SECOND: Final = "a second connection to the same peer"
@@ -127,7 +127,11 @@ class Greeting:
 
     def _hello(self) -> bytes:
         ours = ExtendedHandshake(
-            client=CLIENT, port=self._identity.port, queue=MAX_QUEUED, name=self._identity.name
+            client=CLIENT,
+            port=self._identity.port,
+            queue=MAX_QUEUED,
+            name=self._identity.name,
+            span=MAX_SPAN,
         )
         return self._extensions.hello(ours)
 
@@ -215,6 +219,7 @@ class Greeting:
             neighbour.listens = neighbour.address[0], hello.port
         neighbour.minibit = hello.name is not None
         neighbour.name = hello.name or neighbour.name
+        neighbour.span = hello.span
         for name, number in hello.extensions.items():
             if name in self._extensions:  # hellos may be repeated for ever, with other names each time
                 neighbour.extensions[name] = number

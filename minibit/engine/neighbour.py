@@ -138,6 +138,7 @@ class Neighbour:
         self.source: PeerId = b""  # who is to blame for what it sends
         self.fast = False
         self.extended = False
+        self.span = 1  # chunks that one message may be about
         self.introduced = False  # whether it has said all that it says of itself
         self.listens = address if outgoing else None  # where it can be dialled, as far as is known
         self.extensions: dict[str, int] = {}  # of those that we speak, its ids by name; 0: not now (BEP 10)

@@ -6,7 +6,9 @@ how long they are: to hash those numbers costs a tenth of what hashing a request
 """
 
 from collections.abc import Iterator
+from math import ceil
 
+from minibit.torrent.layout import CHUNK_SIZE
 from minibit.wire.messages import Request
 
 
@@ -55,23 +57,48 @@ class RequestQueue:
             self._close(request.index)
         return True
 
-    def take(self, block: int, room: float) -> tuple[list[Request], int]:
+    def cut_out(self, taken_back: Request) -> list[Request]:
+        """Forget the bytes of this request wherever they are asked for together with others; returns them."""
+        begin, end = taken_back.begin, taken_back.begin + taken_back.length
+        removed: list[Request] = []
+        kept: list[Request] = []
+        for request in self._by_block.get(taken_back.index, {}).values():
+            stop = request.begin + request.length
+            first, last = max(begin, request.begin), min(end, stop)
+            if first >= last:
+                kept.append(request)
+                continue
+            removed.append(_part(request, first, last))
+            kept += [_part(request, a, b) for a, b in ((request.begin, first), (last, stop)) if a < b]
+        if removed:
+            self._replace(taken_back.index, kept)
+        return removed
+
+    def take(self, block: int, room: float, longest: float | None = None) -> tuple[list[Request], int]:
         """The next requests of this block, which must have one: those that begin within `room` bytes, at
-        least one, and the bytes that they ask for."""
+        least one, and the bytes that they ask for.
+
+        With `longest`, the first that is longer than so many bytes, or than the room that is left, is cut at
+        the next chunk: its first part is the last that is taken, the other comes next.
+        """
         requests = self._by_block[block]
         taken: list[Request] = []
-        size = 0
+        size, rest = 0, None
         for request in requests.values():
+            if longest is not None:
+                request, rest = _cut(request, min(longest, room - size))
             taken.append(request)
             size += request.length
-            if size >= room:
+            if size >= room or rest is not None:
                 break
-        if len(taken) == len(requests):
-            self._close(block)
+        if rest is not None:
+            self._replace(block, [rest, *list(requests.values())[len(taken) :]])
+        elif len(taken) == len(requests):
+            self._replace(block, [])
         else:
             for request in taken:
                 del requests[request.begin, request.length]
-        self._count -= len(taken)
+            self._count -= len(taken)
         return taken, size
 
     def drop(self, blocks: int) -> list[Request]:
@@ -83,6 +110,28 @@ class RequestQueue:
         self._count -= len(dropped)
         return dropped
 
+    def _replace(self, block: int, requests: list[Request]) -> None:
+        """What is waited for of this block is this now."""
+        left = {(request.begin, request.length): request for request in requests}
+        self._count += len(left) - len(self._by_block[block])
+        if left:
+            self._by_block[block] = left
+        else:
+            self._close(block)
+
     def _close(self, block: int) -> None:
         del self._by_block[block]
         self.blocks ^= 1 << block
+
+
+def _cut(request: Request, most: float) -> tuple[Request, Request | None]:
+    """The chunks of this request that begin within `most` bytes, and the others."""
+    length = ceil(most / CHUNK_SIZE) * CHUNK_SIZE
+    if request.length <= length:
+        return request, None
+    middle = request.begin + length
+    return _part(request, request.begin, middle), _part(request, middle, request.begin + request.length)
+
+
+def _part(request: Request, begin: int, end: int) -> Request:
+    return Request(request.index, begin, end - begin)

@@ -176,8 +176,13 @@ class Uploads:
 
     def cancel(self, neighbour: Neighbour, cancelled: Iterable[m.Cancel]) -> None:
         """A neighbour takes requests back; BEP 6 wants a rejection in answer."""
-        requests = [m.Request(c.index, c.begin, c.length) for c in cancelled]
-        self._reject(neighbour, [r for r in requests if neighbour.demand.queue.remove(r)])
+        queue, removed = neighbour.demand.queue, []
+        for request in (m.Request(c.index, c.begin, c.length) for c in cancelled):
+            if queue.remove(request):
+                removed.append(request)
+            elif neighbour.span > 1:
+                removed += queue.cut_out(request)
+        self._reject(neighbour, removed)
 
     def lost(self, blocks: int) -> None:
         """Blocks are gone from the disk: what was asked of them is refused."""
@@ -243,13 +248,14 @@ class Uploads:
         until that is `least` bytes, of those it waits for the one with the fewest copies, so that what is
         rare spreads first."""
         queue, demand = neighbour.demand.queue, neighbour.demand
+        longest = None if neighbour.span == 1 else max(least, self._at_once)
         batch: list[m.Request] = []
         size = 0
         while queue and size < room:
             block = demand.serving
             if block is None or not queue.blocks >> block & 1:
                 block = demand.serving = self._rarest(queue, among)
-            run, length = queue.take(block, room - size)
+            run, length = queue.take(block, room - size, longest)
             batch += run
             size += length
             if self.offers is not None:

@@ -17,7 +17,7 @@ from minibit.engine.neighbour import MAX_WINDOW, Neighbour
 from minibit.engine.places import MAX_WAITING
 from minibit.engine.uploads import BATCH, MAX_QUEUED, MAX_UNSENT
 from minibit.lab.observer import Observer
-from minibit.torrent.layout import CHUNK_SIZE, Layout
+from minibit.torrent.layout import Layout
 
 MAX_FINDINGS = 20
 
@@ -73,9 +73,9 @@ class Oracle:
             case Store(block, pieces):
                 here, wrong = stored.get(block, (0, 0))
                 for piece in pieces:
-                    chunk = 1 << piece.begin // CHUNK_SIZE
-                    here |= chunk
-                    wrong = wrong | chunk if piece.data[0] else wrong & ~chunk
+                    chunks = self._layout.chunks(block, piece.begin, len(piece.data))
+                    here |= chunks
+                    wrong = wrong | chunks if piece.data[0] else wrong & ~chunks
                 stored[block] = here, wrong
             case Discard(block):
                 stored.pop(block, None)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from minibit.torrent.layout import CHUNK_SIZE
-from minibit.wire.messages import Piece
+from minibit.torrent.layout import Layout
+from minibit.wire.messages import MAX_REQUEST, Piece
 
 HASH_SECONDS: Final = 0.0005  # for a block to be handed to a disk's thread and back…
 HASH_RATE: Final = 400 << 20  # …and bytes per second that it hashes and writes
-TRUTH: Final = memoryview(bytes(CHUNK_SIZE))  # the data of every chunk
-LIES: Final = memoryview(b"\1" * CHUNK_SIZE)
+TRUTH: Final = memoryview(bytes(MAX_REQUEST))  # the data of every piece
+LIES: Final = memoryview(b"\1" * MAX_REQUEST)
 
 
 def hash_seconds(length: int) -> float:
@@ -20,7 +20,8 @@ def hash_seconds(length: int) -> float:
 class SimulatedDisk:
     """Blocks in `spoilt` never come out right, whatever is stored of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
         self.spoilt = 0
         self._wrong: dict[int, int] = {}  # by block: its chunks that are not right
 
@@ -28,8 +29,8 @@ class SimulatedDisk:
         """Keep these pieces of a block."""
         wrong = self._wrong.get(block, 0)
         for piece in pieces:
-            chunk = 1 << piece.begin // CHUNK_SIZE
-            wrong = wrong | chunk if piece.data[0] else wrong & ~chunk
+            chunks = self._layout.chunks(block, piece.begin, len(piece.data))
+            wrong = wrong | chunks if piece.data[0] else wrong & ~chunks
         self._wrong[block] = wrong
 
     def discard(self, block: int) -> None:

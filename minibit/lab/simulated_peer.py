@@ -104,7 +104,7 @@ class SimulatedPeer:
         self.completed_at: float | None = None
         self.granted = 0
         self.lies = kind.liar
-        self.disk = SimulatedDisk()
+        self.disk = SimulatedDisk(world.layout)
         self.nap = Nap()
         self.uplink = Uplink(clock, kind.uplink) if kind.uplink else None
         self.intake = Intake(clock, kind.download, self._take_in)

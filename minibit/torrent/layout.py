@@ -3,7 +3,7 @@
 Pure arithmetic: what the blocks hold, and where they lie on a disk, is unknown here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -51,10 +51,25 @@ class Layout:
         """Chunks in `block`, the last one possibly shorter."""
         return -(-self.block_length(block) // CHUNK_SIZE)
 
-    def chunk_length(self, block: int, chunk: int) -> int:
-        """Bytes in chunk number `chunk` of `block`."""
-        left = self.block_length(block) - chunk * CHUNK_SIZE
-        return CHUNK_SIZE if left > CHUNK_SIZE else left
+    def chunks(self, block: int, begin: int, length: int) -> int:
+        """The set of chunks that `length` bytes from `begin` in `block`, which exist, are; empty if these are
+        not whole chunks."""
+        first, odd = divmod(begin, CHUNK_SIZE)
+        count, rest = divmod(length, CHUNK_SIZE)
+        if rest:
+            odd += begin + length - self.block_length(block)
+        return 0 if odd else ((1 << count + (rest > 0)) - 1) << first
+
+    def spans(self, block: int, chunks: int, most: int) -> Iterator[tuple[int, int]]:
+        """These chunks of `block` as (begin, length), ascending: each as many in a row as there are, up to
+        `most`."""
+        while chunks:
+            first = (chunks & -chunks).bit_length() - 1
+            row = chunks >> first
+            count = min(most, (row ^ row + 1).bit_length() - 1)
+            begin = first * CHUNK_SIZE
+            yield begin, min(count * CHUNK_SIZE, self.block_length(block) - begin)
+            chunks ^= ((1 << count) - 1) << first
 
     def contains(self, block: int, begin: int, length: int) -> bool:
         """Whether `length` bytes from `begin` in `block` exist."""

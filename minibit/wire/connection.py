@@ -22,8 +22,7 @@ from minibit.errors import LocalProtocolError, RemoteProtocolError
 from minibit.torrent.layout import MAX_BLOCKS, UNKNOWN, Layout
 from minibit.wire import messages as m
 
-MAX_REQUEST: Final = 128 * 1024  # the most that any common client asks for at once; BEP 3 speaks of 2**17
-MIN_FRAME_LIMIT: Final = MAX_REQUEST + 64  # one piece of that size, and any extended message
+MIN_FRAME_LIMIT: Final = m.MAX_REQUEST + 64  # one piece of that size, and any extended message
 
 _LENGTH = struct.Struct(">I")
 _PIECE = struct.Struct(">IBII")  # what goes before the data
@@ -218,7 +217,7 @@ class Connection:
             if kind != m.Request.ID or size != 13:
                 break
             inside = index < inner and 0 < length <= whole - begin
-            if length > MAX_REQUEST or not (inside or layout.contains(index, begin, length)):
+            if length > m.MAX_REQUEST or not (inside or layout.contains(index, begin, length)):
                 raise RemoteProtocolError(f"a request for {index}+{begin}:{length} makes no sense")
             found.append(request(index, begin, length))
         self._run = (len(found) - before) * _REQUEST.size
@@ -296,7 +295,7 @@ class Connection:
                 if index >= self._count:
                     raise RemoteProtocolError(f"block {index} of {self._count} does not exist")
             case m.Request(index, begin, length) | m.Cancel(index, begin, length):
-                if length > MAX_REQUEST or not layout.contains(index, begin, length):
+                if length > m.MAX_REQUEST or not layout.contains(index, begin, length):
                     raise RemoteProtocolError(f"a request for {index}+{begin}:{length} makes no sense")
             case m.RejectRequest(index, begin, length):
                 if not layout.contains(index, begin, length):

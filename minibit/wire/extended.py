@@ -1,7 +1,10 @@
 """The extended handshake (BEP 10): which extensions a side speaks, and who it is.
 
-MiniBit adds one key of its own, `minibit`, a dictionary with `name`: the name that people gave the
-peer, so that a table can say "bia" where the wire only knows 20 bytes. Foreign clients ignore it.
+MiniBit adds one key of its own, `minibit`, a dictionary; foreign clients ignore it. `name` is the name that
+people gave the peer, so that a table can say "bia" where the wire only knows 20 bytes. `span` is how many
+chunks in a row one message may be about that is sent to this side: a *request*, *piece*, *cancel* or *reject*
+of several chunks says what as many messages of one chunk each would say, and may be answered in parts. To
+handle a message costs each end more than to move a chunk.
 """
 
 from dataclasses import dataclass, field
@@ -10,9 +13,12 @@ from typing import Any, Final
 from minibit.errors import BencodeError, RemoteProtocolError
 from minibit.text import plain_text
 from minibit.torrent import bencode, lenient
+from minibit.torrent.layout import CHUNK_SIZE
+from minibit.wire.messages import MAX_REQUEST
 
 MAX_BODY: Final = 16 * 1024
 MAX_REQQ: Final = 100_000
+MAX_SPAN: Final = MAX_REQUEST // CHUNK_SIZE  # chunks that one message may be about
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,8 @@ class ExtendedHandshake:
 
     `extensions` maps an extension's name to the id to use when sending it to this side, 0 when it is to be
     sent no more; `queue` is how many requests this side accepts at once (`reqq`); `metadata_size` how many
-    bytes of metadata it has (BEP 9), however absurd; `name` is a MiniBit peer's name, or None.
+    bytes of metadata it has (BEP 9), however absurd; `name` is a MiniBit peer's name, or None; `span` is how
+    many chunks one message to this side may be about.
     """
 
     extensions: dict[str, int] = field(default_factory=dict)
@@ -30,6 +37,7 @@ class ExtendedHandshake:
     queue: int | None = None
     name: str | None = None
     metadata_size: int | None = None
+    span: int = 1
 
     def encode(self) -> bytes:
         body: dict[str, Any] = {"m": self.extensions, "v": self.client}
@@ -40,7 +48,7 @@ class ExtendedHandshake:
         if self.metadata_size is not None:
             body["metadata_size"] = self.metadata_size
         if self.name is not None:
-            body["minibit"] = {"name": self.name}
+            body["minibit"] = {"name": self.name, "span": self.span}
         return bencode.encode(body)
 
     @classmethod
@@ -66,7 +74,8 @@ class ExtendedHandshake:
             if isinstance(number, int) and 0 <= number < 256
         }
         own, size = fields.get(b"minibit"), fields.get(b"metadata_size")
-        name = plain_text(own.get(b"name")) if isinstance(own, dict) else ""
+        own = own if isinstance(own, dict) else {}
+        name, span = plain_text(own.get(b"name")), own.get(b"span")
         return cls(
             extensions=extensions,
             client=plain_text(fields.get(b"v")),
@@ -74,6 +83,7 @@ class ExtendedHandshake:
             queue=_bounded(fields.get(b"reqq"), MAX_REQQ),
             metadata_size=size if isinstance(size, int) and size > 0 else None,
             name=name or None,
+            span=min(span, MAX_SPAN) if isinstance(span, int) and span > 0 else 1,
         )
 
 

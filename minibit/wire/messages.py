@@ -20,6 +20,7 @@ from minibit.torrent.layout import MAX_BLOCKS
 
 PROTOCOL: Final = b"BitTorrent protocol"
 HANDSHAKE_LENGTH: Final = 68
+MAX_REQUEST: Final = 128 * 1024  # the most that any common client asks for at once; BEP 3 speaks of 2**17
 _HEADER = struct.Struct(">IB")
 _ONE = struct.Struct(">I")
 _THREE = struct.Struct(">III")

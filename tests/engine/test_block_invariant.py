@@ -7,10 +7,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from minibit import bitfield
 from minibit.engine.blocks import Blocks
+from minibit.engine.flight import Chunks
 from minibit.engine.relief import MAX_ASKED
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
-from minibit.wire.messages import Request
 
 LAYOUT = Layout(6 * 3 * CHUNK_SIZE - CHUNK_SIZE - 100, 3 * CHUNK_SIZE)  # the last block has two chunks
 FULL = bitfield.full(LAYOUT.block_count)
@@ -35,8 +35,8 @@ def never(candidates: int) -> None:
     """No candidate."""
 
 
-def chunk_of(request: Request) -> tuple[int, int]:
-    return request.index, request.begin // CHUNK_SIZE
+def each(asked: list[Chunks]) -> list[tuple[int, int]]:
+    return [(block, chunk) for block, which in asked for chunk in bitfield.indices(which)]
 
 
 class Ledger(RuleBasedStateMachine):
@@ -79,8 +79,8 @@ class Ledger(RuleBasedStateMachine):
         """In endgame: of the chunks that somebody owes already, and never more than it takes."""
         owed_by_others = set().union(*(theirs for other, theirs in self.owed.items() if other != key))
         asked, cancel = self.blocks.ask_again(key, blocks, room, self.now)
-        chunks = {chunk_of(request) for request in asked}
-        assert len(chunks) == len(asked) <= room
+        chunks = set(each(asked))
+        assert len(chunks) == len(each(asked)) <= room
         assert all(blocks >> block & 1 for block, _ in chunks), "asked for what it cannot give"
         assert chunks <= owed_by_others - self.owed[key], "not late, or asked twice"
         for other, block, which in cancel:
@@ -95,8 +95,8 @@ class Ledger(RuleBasedStateMachine):
         self, key: int, blocks: int, room: int, pick: Callable[[int], Pick | None], *, exclusive: bool
     ) -> None:
         asked = self.blocks.ask(key, blocks, room, pick, self.now, exclusive=exclusive)
-        chunks = {chunk_of(request) for request in asked}
-        assert len(chunks) == len(asked) <= room
+        chunks = set(each(asked))
+        assert len(chunks) == len(each(asked)) <= room
         assert all(blocks >> block & 1 for block, _ in chunks), "asked for what it cannot give"
         assert not chunks & self.owed[key], "asked twice"
         self.owed[key] |= chunks
@@ -132,13 +132,13 @@ class Ledger(RuleBasedStateMachine):
         block = data.draw(st.sampled_from(sorted({block for block, _ in self.owed[key]})))
         self.arrive(key, block, sum(1 << chunk for b, chunk in self.owed[key] if b == block), False)
 
-    @rule(key=KEYS, block=BLOCK, chunk=st.integers(0, 2), odd=st.sampled_from([0, 0, 0, 1]))
-    def reject(self, key: int, block: int, chunk: int, odd: int) -> None:
-        request = Request(block, chunk * CHUNK_SIZE + odd, CHUNK_SIZE)
-        owed = not odd and (block, chunk) in self.owed[key]
-        assert self.blocks.rejected(key, request) == owed
+    @rule(key=KEYS, block=BLOCK, chunks=st.integers(0, 7))
+    def reject(self, key: int, block: int, chunks: int) -> None:
+        """Any chunks of a block are refused in one message, asked for or not."""
+        owed = self.owed[key] & {(block, chunk) for chunk in bitfield.indices(chunks)}
+        assert self.blocks.rejected(key, block, chunks) == bool(owed)
         if owed:
-            self.owed[key].remove((block, chunk))
+            self.owed[key] -= owed
             self.release_blocks(key, 1 << block)
 
     @rule(key=KEYS, blocks=BLOCKS)
@@ -149,8 +149,8 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def release(self, key: int) -> None:
-        requests, forgotten = self.blocks.release(key, self.blocks.full)
-        assert {chunk_of(request) for request in requests} == self.owed[key]
+        released, forgotten = self.blocks.release(key, self.blocks.full)
+        assert set(each(released)) == self.owed[key]
         assert not any(self.blocks.in_flight >> block & 1 for block in forgotten)
         self.owed[key] = set()
 

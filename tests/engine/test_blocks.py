@@ -7,11 +7,11 @@ import pytest
 from minibit import bitfield
 from minibit.engine import relief
 from minibit.engine.blocks import MAX_OPEN, RELIEF_BATCH, Arrival, Asked, Blocks, GivenUp
+from minibit.engine.flight import Chunks
 from minibit.engine.recalls import PROBE_SECONDS
 from minibit.engine.relief import HASTE, LONG, MAX_ASKED, MAX_MOVES, MOVE_AGE, MOVE_TRIPS, STALL_AGE
 from minibit.strategies.view import Pick
 from minibit.torrent.layout import CHUNK_SIZE, Layout
-from minibit.wire.messages import Request
 
 LAYOUT = Layout(6 * 3 * CHUNK_SIZE - CHUNK_SIZE - 100, 3 * CHUNK_SIZE)  # the last block has two chunks
 FULL = bitfield.full(LAYOUT.block_count)
@@ -23,12 +23,8 @@ def first(candidates: int) -> Pick:
     return Pick(lowest.bit_length() - 1, candidates, lowest, "first")
 
 
-def chunk_of(request: Request) -> tuple[int, int]:
-    return request.index, request.begin // CHUNK_SIZE
-
-
-def chunks(asked: list[Request]) -> list[tuple[int, int]]:
-    return [chunk_of(request) for request in asked]
+def chunks(asked: list[Chunks]) -> list[tuple[int, int]]:
+    return [(block, chunk) for block, which in asked for chunk in bitfield.indices(which)]
 
 
 def take(
@@ -47,13 +43,6 @@ def arrive(
 @pytest.fixture
 def book() -> Blocks:
     return Blocks(LAYOUT, 0)
-
-
-def test_the_last_request_is_as_long_as_what_is_left(book: Blocks) -> None:
-    assert book.ask(1, 1 << 5, 9, first, 0.0, exclusive=False) == [
-        Request(5, 0, CHUNK_SIZE),
-        Request(5, CHUNK_SIZE, CHUNK_SIZE - 100),
-    ]
 
 
 def test_what_we_have_is_not_asked_for() -> None:
@@ -97,16 +86,16 @@ def test_a_request_taken_back_may_be_answered_all_the_same(book: Blocks) -> None
 
 def test_a_rejected_chunk_is_asked_of_another(book: Blocks) -> None:
     take(book, 1)
-    assert book.rejected(1, Request(0, CHUNK_SIZE, CHUNK_SIZE))
-    assert not book.rejected(1, Request(0, CHUNK_SIZE, CHUNK_SIZE))
-    assert not book.rejected(1, Request(5, 0, CHUNK_SIZE))
+    assert book.rejected(1, 0, 0b010)
+    assert not book.rejected(1, 0, 0b010)
+    assert not book.rejected(1, 5, 0b001)
     assert book.release_blocks(1, 1) == []
     assert take(book, 2, blocks=1) == [(0, 1)]
 
 
 def test_an_owner_is_not_asked_again_for_what_it_refuses(book: Blocks) -> None:
     take(book, 1, room=1)
-    book.rejected(1, Request(0, 0, CHUNK_SIZE))
+    book.rejected(1, 0, 0b001)
     assert take(book, 1, blocks=FULL ^ 1) == [(1, 0), (1, 1), (1, 2)]
 
 
@@ -185,7 +174,7 @@ def test_three_mutes_that_owe_the_same_chunk_are_relieved_one_after_the_other() 
     for key in range(2, MAX_ASKED + 1):
         assert len(again(book, key, 10.0**key)) == RELIEF_BATCH
     asked, cancel = book.ask_again(9, FULL, 99, 10.0**9)
-    assert len(asked) == RELIEF_BATCH
+    assert len(chunks(asked)) == RELIEF_BATCH
     assert cancel == ((1, 0, everything),)
     assert set(book._open[0].asked) == {*range(2, MAX_ASKED + 1), 9}
     assert arrive(book, 1, 0, everything, 10.0**9).accepted == everything, "it may come all the same"
@@ -215,9 +204,9 @@ def test_in_endgame_a_chunk_that_one_rejects_is_still_owed_by_the_other() -> Non
     book = Blocks(LAYOUT, FULL ^ 0b1)
     take(book, 1)
     again(book, 2, 2.0)
-    assert book.rejected(1, Request(0, 0, CHUNK_SIZE))
+    assert book.rejected(1, 0, 0b001)
     assert take(book, 3, now=2.0) == [], "nothing to do, and not late enough to ask again"
-    assert book.rejected(2, Request(0, 0, CHUNK_SIZE))
+    assert book.rejected(2, 0, 0b001)
     assert take(book, 3, now=2.0) == [(0, 0)]
 
 
@@ -330,7 +319,7 @@ def test_an_exclusive_block_whose_owner_stops_is_free_again(book: Blocks, how: s
     if how == "leaves":
         assert book.release(1, book.full)[1] == [0]
     elif how == "rejects":
-        assert book.rejected(1, Request(0, CHUNK_SIZE, CHUNK_SIZE))
+        assert book.rejected(1, 0, 0b010)
         assert book.release_blocks(1, 1) == [0]
     else:
         assert book.release_blocks(1, FULL) == [0]
@@ -367,7 +356,7 @@ def test_how_many_blocks_may_be_open(block_size: int, most: int) -> None:
     layout = Layout(2000 * block_size, block_size)
     book = Blocks(layout, 0)
     asked = book.ask(1, book.full, 10**6, first, 0.0, exclusive=False)
-    assert {request.index for request in asked} == set(range(most))
+    assert [block for block, _ in asked] == list(range(most))
     assert book.ask(2, book.full, 9, first, 0.0, exclusive=False) == []
 
 
@@ -441,8 +430,8 @@ def test_a_block_that_lost_its_place_before_is_safe_with_less() -> None:
     assert book.make_room(3, 0b00100, 24.0) == GivenUp(1, ((2, 0b1111 << 12),))
 
 
-def test_same_calls_same_requests() -> None:
-    def play(seed: int) -> list[list[Request]]:
+def test_same_calls_same_chunks() -> None:
+    def play(seed: int) -> list[list[Chunks]]:
         rng = Random(seed)
         book = Blocks(LAYOUT, 0)
         said = []

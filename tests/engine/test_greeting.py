@@ -10,9 +10,10 @@ from minibit.engine.effects import Dial, HangUp, Send
 from minibit.engine.greeting import CLIENT, HANDSHAKE_SECONDS, MUTE_SECONDS, PROBE_SECONDS, SILENCE_SECONDS
 from minibit.engine.uploads import MAX_QUEUED
 from minibit.wire import messages as m
-from minibit.wire.extended import ExtendedHandshake
+from minibit.wire.extended import MAX_SPAN, ExtendedHandshake
 
-HELLO = m.Extended(0, ExtendedHandshake(client=CLIENT, port=5000, queue=MAX_QUEUED, name="me").encode())
+SAID = ExtendedHandshake(client=CLIENT, port=5000, queue=MAX_QUEUED, name="me", span=MAX_SPAN)
+HELLO = m.Extended(0, SAID.encode())
 GREETING = m.Handshake(INFO_HASH, OWN_ID)
 LOW, HIGH = b"a" * 20, b"z" * 20  # peer ids below and above our own
 

@@ -52,10 +52,11 @@ def test_a_stray_piece_does_not_spoil_what_is_there(begin: int, first: bool) -> 
     assert stage.neighbour(1).supply.unasked == 1
 
 
-def test_a_long_piece_does_not_pass_for_a_chunk() -> None:
+@pytest.mark.parametrize("length", [CHUNK_SIZE - 1, CHUNK_SIZE + 1])
+def test_what_is_no_whole_chunk_does_not_pass_for_one(length: int) -> None:
     stage = Stage(have=FULL ^ 0b1)
     stage.puppet(1, have=FULL, unchokes=True)
-    effects = stage.says(1, piece(0, 0, 2 * CHUNK_SIZE), piece(0, 0))
+    effects = stage.says(1, piece(0, 0, length), piece(0, 0))
     assert [e for e in effects if isinstance(e, Store)] == [Store(0, [piece(0, 0)])]
 
 

@@ -134,6 +134,7 @@ class Stage:
         have: int = 0,
         fast: bool = True,
         minibit: bool = False,
+        span: int = 1,
         interested: bool = False,
         unchokes: bool = False,
         outgoing: bool = False,
@@ -145,8 +146,8 @@ class Stage:
         self.connect(key, outgoing=outgoing, address=address)
         self.greet(key, peer_id=peer_id, fast=fast)
         if fast:
-            name = f"puppet{key}" if minibit else None
-            self.says(key, m.Extended(0, ExtendedHandshake(name=name, queue=queue).encode()))
+            name = f"puppet{key}" if minibit or span > 1 else None
+            self.says(key, m.Extended(0, ExtendedHandshake(name=name, queue=queue, span=span).encode()))
         if have:
             self.says(key, m.Bitfield(bitfield.to_wire(have, self.engine.layout.block_count)))
         elif fast:

@@ -14,8 +14,33 @@ def test_a_layout_cuts_without_gap_or_overlap(total: int, block_size: int) -> No
     assert 0 < layout.block_length(last) <= block_size
     for block in {0, last}:
         chunks = layout.chunk_count(block)
-        assert sum(layout.chunk_length(block, chunk) for chunk in range(chunks)) == layout.block_length(block)
-        assert all(0 < layout.chunk_length(block, chunk) <= CHUNK_SIZE for chunk in range(chunks))
+        lengths = [length for _, length in layout.spans(block, (1 << chunks) - 1, 1)]
+        assert len(lengths) == chunks
+        assert sum(lengths) == layout.block_length(block)
+        assert all(0 < length <= CHUNK_SIZE for length in lengths)
+
+
+SMALL = Layout(11 * CHUNK_SIZE + 100, 7 * CHUNK_SIZE)  # of 7 and 5 chunks, the last one short
+
+
+@given(st.integers(0, 1), st.integers(0, 127), st.integers(1, 9))
+def test_spans_are_the_chunks_in_a_row(block: int, chunks: int, most: int) -> None:
+    chunks &= (1 << SMALL.chunk_count(block)) - 1
+    spans = list(SMALL.spans(block, chunks, most))
+    assert spans == sorted(spans)
+    sets = [SMALL.chunks(block, begin, length) for begin, length in spans]
+    assert sum(sets) == chunks, "each chunk once"
+    assert all(0 < each.bit_count() <= most for each in sets)
+    for (begin, length), (following, _), each in zip(spans, spans[1:], sets, strict=False):
+        assert begin + length < following or each.bit_count() == most, "as many in a row as there are"
+
+
+@given(st.integers(0, 1), st.integers(0, 8 * CHUNK_SIZE), st.integers(1, 8 * CHUNK_SIZE))
+def test_bytes_that_are_no_whole_chunks_are_none(block: int, begin: int, length: int) -> None:
+    if SMALL.contains(block, begin, length):
+        end = begin + length
+        whole = begin % CHUNK_SIZE == 0 and (end % CHUNK_SIZE == 0 or end == SMALL.block_length(block))
+        assert bool(SMALL.chunks(block, begin, length)) == whole
 
 
 @given(st.integers(1, 5000), st.integers(-10, 10), st.integers(-10, 2000), st.integers(-10, 2000))

@@ -14,7 +14,8 @@ from minibit import bitfield
 from minibit.errors import LocalProtocolError, RemoteProtocolError
 from minibit.torrent.layout import Layout
 from minibit.wire import messages as m
-from minibit.wire.connection import MAX_REQUEST, MIN_FRAME_LIMIT, TABLE, Connection, Phase
+from minibit.wire.connection import MIN_FRAME_LIMIT, TABLE, Connection, Phase
+from minibit.wire.messages import MAX_REQUEST
 
 LAYOUT = Layout(9 * 32768 + 20000, 32768)  # ten blocks, the last of 20,000 bytes
 FAST = m.Handshake(b"h" * 20, b"p" * 20)
