@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Final
 
-from minibit.address import PACKED_FOUR, PACKED_SIX, Address, is_loopback
+from minibit.address import PACKED_FOUR, PACKED_SIX, Address, PeerAddress, is_loopback
 from minibit.dialects.refusal import RequestError
 from minibit.tracker.peer_record import PeerRecord
 from minibit.tracker.pool import Pool
@@ -188,15 +188,30 @@ class PeerManager:
             drawn += pool.draw(room, self._rng, asker)
         return drawn
 
-    def draw_packed(self, count: int, asker: PeerRecord | None = None) -> tuple[bytes, bytes]:
-        """The addresses of up to `count` peers as `draw` has them, IPv4 and IPv6, but not the origin's."""
-        four, six = b"", b""
+    def draw_packed(
+        self, count: int, asker: PeerRecord | None = None, *, here: bool = True
+    ) -> tuple[tuple[PeerAddress, ...], bytes, bytes]:
+        """The addresses of up to `count` peers as `draw` has them, IPv4 and IPv6.
+
+        First, if the asker is not `here` and cannot dial it, the origin's: somebody makes another of it.
+        """
+        told: tuple[PeerAddress, ...] = ()
+        four = six = b""
+        if self.origin is not None and self.origin is not asker and count > 0:
+            count -= 1
+            address = self.origin.address
+            if address.is_nowhere and not here:
+                told = (address,)
+            elif len(address.packed) == PACKED_FOUR:
+                four = address.packed
+            else:
+                six = address.packed
         for pool, room in self._rooms(count, asker):
             if pool.size == PACKED_FOUR:
                 four += pool.draw_packed(room, self._rng, asker)
             else:
                 six += pool.draw_packed(room, self._rng, asker)
-        return four, six
+        return told, four, six
 
     def name_for(self, peer_id: bytes) -> str:
         """A name that nobody active has: the client's kind, and as much of a digest as that takes.

@@ -55,25 +55,25 @@ class Pool:
 
     def _cut(self, line: Line, unit: int, count: int, rng: Random, absent: PeerRecord | None) -> Line:
         """Up to `count` units of `line` from a place by lot on, as if its end met its beginning."""
-        everyone = len(self.records)
-        here = absent is not None and absent.pool is self
-        others = everyone - here
-        count = min(count, others)
+        others = everyone = len(self.records)
+        behind = 0
+        if absent is not None and absent.pool is self:
+            # The others are a ring that begins behind `absent`, so that all places in it are alike.
+            others, behind = everyone - 1, absent.place + 1
+        if count > others:
+            count = others
         if count <= 0:
             return line[:0]
-        start = int(rng.random() * others)
-        end, gap = start + count, count
-        if absent is not None and here:
-            # It begins behind `absent`, so that all beginnings are alike, and may reach him in the end.
-            gap = others - start
-            start = (absent.place + 1 + start) % everyone
-            end = start + count + (gap < count)
-        drawn = line[unit * start : unit * end]
-        if end > everyone:
-            drawn += line[: unit * (end - everyone)]
-        if gap < count:
-            del drawn[unit * gap : unit * (gap + 1)]
-        return drawn
+        place = int(rng.random() * others)
+        start = behind + place
+        if start >= everyone:
+            start -= everyone
+        end = start + count
+        if end <= everyone and place + count <= others:
+            return line[unit * start : unit * end]
+        # It reaches over an end, of the line or of the ring: that is seldom, unless the line is short.
+        ring = line[unit * behind :] + line[: unit * (behind + others - everyone)]
+        return (ring + ring[: unit * count])[unit * place : unit * (place + count)]
 
     def _put(self, record: PeerRecord, place: int) -> None:
         self.records[place], record.place = record, place
