@@ -37,12 +37,14 @@ _MOST_FOUR, _MOST_SIX = (MAX_PEERS_BYTES // each * each for each in (PACKED_FOUR
 
 _CONNECT, ANNOUNCE, _SCRAPE, _ERROR = range(4)
 _EVENTS: Final = (Event.NONE, Event.COMPLETED, Event.STARTED, Event.STOPPED)
+_EVENT_COUNT: Final = len(_EVENTS)
 _NUMBERS: Final = {event: number for number, event in enumerate(_EVENTS)}
 _HEAD = struct.Struct(">QII")
 HEADER: Final = _HEAD.size
 head_of: Final = _HEAD.unpack_from
 """Connection id, action and transaction of a request of `HEADER` bytes at least, whatever else it is."""
 _ANNOUNCED = struct.Struct(">QII20s20sQQQIIIiH")
+_read: Final = struct.Struct(">16x20s20sQQQII4xiH").unpack_from  # of those, what is heeded
 _KEY, _KEY_AT = struct.Struct(">I"), struct.calcsize(">QII20s20sQQQII")
 _CONNECTED = struct.Struct(">IIQ")
 _REPLIED = struct.Struct(">IIIII")
@@ -171,11 +173,9 @@ def decode_announce(datagram: bytes, *, six: bool = False) -> Announce:
     Raises:
         RequestError: it is malformed.
     """
-    if not _ANNOUNCED.size <= len(datagram) <= MAX_DATAGRAM:
+    if len(datagram) < _ANNOUNCED.size or len(datagram) > MAX_DATAGRAM:
         raise RequestError("this is no request to a tracker")
-    _, _, _, info_hash, peer_id, downloaded, left, uploaded, event, ip, _, numwant, port = (
-        _ANNOUNCED.unpack_from(datagram)
-    )
+    info_hash, peer_id, downloaded, left, uploaded, event, ip, numwant, port = _read(datagram)
     if not port:
         raise RequestError("port must be a number from 1 to 65535")
     if downloaded | left | uploaded >= MAX_COUNTER:  # one of them is, as hardly ever
@@ -183,7 +183,7 @@ def decode_announce(datagram: bytes, *, six: bool = False) -> Announce:
         left = None if left == _UNKNOWN_LEFT else min(left, MAX_COUNTER)
     if not 0 <= numwant <= MAX_NUMWANT:
         numwant = DEFAULT_NUMWANT if numwant < 0 else MAX_NUMWANT
-    event = _EVENTS[event] if event < len(_EVENTS) else Event.NONE
+    event = _EVENTS[event if event < _EVENT_COUNT else 0]
     claimed = _dotted(ip) if ip and not six else None
     return tuple.__new__(
         Announce, (info_hash, peer_id, port, uploaded, downloaded, left, event, numwant, claimed)

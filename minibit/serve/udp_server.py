@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
+from itertools import repeat, starmap
 from typing import Any, Final
 
 from minibit.address import KNOWN, ip_literal, is_loopback
@@ -32,7 +33,7 @@ from minibit.dialects.udp_announce import (
     head_of,
 )
 from minibit.serve.allowance import Allowance
-from minibit.serve.connection_ids import ConnectionIds
+from minibit.serve.connection_ids import ConnectionIds, slot_at
 from minibit.serve.tracker import Tracker
 
 BATCH: Final = 64  # datagrams between two looks at the other sockets of the loop
@@ -60,48 +61,50 @@ class UdpServer:
     def drain(self, sock: socket.socket) -> None:
         """Answers what waits at `sock`, up to a batch of it."""
         waiting: list[Datagram] = []
-        receive, more = sock.recvfrom, waiting.append
         with suppress(BlockingIOError):
-            for _ in range(BATCH):
-                more(receive(MAX_DATAGRAM + 1))
+            waiting.extend(map(sock.recvfrom, repeat(MAX_DATAGRAM + 1, BATCH)))
         # Answers leave together: the socket is emptied sooner, and a program of this machine that waits for
         # many of them is woken once, which is a fifth of the processor that an announce takes.
-        send = sock.sendto
-        for answer, address in self.answers(waiting, self._clock()):
+        sent = starmap(sock.sendto, self.answers(waiting, self._clock()))
+        while True:
             try:
-                send(answer, address)
+                for _ in sent:
+                    continue
             except OSError:
-                continue  # it is lost, as the network loses others: the client asks again
+                continue  # one is lost, as the network loses others: the client asks again
+            return
 
     def answers(self, waiting: Iterable[Datagram], now: float) -> list[Datagram]:
         """What the datagrams `waiting`, each with its socket address, are answered."""
-        found = []
+        found, slot = [], slot_at(now)
         with self._tracker.turn as moment:  # one for all: it takes a tenth of what an announce does
             for datagram, address in waiting:
-                answer = self._answer(datagram, address[0], now, moment)
+                remote, six, here = _seen(address[0])
+                if not here and not (remote and self._allowance.admits(remote, now)):
+                    continue
+                answer = self._answer(datagram, remote, six, slot, moment)
                 if answer is not None:
                     found.append((answer, address))
         return found
 
-    def _answer(self, datagram: bytes, shown: str, now: float, moment: float) -> bytes | None:
-        """What `datagram` from the address `shown` is answered; None: nothing. `moment` is the tracker's."""
-        remote, six, here = _seen(shown)
-        if len(datagram) < HEADER or not remote or not (here or self._allowance.admits(remote, now)):
+    def _answer(self, datagram: bytes, remote: str, six: bool, slot: int, now: float) -> bytes | None:
+        """What `datagram` from the address `remote` is answered; None: nothing. `now` is the tracker's."""
+        if len(datagram) < HEADER:
             return None
         connection, action, transaction = head_of(datagram)
-        proven = self._ids.valid(connection, remote, now)
+        proven = self._ids.valid(connection, remote, slot)
         try:
             if action == ANNOUNCE and proven:
                 announce = decode_announce(datagram, six=six)
-                reply = self._tracker.announced(announce, remote, moment, packed=True)
+                reply = self._tracker.announced(announce, remote, now, packed=True)
                 return encode_announced(transaction, reply, six=six)
             request = decode_request(datagram)
             if isinstance(request, Connect):
-                return encode_reply(Connected(transaction, self._ids.issue(remote, now)))
+                return encode_reply(Connected(transaction, self._ids.issue(remote, slot)))
             if not proven:
                 return encode_reply(Failed(transaction, EXPIRED))
             assert isinstance(request, ScrapeRequest)
-            counts = self._tracker.scraped(request.info_hashes, moment)
+            counts = self._tracker.scraped(request.info_hashes, now)
             return encode_reply(
                 Scraped(transaction, tuple(counts.get(each, _NONE) for each in request.info_hashes))
             )

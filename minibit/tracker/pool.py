@@ -49,9 +49,9 @@ class Pool:
         """Up to `count` peers at random, `absent` left out."""
         return self._cut(self.records, 1, count, rng, absent)
 
-    def draw_packed(self, count: int, rng: Random, absent: PeerRecord | None = None) -> bytes:
+    def draw_packed(self, count: int, rng: Random, absent: PeerRecord | None = None) -> bytearray:
         """Addresses of up to `count` peers at random, that of `absent` left out."""
-        return bytes(self._cut(self._packed, self.size, count, rng, absent))
+        return self._cut(self._packed, self.size, count, rng, absent)
 
     def _cut(self, line: Line, unit: int, count: int, rng: Random, absent: PeerRecord | None) -> Line:
         """Up to `count` units of `line` from a place by lot on, as if its end met its beginning."""

@@ -173,22 +173,23 @@ class Swarm:
         Raises:
             RequestError: the origin's id (403), or the tracker is full (429).
         """
+        peers = self._peers
         self._expire(now)
-        record = self._peers.by_id(announce.peer_id)
+        record = peers.by_id(announce.peer_id)
         if record is not None and record.origin:
             raise RequestError("that peer_id is the origin's: restart your client to get its own", status=403)
         told: tuple[PeerAddress, ...] = ()
         four = six = b""
         if announce.event is not _STOPPED:
             record = self._announced(record, announce, remote, now)
-            if packed and (here or not self._peers.nowhere):
-                told, four, six = self._peers.draw_packed(announce.numwant, record, here=here)
+            if packed and (here or not peers.nowhere):
+                told, four, six = peers.draw_packed(announce.numwant, record, here=here)
             else:
-                told = tuple([other.address for other in self._peers.draw(announce.numwant, record)])
+                told = tuple([other.address for other in peers.draw(announce.numwant, record)])
         elif record is not None and record.foreign and record.obeys(remote):
             self._leave(record)
         complete = self._blocks.complete
-        incomplete = self._peers.everyone - complete
+        incomplete = peers.everyone - complete
         return tuple.__new__(AnnounceReply, (ANNOUNCE_INTERVAL, complete, incomplete, told, four, six))
 
     def counts(self, now: float) -> Counts:
