@@ -43,6 +43,7 @@ class PeerManager:
         self._foreign_at: dict[Address, PeerRecord] = {}
         self._pools = tuple(map(Pool, 2 * (PACKED_FOUR, PACKED_SIX)))  # those that were met, then the others
         self._filled: list[Pool] = []  # those that are not empty: mostly one or two
+        self.everyone = 0  # how many are active, the origin too
         self.nowhere = 0  # peers in the pools that another machine cannot dial where they are
         self._from: Counter[str] = Counter()
         self._heard: dict[bool, OrderedDict[str, PeerRecord]] = {False: OrderedDict(), True: OrderedDict()}
@@ -51,11 +52,6 @@ class PeerManager:
 
     def __len__(self) -> int:
         return len(self._by_name) - (self.origin is not None)
-
-    @property
-    def everyone(self) -> int:
-        """How many are active, the origin too."""
-        return len(self._by_name)
 
     def __iter__(self) -> Iterator[PeerRecord]:
         """The origin first, then as they came."""
@@ -92,6 +88,7 @@ class PeerManager:
             self._from[record.source] += 1
             self._place(record)
         self._by_name[record.name] = record
+        self.everyone += 1
         if record.bt_id is not None:
             self._by_id[record.bt_id] = record
         if record.foreign:
@@ -153,6 +150,7 @@ class PeerManager:
         if record.bt_id is not None:
             del self._by_id[record.bt_id]
         del self._by_name[record.name]
+        self.everyone -= 1
         if record.foreign:
             del self._foreign_at[record.ip, record.port]
         if record.origin:

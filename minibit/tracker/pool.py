@@ -55,9 +55,10 @@ class Pool:
 
     def _cut(self, line: Line, unit: int, count: int, rng: Random, absent: PeerRecord | None) -> Line:
         """Up to `count` units of `line` from a place by lot on, as if its end met its beginning."""
-        others = everyone = len(self.records)
-        behind = 0
-        if absent is not None and absent.pool is self:
+        everyone = len(self.records)
+        if absent is None or absent.pool is not self:
+            others, behind = everyone, 0
+        else:
             # The others are a ring that begins behind `absent`, so that all places in it are alike.
             others, behind = everyone - 1, absent.place + 1
         if count > others:
@@ -68,9 +69,8 @@ class Pool:
         start = behind + place
         if start >= everyone:
             start -= everyone
-        end = start + count
-        if end <= everyone and place + count <= others:
-            return line[unit * start : unit * end]
+        if place + count <= others and start + count <= everyone:
+            return line[unit * start : unit * (start + count)]
         # It reaches over an end, of the line or of the ring: that is seldom, unless the line is short.
         ring = line[unit * behind :] + line[: unit * (behind + others - everyone)]
         return (ring + ring[: unit * count])[unit * place : unit * (place + count)]
