@@ -22,6 +22,7 @@ from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
 from minibit.tracker.notices import Notice
+from minibit.tracker.peer_manager import Seen
 from minibit.tracker.swarm import Swarm
 
 ASK_SECONDS: Final = 2.0  # to reach a silent peer whose name somebody else wants
@@ -161,12 +162,8 @@ class Tracker:
         """As `announce`, for whoever has the `turn`, and asks more than once in it; `now` is what it gave."""
         if announce.info_hash != self._info_hash:
             raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
-        here = self._as_it_stands(remote)
-        reply = self._swarm.announce(announce, remote, now, packed=packed, here=here)
-        if here or not any(peer.is_nowhere for peer in reply.peers):
-            return reply
-        seen = self._seen_from(remote)
-        return reply._replace(peers=tuple([seen(peer) if peer.is_nowhere else peer for peer in reply.peers]))
+        seen = None if self._as_it_stands(remote) else self._seen_from(remote)
+        return self._swarm.announce(announce, remote, now, packed=packed, seen=seen)
 
     def scrape(self, info_hashes: Sequence[bytes]) -> dict[bytes, Counts]:
         """Counts for those of `info_hashes` that are shared here; for every share if none is named."""
@@ -230,7 +227,7 @@ class Tracker:
             for entry in entries
         )
 
-    def _seen_from(self, remote: str) -> Callable[[PeerAddress], PeerAddress]:
+    def _seen_from(self, remote: str) -> Seen:
         """Gives an address that `remote` can dial: "here" means this machine, not the asker's."""
         here, period = is_loopback(remote), int(self._clock() // ROUTE_SECONDS)
 

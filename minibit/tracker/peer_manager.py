@@ -9,7 +9,7 @@ corrected wall clock ends no peer. A `source` is a canonical IP literal.
 import hashlib
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Final
 
@@ -25,6 +25,9 @@ MAX_ACTIVE: Final = 10_000  # peers at once; at 2,048 blocks they cost about 20 
 MAX_ACTIVE_PER_SOURCE: Final = 200  # from one address, behind which a school may stand
 MAX_ACTIVE_FROM_HERE: Final = 500  # from this machine, where a whole swarm may live
 MET_SHARE: Final = 0.75  # of a list: the rest is for peers that nobody has seen yet, who may be real too
+
+Seen = Callable[[PeerAddress], PeerAddress]
+"""An address as an asker of another machine has to dial it."""
 
 
 class PeerManager:
@@ -187,20 +190,17 @@ class PeerManager:
         return drawn
 
     def draw_packed(
-        self, count: int, asker: PeerRecord | None = None, *, here: bool = True
-    ) -> tuple[tuple[PeerAddress, ...], bytes, bytes]:
+        self, count: int, asker: PeerRecord | None = None, *, seen: Seen | None = None
+    ) -> tuple[bytes, bytes]:
         """The addresses of up to `count` peers as `draw` has them, IPv4 and IPv6.
 
-        First, if the asker is not `here` and cannot dial it, the origin's: somebody makes another of it.
+        Only the origin's is told as it is `seen`; nobody else's may need it.
         """
-        told: tuple[PeerAddress, ...] = ()
         four = six = b""
         if self.origin is not None and self.origin is not asker and count > 0:
             count -= 1
-            address = self.origin.address
-            if address.is_nowhere and not here:
-                told = (address,)
-            elif len(address.packed) == PACKED_FOUR:
+            address = self.origin.address if seen is None else seen(self.origin.address)
+            if len(address.packed) == PACKED_FOUR:
                 four = address.packed
             else:
                 six = address.packed
@@ -209,7 +209,7 @@ class PeerManager:
                 four += pool.draw_packed(room, self._rng, asker)
             else:
                 six += pool.draw_packed(room, self._rng, asker)
-        return told, four, six
+        return four, six
 
     def name_for(self, peer_id: bytes) -> str:
         """A name that nobody active has: the client's kind, and as much of a digest as that takes.

@@ -20,7 +20,7 @@ from minibit.text import ORIGIN
 from minibit.torrent.layout import Layout
 from minibit.tracker.block_distributor import BlockDistributor, capacity
 from minibit.tracker.notices import Granted, Left, Notice
-from minibit.tracker.peer_manager import PeerManager
+from minibit.tracker.peer_manager import PeerManager, Seen
 from minibit.tracker.peer_record import PeerRecord
 from minibit.tracker.portrait import row
 from minibit.units import count
@@ -158,12 +158,12 @@ class Swarm:
         return Farewell(f"{record.name} is disconnected")
 
     def announce(
-        self, announce: Announce, remote: str, now: float, *, packed: bool = False, here: bool = True
+        self, announce: Announce, remote: str, now: float, *, packed: bool = False, seen: Seen | None = None
     ) -> AnnounceReply:
         """A BitTorrent client announces itself; the caller has found this swarm by its `info_hash`.
 
-        With `packed`, peers may be told by nothing but their addresses. Unless it is `here`, the addresses
-        of this machine are others to it than to us, so those who have them are told one by one.
+        With `packed`, peers may be told by nothing but their addresses. `seen`, if it is on another machine,
+        makes of this machine's addresses those that it can dial, and everybody who has one is told by himself.
 
         Which blocks it holds is not said in an announce: all of them if nothing is `left`, and otherwise
         those that the origin sees (`report_origin`). A new id at an address is the client there, restarted.
@@ -182,10 +182,11 @@ class Swarm:
         four = six = b""
         if announce.event is not _STOPPED:
             record = self._announced(record, announce, remote, now)
-            if packed and (here or not peers.nowhere):
-                told, four, six = peers.draw_packed(announce.numwant, record, here=here)
+            if packed and (seen is None or not peers.nowhere):
+                four, six = peers.draw_packed(announce.numwant, record, seen=seen)
             else:
-                told = tuple([other.address for other in peers.draw(announce.numwant, record)])
+                drawn = [other.address for other in peers.draw(announce.numwant, record)]
+                told = tuple(drawn if seen is None else map(seen, drawn))
         elif record is not None and record.foreign and record.obeys(remote):
             self._leave(record)
         complete = self._blocks.complete
