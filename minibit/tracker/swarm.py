@@ -163,7 +163,7 @@ class Swarm:
         """A BitTorrent client announces itself; the caller has found this swarm by its `info_hash`.
 
         With `packed`, peers may be told by nothing but their addresses. `seen`, if it is on another machine,
-        makes of this machine's addresses those that it can dial, and everybody who has one is told by himself.
+        makes of this machine's addresses those that it can dial, so that who has one is told by himself.
 
         Which blocks it holds is not said in an announce: all of them if nothing is `left`, and otherwise
         those that the origin sees (`report_origin`). A new id at an address is the client there, restarted.
