@@ -24,6 +24,7 @@ from minibit.dialects.udp_announce import (
     Connect,
     Connected,
     Failed,
+    Reply,
     Scraped,
     ScrapeRequest,
     decode_announce,
@@ -80,39 +81,40 @@ class UdpServer:
         with self._tracker.turn as moment:  # one for all: it takes a tenth of what an announce does
             for datagram, address in waiting:
                 remote, six, here = _seen(address[0])
-                if not here and not (remote and self._allowance.admits(remote, now)):
+                if len(datagram) < HEADER or not (here or self._admits(remote, now)):
                     continue
-                answer = self._answer(datagram, remote, six, slot, moment)
+                connection, action, transaction = head_of(datagram)
+                proven = self._ids.valid(connection, remote, slot)
+                answer: bytes | None
+                try:
+                    if action == ANNOUNCE and proven:
+                        announce = decode_announce(datagram, six=six)
+                        reply = self._tracker.announced(announce, remote, moment, packed=True)
+                        answer = encode_announced(transaction, reply, six=six)
+                    else:
+                        answer = encode_reply(self._rarer(datagram, proven, remote, slot, moment))
+                except RequestError as error:
+                    answer = _failed(transaction, str(error)) if proven else None
+                except Exception:
+                    _log.exception("an announce or scrape over UDP failed")
+                    answer = _failed(transaction, "the tracker failed to answer this: its log says why")
                 if answer is not None:
                     found.append((answer, address))
         return found
 
-    def _answer(self, datagram: bytes, remote: str, six: bool, slot: int, now: float) -> bytes | None:
-        """What `datagram` from the address `remote` is answered; None: nothing. `now` is the tracker's."""
-        if len(datagram) < HEADER:
-            return None
-        connection, action, transaction = head_of(datagram)
-        proven = self._ids.valid(connection, remote, slot)
-        try:
-            if action == ANNOUNCE and proven:
-                announce = decode_announce(datagram, six=six)
-                reply = self._tracker.announced(announce, remote, now, packed=True)
-                return encode_announced(transaction, reply, six=six)
-            request = decode_request(datagram)
-            if isinstance(request, Connect):
-                return encode_reply(Connected(transaction, self._ids.issue(remote, slot)))
-            if not proven:
-                return encode_reply(Failed(transaction, EXPIRED))
-            assert isinstance(request, ScrapeRequest)
-            counts = self._tracker.scraped(request.info_hashes, now)
-            return encode_reply(
-                Scraped(transaction, tuple(counts.get(each, _NONE) for each in request.info_hashes))
-            )
-        except RequestError as error:
-            return encode_reply(Failed(transaction, str(error)[:MAX_REASON])) if proven else None
-        except Exception:
-            _log.exception("an announce or scrape over UDP failed")
-            return encode_reply(Failed(transaction, "the tracker failed to answer this: its log says why"))
+    def _admits(self, remote: str, now: float) -> bool:
+        return bool(remote) and self._allowance.admits(remote, now)
+
+    def _rarer(self, datagram: bytes, proven: bool, remote: str, slot: int, now: float) -> Reply:
+        """The reply to what is no announce, or not from where it says."""
+        request = decode_request(datagram)
+        if isinstance(request, Connect):
+            return Connected(request.transaction, self._ids.issue(remote, slot))
+        if not proven:
+            return Failed(request.transaction, EXPIRED)
+        assert isinstance(request, ScrapeRequest)
+        counts = self._tracker.scraped(request.info_hashes, now)
+        return Scraped(request.transaction, tuple(counts.get(each, _NONE) for each in request.info_hashes))
 
 
 @lru_cache(KNOWN)
@@ -122,3 +124,7 @@ def _seen(shown: str) -> tuple[str, bool, bool]:
     processor, and the whole of a large swarm may live here."""
     literal = ip_literal(shown) or ""
     return literal, ":" in literal, is_loopback(literal)
+
+
+def _failed(transaction: int, message: str) -> bytes:
+    return encode_reply(Failed(transaction, message[:MAX_REASON]))

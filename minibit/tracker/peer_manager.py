@@ -204,7 +204,8 @@ class PeerManager:
                 four = address.packed
             else:
                 six = address.packed
-        for pool, room in self._rooms(count, asker):
+        rooms = ((self._filled[0], count),) if len(self._filled) == 1 else self._rooms(count, asker)
+        for pool, room in rooms:
             if pool.size == PACKED_FOUR:
                 four += pool.draw_packed(room, self._rng, asker)
             else:
@@ -226,8 +227,6 @@ class PeerManager:
 
     def _rooms(self, count: int, asker: PeerRecord | None) -> Iterable[tuple[Pool, int]]:
         """Which pools have peers, and up to how many of each make `count` without `asker`."""
-        if len(self._filled) == 1:
-            return ((self._filled[0], count),)
         own = None if asker is None else asker.pool
         met_four, met_six, four, six = [len(pool.records) - (pool is own) for pool in self._pools]
         met, others = met_four + met_six, four + six
