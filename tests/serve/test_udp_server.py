@@ -1,6 +1,7 @@
 """The tracker over UDP: who is answered, how much, and that nobody else's time is taken."""
 
 import socket
+from collections import Counter
 from random import Random
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from minibit.dialects.udp_announce import (
     encode_request,
 )
 from minibit.serve.allowance import PER_SOURCE
-from minibit.serve.tracker import Tracker
+from minibit.serve.tracker import Tracker, Turn
 from minibit.serve.udp_server import BATCH, UdpServer
 from minibit.torrent import metainfo
 
@@ -181,6 +182,34 @@ def test_a_flood_is_taken_in_batches(server: UdpServer) -> None:
     assert (sock.waiting, sock.sent) == (3, BATCH)
     server.drain(cast("socket.socket", sock))
     assert sock.waiting == 0
+
+
+def test_a_batch_takes_one_turn_and_each_of_it_its_own_answer(
+    server: UdpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, turns, enter = connected(server), Counter[str](), Turn.__enter__
+
+    def counted(turn: Turn) -> float:
+        turns["taken"] += 1
+        return enter(turn)
+
+    monkeypatch.setattr(Turn, "__enter__", counted)
+    batch: list[tuple[Request, tuple[Any, ...]]] = [
+        (AnnounceRequest(connection, 1, said(1, left=0)), HOME),
+        (AnnounceRequest(connection, 2, said(2)), ("192.0.2.7", 4000)),
+        (ScrapeRequest(connection, 3, (SHARE.info_hash,)), ("127.0.0.1", 4001)),
+        (AnnounceRequest(connection, 4, Announce(bytes(20), bytes(20), 1)), HOME),
+        (Connect(5), SIX),
+    ]
+    waiting = [(encode_request(request), address) for request, address in batch]
+    waiting.insert(2, (b"no request", HOME))
+    answers = server.answers(waiting, 1000.0)
+    replies = [decode_reply(datagram) for datagram, _ in answers]
+    assert turns["taken"] == 1
+    assert [address for _, address in answers] == [address for _, address in batch]
+    assert [reply.transaction for reply in replies] == [1, 2, 3, 4, 5]
+    assert [type(reply) for reply in replies] == [Announced, Failed, Scraped, Failed, Connected]
+    assert replies[2] == Scraped(3, (Counts(1, 0, 0),)), "the stranger's announce came to nothing"
 
 
 def test_of_a_flood_of_strangers_nothing_is_kept() -> None:
