@@ -2,7 +2,8 @@
 
 Rules: BEP 3 (*tracker requests*), BEP 23 and BEP 7 (compact peers), BEP 48 (counts). These are the values
 only: how a request is written is the matter of a dialect's own module. What is made for every announce is a
-named tuple, which takes a third of the time of a frozen dataclass.
+named tuple, which takes a third of the time of a frozen dataclass, and half of that again if `tuple.__new__`
+makes it of all its fields.
 """
 
 from dataclasses import dataclass

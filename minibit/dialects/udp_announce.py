@@ -33,12 +33,19 @@ MAGIC: Final = 0x41727101980  # a connect's connection id
 MAX_DATAGRAM: Final = 2048  # bytes of a request: an announce of 98, and options (BEP 41)
 MAX_SCRAPED: Final = 74  # info hashes of one scrape (BEP 15)
 MAX_PEERS_BYTES: Final = 1200  # of one reply, which no network then has to cut: 200 peers, or 66 over IPv6
+_MOST_FOUR, _MOST_SIX = (MAX_PEERS_BYTES // each * each for each in (PACKED_FOUR, PACKED_SIX))
 
-_CONNECT, _ANNOUNCE, _SCRAPE, _ERROR = range(4)
+_CONNECT, ANNOUNCE, _SCRAPE, _ERROR = range(4)
 _EVENTS: Final = (Event.NONE, Event.COMPLETED, Event.STARTED, Event.STOPPED)
+_EVENT_COUNT: Final = len(_EVENTS)
 _NUMBERS: Final = {event: number for number, event in enumerate(_EVENTS)}
 _HEAD = struct.Struct(">QII")
+HEADER: Final = _HEAD.size
+head_of: Final = _HEAD.unpack_from
+"""Connection id, action and transaction of a request of `HEADER` bytes at least, whatever else it is."""
 _ANNOUNCED = struct.Struct(">QII20s20sQQQIIIiH")
+_read: Final = struct.Struct(">16x20s20sQQQII4xiH").unpack_from  # of those, what is heeded
+_KEY, _KEY_AT = struct.Struct(">I"), struct.calcsize(">QII20s20sQQQII")
 _CONNECTED = struct.Struct(">IIQ")
 _REPLIED = struct.Struct(">IIIII")
 _ANSWER = struct.Struct(">II")
@@ -115,7 +122,7 @@ def encode_request(request: Request) -> bytes:
             left = _UNKNOWN_LEFT if announce.left is None else announce.left
             packed = _ANNOUNCED.pack(
                 connection,
-                _ANNOUNCE,
+                ANNOUNCE,
                 transaction,
                 announce.info_hash,
                 announce.peer_id,
@@ -132,23 +139,23 @@ def encode_request(request: Request) -> bytes:
 
 
 def decode_request(datagram: bytes) -> Request:
-    """The request in `datagram`; numbers beyond reason are the nearest reasonable ones, as over HTTP.
-
-    An address that an announce claims is IPv4: what came over IPv6 claims none, whatever stands there.
+    """The request in `datagram`, which came over IPv4.
 
     Raises:
         RequestError: not a request, or one that nobody can answer.
     """
     size = len(datagram)
-    if size < _HEAD.size or size > MAX_DATAGRAM:
+    if size < HEADER or size > MAX_DATAGRAM:
         raise RequestError("this is no request to a tracker")
-    connection, action, transaction = _HEAD.unpack_from(datagram)
-    if action == _ANNOUNCE and size >= _ANNOUNCED.size:
-        return _announce(datagram)
+    connection, action, transaction = head_of(datagram)
+    if action == ANNOUNCE:
+        announce = decode_announce(datagram)
+        (key,) = _KEY.unpack_from(datagram, _KEY_AT)
+        return AnnounceRequest(connection, transaction, announce, key, _path(datagram[_ANNOUNCED.size :]))
     if action == _CONNECT and connection == MAGIC:
         return Connect(transaction)
     if action == _SCRAPE:
-        hashes = datagram[_HEAD.size :]
+        hashes = datagram[HEADER:]
         count, rest = divmod(len(hashes), 20)
         if not 0 < count <= MAX_SCRAPED or rest:
             raise RequestError(f"a scrape asks about 1 to {MAX_SCRAPED} info hashes of 20 bytes")
@@ -157,32 +164,37 @@ def decode_request(datagram: bytes) -> Request:
     raise RequestError("this is no request to a tracker")
 
 
-def connection_of(datagram: bytes) -> int:
-    """The connection id of a datagram of `HEADER` bytes at least, whatever else it is."""
-    connection: int = _HEAD.unpack_from(datagram)[0]
-    return connection
+def decode_announce(datagram: bytes, *, six: bool = False) -> Announce:
+    """What is announced in `datagram`, whose action is `ANNOUNCE`.
 
+    Numbers beyond reason are the nearest reasonable ones, as over HTTP. An address that is claimed is IPv4:
+    what came over IPv6 (`six`) claims none, whatever stands there.
 
-def transaction_of(datagram: bytes) -> int:
-    """The transaction of a request, of `HEADER` bytes at least, that could not be read any further."""
-    transaction: int = _HEAD.unpack_from(datagram)[2]
-    return transaction
-
-
-HEADER: Final = _HEAD.size
+    Raises:
+        RequestError: it is malformed.
+    """
+    if len(datagram) < _ANNOUNCED.size or len(datagram) > MAX_DATAGRAM:
+        raise RequestError("this is no request to a tracker")
+    info_hash, peer_id, downloaded, left, uploaded, event, ip, numwant, port = _read(datagram)
+    if not port:
+        raise RequestError("port must be a number from 1 to 65535")
+    if downloaded | left | uploaded >= MAX_COUNTER:  # one of them is, as hardly ever
+        downloaded, uploaded = min(downloaded, MAX_COUNTER), min(uploaded, MAX_COUNTER)
+        left = None if left == _UNKNOWN_LEFT else min(left, MAX_COUNTER)
+    if not 0 <= numwant <= MAX_NUMWANT:
+        numwant = DEFAULT_NUMWANT if numwant < 0 else MAX_NUMWANT
+    event = _EVENTS[event if event < _EVENT_COUNT else 0]
+    claimed = _dotted(ip) if ip and not six else None
+    return tuple.__new__(
+        Announce, (info_hash, peer_id, port, uploaded, downloaded, left, event, numwant, claimed)
+    )
 
 
 def encode_reply(reply: Reply, *, six: bool = False) -> bytes:
     """`reply` as a datagram. Of the peers, those that are of the socket's family: `six` is IPv6."""
     match reply:
-        case Announced():  # the one that is asked for most
-            answer = reply.reply
-            head = _REPLIED.pack(
-                _ANNOUNCE, reply.transaction, answer.interval, answer.incomplete, answer.complete
-            )
-            told, more = compact_peers(answer.peers)[six], answer.six if six else answer.four
-            each = PACKED_SIX if six else PACKED_FOUR
-            return head + (told + more)[: MAX_PEERS_BYTES // each * each]
+        case Announced(transaction, answer):
+            return encode_announced(transaction, answer, six=six)
         case Connected(transaction, connection):
             return _CONNECTED.pack(_CONNECT, transaction, connection)
         case Scraped(transaction, counts):
@@ -193,6 +205,17 @@ def encode_reply(reply: Reply, *, six: bool = False) -> bytes:
             return _ANSWER.pack(_SCRAPE, transaction) + b"".join(packed)
         case Failed(transaction, message):
             return _ANSWER.pack(_ERROR, transaction) + message.encode()
+
+
+def encode_announced(transaction: int, answer: AnnounceReply, *, six: bool) -> bytes:
+    """The answer to an announce, by far what is asked for most, as a datagram; see `encode_reply`."""
+    told, most = (answer.six, _MOST_SIX) if six else (answer.four, _MOST_FOUR)
+    if answer.peers:
+        told = compact_peers(answer.peers)[six] + told
+    if len(told) > most:
+        told = told[:most]
+    head = _REPLIED.pack(ANNOUNCE, transaction, answer.interval, answer.incomplete, answer.complete)
+    return head + told
 
 
 def decode_reply(datagram: bytes, *, six: bool = False) -> Reply:
@@ -208,7 +231,7 @@ def decode_reply(datagram: bytes, *, six: bool = False) -> Reply:
         action, transaction = _ANSWER.unpack_from(datagram)
         if action == _CONNECT and size >= _CONNECTED.size:
             return Connected(transaction, _CONNECTED.unpack_from(datagram)[2])
-        if action == _ANNOUNCE and size >= _REPLIED.size:
+        if action == ANNOUNCE and size >= _REPLIED.size:
             interval, incomplete, complete = _REPLIED.unpack_from(datagram)[2:]
             peers = tuple(unpacked_peers(datagram[_REPLIED.size :], PACKED_SIX if six else PACKED_FOUR))
             interval = min(max(interval, SHORTEST_INTERVAL), LONGEST_INTERVAL)
@@ -220,39 +243,6 @@ def decode_reply(datagram: bytes, *, six: bool = False) -> Reply:
         if action == _ERROR:
             return Failed(transaction, plain_text(datagram[_ANSWER.size :], MAX_REASON))
     raise ReplyError("this is not a tracker's answer")
-
-
-def _announce(datagram: bytes) -> AnnounceRequest:
-    (
-        connection,
-        _,
-        transaction,
-        info_hash,
-        peer_id,
-        downloaded,
-        left,
-        uploaded,
-        event,
-        ip,
-        key,
-        numwant,
-        port,
-    ) = _ANNOUNCED.unpack_from(datagram)
-    if not port:
-        raise RequestError("port must be a number from 1 to 65535")
-    announce = Announce(
-        info_hash,
-        peer_id,
-        port,
-        uploaded if uploaded < MAX_COUNTER else MAX_COUNTER,  # for `min` takes four times as long
-        downloaded if downloaded < MAX_COUNTER else MAX_COUNTER,
-        (left if left < MAX_COUNTER else MAX_COUNTER) if left != _UNKNOWN_LEFT else None,
-        _EVENTS[event] if event < len(_EVENTS) else Event.NONE,
-        (numwant if numwant < MAX_NUMWANT else MAX_NUMWANT) if numwant >= 0 else DEFAULT_NUMWANT,
-        _dotted(ip) if ip else None,
-    )
-    path = _path(datagram[_ANNOUNCED.size :]) if len(datagram) > _ANNOUNCED.size else b""
-    return AnnounceRequest(connection, transaction, announce, key, path)
 
 
 @lru_cache(KNOWN)

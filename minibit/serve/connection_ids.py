@@ -10,6 +10,11 @@ SLOT: Final = 30.0  # seconds
 SLOTS: Final = 4  # that an id outlives its own: 120 to 150 s, and BEP 15 wants two minutes
 
 
+def slot_at(now: float) -> int:
+    """The number of the slot that `now`, in seconds, lies in."""
+    return int(now // SLOT)
+
+
 class ConnectionIds:
     """Ids under `secret` (at most 64 bytes).
 
@@ -20,13 +25,12 @@ class ConnectionIds:
         self._secret = secret
         self._of = lru_cache(KNOWN)(self._made)  # whoever announces shows the same id again and again
 
-    def issue(self, ip: str, now: float) -> int:
-        """The id, 64 bits, of `ip` at `now`."""
-        return self._of(ip, int(now // SLOT))
+    def issue(self, ip: str, slot: int) -> int:
+        """The id, 64 bits, of `ip` in `slot`."""
+        return self._of(ip, slot)
 
-    def valid(self, connection: int, ip: str, now: float) -> bool:
-        """Whether `connection` was issued to `ip` within the last two minutes or so."""
-        slot = int(now // SLOT)
+    def valid(self, connection: int, ip: str, slot: int) -> bool:
+        """Whether `connection` was issued to `ip` in `slot` or in one of the `SLOTS` before."""
         age = (slot - connection) & 0xFF  # an id's lowest byte says in which slot it was made
         return age <= SLOTS and connection == self._of(ip, slot - age)
 

@@ -22,6 +22,7 @@ from minibit.dialects.refusal import RequestError
 from minibit.snapshot import Figures, SwarmStatus
 from minibit.torrent.metainfo import Metainfo
 from minibit.tracker.notices import Notice
+from minibit.tracker.peer_manager import Seen
 from minibit.tracker.swarm import Swarm
 
 ASK_SECONDS: Final = 2.0  # to reach a silent peer whose name somebody else wants
@@ -91,6 +92,8 @@ class Turn:
 class Tracker:
     """The swarm of `metainfo`. Every method may be called from any thread, and does what `Swarm`'s does.
 
+    Each takes a `turn`, but for `announced` and `scraped`: whoever calls them has it.
+
     Args:
         notify: told what the origin has to hear of, in the order of events and inside the lock: it must
             neither block nor call back.
@@ -113,6 +116,7 @@ class Tracker:
         answers: Callable[[Address], bool] = answers,
     ) -> None:
         self.metainfo = metainfo
+        self._info_hash = metainfo.info_hash
         self._clock = clock or growing_clock()
         self._unix = unix
         # Everybody asks, and each time it is a socket; routes change seldom.
@@ -123,17 +127,17 @@ class Tracker:
         self._swarm = Swarm(
             metainfo.name, metainfo.info_hash, metainfo.layout, rng=rng, now=self._clock(), grant=grant
         )
-        self._turn = Turn(self._swarm, self._clock, notify)
+        self.turn = Turn(self._swarm, self._clock, notify)
 
     def register(self, registration: Registration, remote: str) -> Welcome:
         try:
             try:
-                with self._turn as now:
+                with self.turn as now:
                     welcome = self._swarm.register(registration, remote, now)
             except DoubtError as doubt:
                 if not self._deserted(doubt.at):
                     raise
-                with self._turn as now:
+                with self.turn as now:
                     welcome = self._swarm.register(registration, remote, now, absent=doubt.at)
         except ConflictError as error:
             (error.peer,) = self._told(remote, (error.peer,))
@@ -141,35 +145,39 @@ class Tracker:
         return replace(welcome, entries=self._told(remote, welcome.entries))
 
     def list_peers(self, query: ListingQuery, heartbeat: Heartbeat, remote: str) -> Listing:
-        with self._turn as now:
+        with self.turn as now:
             listing = self._swarm.list_peers(query.name, heartbeat, now, numwant=query.numwant, remote=remote)
         return replace(listing, entries=self._told(remote, listing.entries))
 
     def disconnect(self, goodbye: Goodbye, remote: str) -> Farewell:
-        with self._turn as now:
+        with self.turn as now:
             return self._swarm.disconnect(goodbye, remote, now)
 
     def announce(self, announce: Announce, remote: str, *, packed: bool = False) -> AnnounceReply:
         """As `Swarm`'s; another share's announce is refused with a `RequestError` too."""
-        if announce.info_hash != self.metainfo.info_hash:
+        with self.turn as now:
+            return self.announced(announce, remote, now, packed=packed)
+
+    def announced(self, announce: Announce, remote: str, now: float, *, packed: bool) -> AnnounceReply:
+        """As `announce`, for whoever has the `turn`, and asks more than once in it; `now` is what it gave."""
+        if announce.info_hash != self._info_hash:
             raise RequestError("this tracker does not share that torrent: get the one it shares at /torrent")
-        here = self._as_it_stands(remote)
-        with self._turn as now:
-            reply = self._swarm.announce(announce, remote, now, packed=packed, here=here)
-        if here or not any(peer.is_nowhere for peer in reply.peers):
-            return reply
-        seen = self._seen_from(remote)
-        return reply._replace(peers=tuple([seen(peer) if peer.is_nowhere else peer for peer in reply.peers]))
+        seen = None if self._as_it_stands(remote) else self._seen_from(remote)
+        return self._swarm.announce(announce, remote, now, packed=packed, seen=seen)
 
     def scrape(self, info_hashes: Sequence[bytes]) -> dict[bytes, Counts]:
         """Counts for those of `info_hashes` that are shared here; for every share if none is named."""
-        with self._turn as now:
-            counts = self._swarm.counts(now)
-        ours = self.metainfo.info_hash
-        return {ours: counts} if not info_hashes or ours in info_hashes else {}
+        with self.turn as now:
+            return self.scraped(info_hashes, now)
+
+    def scraped(self, info_hashes: Sequence[bytes], now: float) -> dict[bytes, Counts]:
+        """As `scrape`, for whoever has the `turn`."""
+        if info_hashes and self._info_hash not in info_hashes:
+            return {}
+        return {self._info_hash: self._swarm.counts(now)}
 
     def status(self) -> SwarmStatus:
-        with self._turn as now:
+        with self.turn as now:
             status = self._swarm.status(now)
         if not (drift := self._drift()):
             return status
@@ -187,11 +195,11 @@ class Tracker:
         met: Mapping[bytes, int] = MappingProxyType({}),
     ) -> None:
         self._six = ":" in address[0]
-        with self._turn as now:
+        with self.turn as now:
             self._swarm.report_origin(address, blocks, figures, bt_id, now, met=met)
 
     def needy(self) -> tuple[PeerAddress, ...]:
-        with self._turn as now:
+        with self.turn as now:
             return self._swarm.needy(now)
 
     def _deserted(self, address: Address) -> bool:
@@ -219,7 +227,7 @@ class Tracker:
             for entry in entries
         )
 
-    def _seen_from(self, remote: str) -> Callable[[PeerAddress], PeerAddress]:
+    def _seen_from(self, remote: str) -> Seen:
         """Gives an address that `remote` can dial: "here" means this machine, not the asker's."""
         here, period = is_loopback(remote), int(self._clock() // ROUTE_SECONDS)
 

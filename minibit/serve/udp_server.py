@@ -8,36 +8,41 @@ servers can be made to talk to each other.
 import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
+from itertools import repeat, starmap
 from typing import Any, Final
 
 from minibit.address import KNOWN, ip_literal, is_loopback
 from minibit.dialects.announce import MAX_REASON, Counts
 from minibit.dialects.refusal import RequestError
 from minibit.dialects.udp_announce import (
+    ANNOUNCE,
     HEADER,
     MAX_DATAGRAM,
-    Announced,
-    AnnounceRequest,
     Connect,
     Connected,
     Failed,
     Reply,
-    Request,
     Scraped,
-    connection_of,
+    ScrapeRequest,
+    decode_announce,
     decode_request,
+    encode_announced,
     encode_reply,
-    transaction_of,
+    head_of,
 )
 from minibit.serve.allowance import Allowance
-from minibit.serve.connection_ids import ConnectionIds
+from minibit.serve.connection_ids import ConnectionIds, slot_at
 from minibit.serve.tracker import Tracker
 
 BATCH: Final = 64  # datagrams between two looks at the other sockets of the loop
 EXPIRED: Final = "connect again"  # with its head no longer than the shortest request that it answers
 _NONE: Final = Counts(0, 0, 0)
+
+Datagram = tuple[bytes, tuple[Any, ...]]
+"""(payload, the socket address that it is from or for)."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,56 +61,60 @@ class UdpServer:
 
     def drain(self, sock: socket.socket) -> None:
         """Answers what waits at `sock`, up to a batch of it."""
-        now = self._clock()
+        waiting: list[Datagram] = []
+        with suppress(BlockingIOError):
+            waiting.extend(map(sock.recvfrom, repeat(MAX_DATAGRAM + 1, BATCH)))
         # Answers leave together: the socket is emptied sooner, and a program of this machine that waits for
         # many of them is woken once, which is a fifth of the processor that an announce takes.
-        answers: list[tuple[bytes, tuple[Any, ...]]] = []
-        for _ in range(BATCH):
+        sent = starmap(sock.sendto, self.answers(waiting, self._clock()))
+        while True:
             try:
-                datagram, address = sock.recvfrom(MAX_DATAGRAM + 1)
-            except BlockingIOError:
-                break
-            answer = self.answer(datagram, address, now)
-            if answer is not None:
-                answers.append((answer, address))
-        for answer, address in answers:
-            try:
-                sock.sendto(answer, address)
+                for _ in sent:
+                    continue
             except OSError:
-                continue  # it is lost, as the network loses others: the client asks again
+                continue  # one is lost, as the network loses others: the client asks again
+            return
 
-    def answer(self, datagram: bytes, address: tuple[Any, ...], now: float) -> bytes | None:
-        """What the socket address `address` is answered to `datagram`; None: nothing."""
-        remote, six, here = _seen(address[0])
-        if len(datagram) < HEADER or not remote or not (here or self._allowance.admits(remote, now)):
-            return None
-        try:
-            request = decode_request(datagram)
-        except RequestError as error:
-            if not self._ids.valid(connection_of(datagram), remote, now):
-                return None
-            return encode_reply(_failed(transaction_of(datagram), str(error)))
+    def answers(self, waiting: Iterable[Datagram], now: float) -> list[Datagram]:
+        """What the datagrams `waiting`, each with its socket address, are answered."""
+        found, slot = [], slot_at(now)
+        with self._tracker.turn as moment:  # one for all: each costs a fifteenth of an announce
+            for datagram, address in waiting:
+                remote, six, here = _seen(address[0])
+                if len(datagram) < HEADER or not (here or self._admits(remote, now)):
+                    continue
+                connection, action, transaction = head_of(datagram)
+                proven = self._ids.valid(connection, remote, slot)
+                answer: bytes | None
+                try:
+                    if action == ANNOUNCE and proven:
+                        announce = decode_announce(datagram, six=six)
+                        reply = self._tracker.announced(announce, remote, moment, packed=True)
+                        answer = encode_announced(transaction, reply, six=six)
+                    else:
+                        answer = encode_reply(self._rarer(datagram, proven, remote, slot, moment))
+                except RequestError as error:
+                    answer = _failed(transaction, str(error)) if proven else None
+                except Exception:
+                    _log.exception("an announce or scrape over UDP failed")
+                    answer = _failed(transaction, "the tracker failed to answer this: its log says why")
+                if answer is not None:
+                    found.append((answer, address))
+        return found
+
+    def _admits(self, remote: str, now: float) -> bool:
+        return bool(remote) and self._allowance.admits(remote, now)
+
+    def _rarer(self, datagram: bytes, proven: bool, remote: str, slot: int, now: float) -> Reply:
+        """The reply to what is no announce, or not from where it says."""
+        request = decode_request(datagram)
         if isinstance(request, Connect):
-            return encode_reply(Connected(request.transaction, self._ids.issue(remote, now)))
-        if not self._ids.valid(request.connection, remote, now):
-            return encode_reply(Failed(request.transaction, EXPIRED))
-        try:
-            reply = self._asked(request, remote, six=six)
-        except RequestError as error:
-            reply = _failed(request.transaction, str(error))
-        except Exception:
-            _log.exception("an announce or scrape over UDP failed")
-            reply = _failed(request.transaction, "the tracker failed to answer this: its log says why")
-        return encode_reply(reply, six=six)
-
-    def _asked(self, request: Request, remote: str, *, six: bool) -> Reply:
-        if isinstance(request, AnnounceRequest):
-            # The field for an address is IPv4's: over IPv6 it claims nothing (BEP 15).
-            announce = request.announce._replace(ip=None) if six else request.announce
-            return Announced(request.transaction, self._tracker.announce(announce, remote, packed=True))
-        assert not isinstance(request, Connect)
-        found = self._tracker.scrape(request.info_hashes)
-        return Scraped(request.transaction, tuple(found.get(each, _NONE) for each in request.info_hashes))
+            return Connected(request.transaction, self._ids.issue(remote, slot))
+        if not proven:
+            return Failed(request.transaction, EXPIRED)
+        assert isinstance(request, ScrapeRequest)
+        counts = self._tracker.scraped(request.info_hashes, now)
+        return Scraped(request.transaction, tuple(counts.get(each, _NONE) for each in request.info_hashes))
 
 
 @lru_cache(KNOWN)
@@ -117,5 +126,5 @@ def _seen(shown: str) -> tuple[str, bool, bool]:
     return literal, ":" in literal, is_loopback(literal)
 
 
-def _failed(transaction: int, message: str) -> Failed:
-    return Failed(transaction, message[:MAX_REASON])
+def _failed(transaction: int, message: str) -> bytes:
+    return encode_reply(Failed(transaction, message[:MAX_REASON]))

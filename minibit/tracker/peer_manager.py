@@ -9,11 +9,11 @@ corrected wall clock ends no peer. A `source` is a canonical IP literal.
 import hashlib
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Final
 
-from minibit.address import PACKED_FOUR, PACKED_SIX, Address, is_loopback
+from minibit.address import PACKED_FOUR, PACKED_SIX, Address, PeerAddress, is_loopback
 from minibit.dialects.refusal import RequestError
 from minibit.tracker.peer_record import PeerRecord
 from minibit.tracker.pool import Pool
@@ -25,6 +25,9 @@ MAX_ACTIVE: Final = 10_000  # peers at once; at 2,048 blocks they cost about 20 
 MAX_ACTIVE_PER_SOURCE: Final = 200  # from one address, behind which a school may stand
 MAX_ACTIVE_FROM_HERE: Final = 500  # from this machine, where a whole swarm may live
 MET_SHARE: Final = 0.75  # of a list: the rest is for peers that nobody has seen yet, who may be real too
+
+Seen = Callable[[PeerAddress], PeerAddress]
+"""An address as an asker of another machine has to dial it."""
 
 
 class PeerManager:
@@ -43,6 +46,7 @@ class PeerManager:
         self._foreign_at: dict[Address, PeerRecord] = {}
         self._pools = tuple(map(Pool, 2 * (PACKED_FOUR, PACKED_SIX)))  # those that were met, then the others
         self._filled: list[Pool] = []  # those that are not empty: mostly one or two
+        self.everyone = 0  # how many are active, the origin too
         self.nowhere = 0  # peers in the pools that another machine cannot dial where they are
         self._from: Counter[str] = Counter()
         self._heard: dict[bool, OrderedDict[str, PeerRecord]] = {False: OrderedDict(), True: OrderedDict()}
@@ -51,11 +55,6 @@ class PeerManager:
 
     def __len__(self) -> int:
         return len(self._by_name) - (self.origin is not None)
-
-    @property
-    def everyone(self) -> int:
-        """How many are active, the origin too."""
-        return len(self._by_name)
 
     def __iter__(self) -> Iterator[PeerRecord]:
         """The origin first, then as they came."""
@@ -92,6 +91,7 @@ class PeerManager:
             self._from[record.source] += 1
             self._place(record)
         self._by_name[record.name] = record
+        self.everyone += 1
         if record.bt_id is not None:
             self._by_id[record.bt_id] = record
         if record.foreign:
@@ -153,6 +153,7 @@ class PeerManager:
         if record.bt_id is not None:
             del self._by_id[record.bt_id]
         del self._by_name[record.name]
+        self.everyone -= 1
         if record.foreign:
             del self._foreign_at[record.ip, record.port]
         if record.origin:
@@ -188,10 +189,23 @@ class PeerManager:
             drawn += pool.draw(room, self._rng, asker)
         return drawn
 
-    def draw_packed(self, count: int, asker: PeerRecord | None = None) -> tuple[bytes, bytes]:
-        """The addresses of up to `count` peers as `draw` has them, IPv4 and IPv6, but not the origin's."""
-        four, six = b"", b""
-        for pool, room in self._rooms(count, asker):
+    def draw_packed(
+        self, count: int, asker: PeerRecord | None = None, *, seen: Seen | None = None
+    ) -> tuple[bytes, bytes]:
+        """The addresses of up to `count` peers as `draw` has them, IPv4 and IPv6.
+
+        Only the origin's is told as it is `seen`; nobody else's may need it.
+        """
+        four = six = b""
+        if self.origin is not None and self.origin is not asker and count > 0:
+            count -= 1
+            address = self.origin.address if seen is None else seen(self.origin.address)
+            if len(address.packed) == PACKED_FOUR:
+                four = address.packed
+            else:
+                six = address.packed
+        rooms = ((self._filled[0], count),) if len(self._filled) == 1 else self._rooms(count, asker)
+        for pool, room in rooms:
             if pool.size == PACKED_FOUR:
                 four += pool.draw_packed(room, self._rng, asker)
             else:
@@ -213,8 +227,6 @@ class PeerManager:
 
     def _rooms(self, count: int, asker: PeerRecord | None) -> Iterable[tuple[Pool, int]]:
         """Which pools have peers, and up to how many of each make `count` without `asker`."""
-        if len(self._filled) == 1:
-            return ((self._filled[0], count),)
         own = None if asker is None else asker.pool
         met_four, met_six, four, six = [len(pool.records) - (pool is own) for pool in self._pools]
         met, others = met_four + met_six, four + six

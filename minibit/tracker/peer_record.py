@@ -14,7 +14,8 @@ class PeerRecord:
 
     `source` is the socket address that said where it is, which `ip` need not be; `timestamp` is when it was
     last heard of. `announced`: what a foreign one said last. `met`: a process with its wire id was seen to
-    connect, so it is more than a registration. `address` follows from the rest: many are told of it.
+    connect, so it is more than a registration. `said`: what it said last of where it is
+    and whether it is complete, and from where. `address` follows from the rest: many are told of it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class PeerRecord:
     timestamp: float = 0.0
     met: bool = False
     announced: Announce | None = None
+    said: tuple[object, ...] | None = None
     pool: object = field(default=None, repr=False, compare=False)  # where it stands, if it does…
     place: int = field(default=-1, repr=False, compare=False)  # …and where there
     address: PeerAddress = field(init=False, repr=False, compare=False)
@@ -44,6 +46,14 @@ class PeerRecord:
     def key(self) -> str | bytes:
         """What the peer's blocks and grant are filed under: a name lasts longer than a process's id."""
         return self.bt_id if self.foreign and self.bt_id is not None else self.name
+
+    @property
+    def taken(self) -> str:
+        """What somebody else is told who wants its name."""
+        return (
+            f"the name {self.name!r} is active at {self.ip}:{self.port}: choose another name, "
+            "or wait a minute if that peer is gone"
+        )
 
     def obeys(self, remote: str) -> bool:
         """Whether a request from the socket address `remote` may speak for this peer.

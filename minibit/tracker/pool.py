@@ -49,31 +49,31 @@ class Pool:
         """Up to `count` peers at random, `absent` left out."""
         return self._cut(self.records, 1, count, rng, absent)
 
-    def draw_packed(self, count: int, rng: Random, absent: PeerRecord | None = None) -> bytes:
+    def draw_packed(self, count: int, rng: Random, absent: PeerRecord | None = None) -> bytearray:
         """Addresses of up to `count` peers at random, that of `absent` left out."""
-        return bytes(self._cut(self._packed, self.size, count, rng, absent))
+        return self._cut(self._packed, self.size, count, rng, absent)
 
     def _cut(self, line: Line, unit: int, count: int, rng: Random, absent: PeerRecord | None) -> Line:
         """Up to `count` units of `line` from a place by lot on, as if its end met its beginning."""
         everyone = len(self.records)
-        here = absent is not None and absent.pool is self
-        others = everyone - here
-        count = min(count, others)
+        if absent is None or absent.pool is not self:
+            others, behind = everyone, 0
+        else:
+            # The others are a ring that begins behind `absent`, so that all places in it are alike.
+            others, behind = everyone - 1, absent.place + 1
+        if count > others:
+            count = others
         if count <= 0:
             return line[:0]
-        start = int(rng.random() * others)
-        end, gap = start + count, count
-        if absent is not None and here:
-            # It begins behind `absent`, so that all beginnings are alike, and may reach him in the end.
-            gap = others - start
-            start = (absent.place + 1 + start) % everyone
-            end = start + count + (gap < count)
-        drawn = line[unit * start : unit * end]
-        if end > everyone:
-            drawn += line[: unit * (end - everyone)]
-        if gap < count:
-            del drawn[unit * gap : unit * (gap + 1)]
-        return drawn
+        place = int(rng.random() * others)
+        start = behind + place
+        if start >= everyone:
+            start -= everyone
+        if place + count <= others and start + count <= everyone:
+            return line[unit * start : unit * (start + count)]
+        # It reaches over an end, of the line or of the ring: that is seldom, unless the line is short.
+        ring = line[unit * behind :] + line[: unit * (behind + others - everyone)]
+        return (ring + ring[: unit * count])[unit * place : unit * (place + count)]
 
     def _put(self, record: PeerRecord, place: int) -> None:
         self.records[place], record.place = record, place

@@ -20,7 +20,7 @@ from minibit.text import ORIGIN
 from minibit.torrent.layout import Layout
 from minibit.tracker.block_distributor import BlockDistributor, capacity
 from minibit.tracker.notices import Granted, Left, Notice
-from minibit.tracker.peer_manager import PeerManager
+from minibit.tracker.peer_manager import PeerManager, Seen
 from minibit.tracker.peer_record import PeerRecord
 from minibit.tracker.portrait import row
 from minibit.units import count
@@ -30,6 +30,7 @@ PEERS_PER_SECOND: Final = 50  # heartbeats a second that a full tracker should h
 MIN_HEARTBEAT_INTERVAL: Final = 1.0  # and what a newcomer is told: by then the origin may have met others
 MAX_HEARTBEAT_INTERVAL: Final = 20.0  # three heartbeats before a peer counts as inactive
 SILENT_INTERVALS: Final = 3  # heartbeats that a peer may miss before its name may be inherited
+_STOPPED: Final = Event.STOPPED  # which takes Python 3.11 as long as ten other comparisons
 
 
 class Swarm:
@@ -157,12 +158,12 @@ class Swarm:
         return Farewell(f"{record.name} is disconnected")
 
     def announce(
-        self, announce: Announce, remote: str, now: float, *, packed: bool = False, here: bool = True
+        self, announce: Announce, remote: str, now: float, *, packed: bool = False, seen: Seen | None = None
     ) -> AnnounceReply:
         """A BitTorrent client announces itself; the caller has found this swarm by its `info_hash`.
 
-        With `packed`, peers may be told by nothing but their addresses. Unless it is `here`, the addresses
-        of this machine are others to it than to us, so those who have them are told one by one.
+        With `packed`, peers may be told by nothing but their addresses. `seen`, if it is on another machine,
+        makes of this machine's addresses those that it can dial, so that who has one is told by himself.
 
         Which blocks it holds is not said in an announce: all of them if nothing is `left`, and otherwise
         those that the origin sees (`report_origin`). A new id at an address is the client there, restarted.
@@ -172,25 +173,25 @@ class Swarm:
         Raises:
             RequestError: the origin's id (403), or the tracker is full (429).
         """
+        peers = self._peers
         self._expire(now)
-        record = self._peers.by_id(announce.peer_id)
+        record = peers.by_id(announce.peer_id)
         if record is not None and record.origin:
             raise RequestError("that peer_id is the origin's: restart your client to get its own", status=403)
         told: tuple[PeerAddress, ...] = ()
-        others = b"", b""
-        if announce.event is not Event.STOPPED:
+        four = six = b""
+        if announce.event is not _STOPPED:
             record = self._announced(record, announce, remote, now)
-            if not packed or (self._peers.nowhere and not here):
-                told = tuple([other.address for other in self._peers.draw(announce.numwant, record)])
+            if packed and (seen is None or not peers.nowhere):
+                four, six = peers.draw_packed(announce.numwant, record, seen=seen)
             else:
-                origin = self._peers.origin
-                told = (origin.address,) if origin is not None and announce.numwant else ()
-                others = self._peers.draw_packed(announce.numwant - len(told), record)
+                drawn = [other.address for other in peers.draw(announce.numwant, record)]
+                told = tuple(drawn if seen is None else map(seen, drawn))
         elif record is not None and record.foreign and record.obeys(remote):
             self._leave(record)
         complete = self._blocks.complete
-        incomplete = self._peers.everyone - complete
-        return AnnounceReply(ANNOUNCE_INTERVAL, complete, incomplete, told, *others)
+        incomplete = peers.everyone - complete
+        return tuple.__new__(AnnounceReply, (ANNOUNCE_INTERVAL, complete, incomplete, told, four, six))
 
     def counts(self, now: float) -> Counts:
         """The swarm in three numbers."""
@@ -271,7 +272,7 @@ class Swarm:
         if record is not None:
             moved = (record.ip, record.port) != address
             if bt_id is not None and bt_id != record.bt_id and moved and not registration.replace:
-                raise ConflictError(_taken(record), self._entries([record])[0])
+                raise ConflictError(record.taken, self._entries([record])[0])
             if not record.obeys(remote):
                 self._doubt(record, registration, remote, now, absent)
         if namesake is not None and namesake is not record:
@@ -307,13 +308,18 @@ class Swarm:
             record.guard(remote)
         at = (record.ip, record.port)
         if now - record.timestamp < SILENT_INTERVALS * self._interval():
-            raise ConflictError(_taken(record), self._entries([record])[0])
+            raise ConflictError(record.taken, self._entries([record])[0])
         if absent != at:
-            raise DoubtError(_taken(record), self._entries([record])[0], at)
+            raise DoubtError(record.taken, self._entries([record])[0], at)
 
     def _announced(
         self, record: PeerRecord | None, announce: Announce, remote: str, now: float
     ) -> PeerRecord:
+        said = announce.port, announce.ip, remote, announce.left == 0
+        if record is not None and record.said == said:  # clients announce often, and mostly nothing is new
+            self._peers.heard(record, now)
+            record.announced = announce
+            return record
         ip, newcomer = believed_ip(announce.ip, remote), record is None
         if record is None:
             self._succeed(ip, announce.port, remote)
@@ -327,16 +333,16 @@ class Swarm:
             self._peers.heard(record, now)
         if record.foreign:
             self._foreign(record, announce, ip, remote, newcomer=newcomer)
+            record.said = said
         return record
 
     def _foreign(
         self, record: PeerRecord, announce: Announce, ip: str, remote: str, *, newcomer: bool
     ) -> None:
-        """Files what a foreign client says of itself: clients announce often, and mostly nothing is new."""
-        if (record.ip, record.port, record.source) != (ip, announce.port, remote):
-            if (record.ip, record.port) != (ip, announce.port):
-                self._succeed(ip, announce.port, remote)
-            self._peers.move(record, ip, announce.port, remote)
+        """Files what a foreign client says of itself."""
+        if (record.ip, record.port) != (ip, announce.port):
+            self._succeed(ip, announce.port, remote)
+        self._peers.move(record, ip, announce.port, remote)
         before, record.announced = record.announced, announce
         complete = announce.left == 0
         if before is not None and complete == (before.left == 0):
@@ -390,10 +396,3 @@ class Swarm:
     def _row(self, record: PeerRecord) -> SwarmRow:
         blocks, granted = self._blocks.held(record.key), self._blocks.granted(record.key)
         return row(record, blocks, granted, complete=blocks == bitfield.full(self._layout.block_count))
-
-
-def _taken(record: PeerRecord) -> str:
-    return (
-        f"the name {record.name!r} is active at {record.ip}:{record.port}: choose another name, "
-        "or wait a minute if that peer is gone"
-    )

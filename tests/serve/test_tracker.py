@@ -124,8 +124,8 @@ def test_peers_elsewhere_are_packed_beside_an_origin_on_the_trackers_machine(clo
     clocked.tracker.report_origin(("0.0.0.0", 4999), ALL, Figures(), wire_id("o"))
     clocked.join("bia", remote="192.168.1.9")
     reply = clocked.tracker.announce(Announce(SHARE.info_hash, b"x" * 20, 6881), FAR, packed=True)
-    assert [peer.ip for peer in reply.peers] == [OWN]
-    assert reply.four == PeerAddress("", "192.168.1.9", 5001).packed
+    assert reply.peers == ()
+    assert reply.four == PeerAddress("", OWN, 4999).packed + PeerAddress("", "192.168.1.9", 5001).packed
     here = clocked.tracker.announce(Announce(SHARE.info_hash, b"x" * 20, 6881, numwant=0), FAR, packed=True)
     assert (here.peers, here.four) == ((), b"")
 

@@ -1,6 +1,7 @@
 """The tracker over UDP: who is answered, how much, and that nobody else's time is taken."""
 
 import socket
+from collections import Counter
 from random import Random
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from minibit.dialects.udp_announce import (
     encode_request,
 )
 from minibit.serve.allowance import PER_SOURCE
-from minibit.serve.tracker import Tracker
+from minibit.serve.tracker import Tracker, Turn
 from minibit.serve.udp_server import BATCH, UdpServer
 from minibit.torrent import metainfo
 
@@ -42,10 +43,17 @@ def new_server() -> UdpServer:
     return UdpServer(tracker, lambda: 1000.0, b"secret")
 
 
+def answer(server: UdpServer, datagram: bytes, address: tuple[Any, ...], now: float = 1000.0) -> bytes | None:
+    """What one datagram is answered."""
+    answers = server.answers([(datagram, address)], now)
+    assert [each for _, each in answers] == [address] * len(answers)
+    return answers[0][0] if answers else None
+
+
 def ask(server: UdpServer, request: Request, address: tuple[Any, ...] = HOME, now: float = 1000.0) -> Reply:
-    answer = server.answer(encode_request(request), address, now)
-    assert answer is not None
-    return decode_reply(answer, six=":" in address[0] and "." not in address[0])
+    answered = answer(server, encode_request(request), address, now)
+    assert answered is not None
+    return decode_reply(answered, six=":" in address[0] and "." not in address[0])
 
 
 def connected(server: UdpServer, address: tuple[Any, ...] = HOME) -> int:
@@ -112,7 +120,7 @@ scrapes = st.builds(ScrapeRequest, st.integers(0, (1 << 64) - 1), st.just(1), st
     st.binary(max_size=2100) | (requests | scrapes).map(encode_request) | st.just(encode_request(Connect(1)))
 )
 def test_a_stranger_is_sent_no_more_than_he_sent(datagram: bytes) -> None:
-    assert len(new_server().answer(datagram, ("192.0.2.1", 53), 1000.0) or b"") <= len(datagram)
+    assert len(answer(new_server(), datagram, ("192.0.2.1", 53)) or b"") <= len(datagram)
 
 
 def test_a_reply_is_one_safe_datagram(server: UdpServer) -> None:
@@ -121,23 +129,23 @@ def test_a_reply_is_one_safe_datagram(server: UdpServer) -> None:
             announce(server, number, address, ip=None)
     for address in (HOME, SIX):
         request = encode_request(AnnounceRequest(connected(server, address), 1, said(200, numwant=10_000)))
-        answer = server.answer(request, address, 1000.0)
-        assert answer is not None
-        assert len(answer) <= 1220
+        answered = answer(server, request, address)
+        assert answered is not None
+        assert len(answered) <= 1220
 
 
 def test_an_announce_that_is_malformed_is_told_so_to_who_is_connected(server: UdpServer) -> None:
     datagram = encode_request(AnnounceRequest(connected(server), 9, said()))[:-2] + bytes(2)
-    answer = server.answer(datagram, HOME, 1000.0)
-    assert answer is not None
-    assert b"port" in answer
-    assert server.answer(datagram, ("192.0.2.1", 1), 1000.0) is None
+    answered = answer(server, datagram, HOME)
+    assert answered is not None
+    assert b"port" in answered
+    assert answer(server, datagram, ("192.0.2.1", 1)) is None
 
 
 def test_a_bug_is_an_answer_and_a_log_entry(
     server: UdpServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Tracker, "announce", lambda *_, **__: 1 // 0)
+    monkeypatch.setattr(Tracker, "announced", lambda *_, **__: 1 // 0)
     assert isinstance(announce(server), Failed)
     assert "ZeroDivisionError" in caplog.text
 
@@ -147,7 +155,7 @@ def test_a_flood_of_one_source_is_read_in_part_unless_it_is_this_machine(
     server: UdpServer, address: tuple[Any, ...], answered: int
 ) -> None:
     datagram = encode_request(Connect(1))
-    answers = [server.answer(datagram, address, 1000.0) for _ in range(PER_SOURCE + 100)]
+    answers = [answer(server, datagram, address) for _ in range(PER_SOURCE + 100)]
     assert len([each for each in answers if each is not None]) == answered
 
 
@@ -174,6 +182,34 @@ def test_a_flood_is_taken_in_batches(server: UdpServer) -> None:
     assert (sock.waiting, sock.sent) == (3, BATCH)
     server.drain(cast("socket.socket", sock))
     assert sock.waiting == 0
+
+
+def test_a_batch_takes_one_turn_and_each_of_it_its_own_answer(
+    server: UdpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, turns, enter = connected(server), Counter[str](), Turn.__enter__
+
+    def counted(turn: Turn) -> float:
+        turns["taken"] += 1
+        return enter(turn)
+
+    monkeypatch.setattr(Turn, "__enter__", counted)
+    batch: list[tuple[Request, tuple[Any, ...]]] = [
+        (AnnounceRequest(connection, 1, said(1, left=0)), HOME),
+        (AnnounceRequest(connection, 2, said(2)), ("192.0.2.7", 4000)),
+        (ScrapeRequest(connection, 3, (SHARE.info_hash,)), ("127.0.0.1", 4001)),
+        (AnnounceRequest(connection, 4, Announce(bytes(20), bytes(20), 1)), HOME),
+        (Connect(5), SIX),
+    ]
+    waiting = [(encode_request(request), address) for request, address in batch]
+    waiting.insert(2, (b"no request", HOME))
+    answers = server.answers(waiting, 1000.0)
+    replies = [decode_reply(datagram) for datagram, _ in answers]
+    assert turns["taken"] == 1
+    assert [address for _, address in answers] == [address for _, address in batch]
+    assert [reply.transaction for reply in replies] == [1, 2, 3, 4, 5]
+    assert [type(reply) for reply in replies] == [Announced, Failed, Scraped, Failed, Connected]
+    assert replies[2] == Scraped(3, (Counts(1, 0, 0),)), "the stranger's announce came to nothing"
 
 
 def test_of_a_flood_of_strangers_nothing_is_kept() -> None:

@@ -234,7 +234,7 @@ class Churn(RuleBasedStateMachine):
     @invariant()
     def indexes_agree(self) -> None:
         assert {peer.name for peer in self.manager} == set(self.model)
-        assert len(self.manager) == len(self.model)
+        assert len(self.manager) == self.manager.everyone == len(self.model)
         for name, peer in self.model.items():
             assert self.manager.get(name) is self.manager.by_id(peer.bt_id) is peer
             assert (self.manager.foreign_at(peer.ip, peer.port) is peer) == peer.foreign

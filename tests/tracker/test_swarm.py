@@ -514,6 +514,26 @@ def test_a_client_that_restarts_is_listed_once(crowd: Crowd) -> None:
     assert (row.port, row.blocks) == (6881, 0)
 
 
+def test_whatever_is_new_in_an_announce_that_repeats_others_is_filed(crowd: Crowd) -> None:
+    """Each differs in one thing from what that client said before."""
+    crowd.announce("x")
+    for said, expected in (
+        ({}, ("10.0.0.9", 6881, 0)),
+        ({"port": 7000}, ("10.0.0.9", 7000, 0)),
+        ({"port": 7000, "left": 0}, ("10.0.0.9", 7000, ALL)),
+        ({"port": 7000, "left": 0, "remote": HOME}, (HOME, 7000, ALL)),
+        ({"port": 7000, "left": 0, "remote": "10.0.0.9"}, (HOME, 7000, ALL)),  # which does not speak for it
+        ({"port": 7000, "left": 3, "remote": HOME}, (HOME, 7000, 0)),
+    ):
+        crowd.announce("x", **said)
+        (row,) = crowd.status().rows
+        assert (row.ip, row.port, row.blocks) == expected
+    crowd.now += 30
+    crowd.announce("x", left=3, port=7000, remote=HOME)
+    (row,) = crowd.status().rows
+    assert row.timestamp == crowd.now, "a repeated one is a sign of life"
+
+
 def test_a_stranger_nearby_replaces_nobody_by_claiming_its_address(crowd: Crowd) -> None:
     crowd.announce("x", remote="10.0.0.9")
     for port in (6881, 7000):
