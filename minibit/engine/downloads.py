@@ -1,7 +1,8 @@
 """The downloading half of a peer: interest, windows of requests, arriving chunks, news of new blocks.
 
-A window adapts to its link by the delay it sees: an answer within half a second widens it by one
-chunk, so it doubles each round trip until the link is full; an answer after two seconds narrows it.
+A window adapts to its link by the delay it sees: an answer that comes `QUICK` widens it by one chunk, so it
+doubles each round trip until the link is full; a `SLOW` one narrows it, but not below a block, unless that is
+a large one: a crowd that asked for blocks in parts ended 1 % later.
 
 It writes a neighbour's `supply` and `blocks`, and reads everything.
 """
@@ -18,7 +19,7 @@ from minibit.engine.allowance import Allowance
 from minibit.engine.effects import Discard, PeerId, Store, Verify
 from minibit.engine.flight import Chunks
 from minibit.engine.journal import Picked, Spoilt, Verified
-from minibit.engine.neighbour import MAX_WINDOW, MIN_WINDOW, Neighbour
+from minibit.engine.neighbour import FIRST_WINDOW, MAX_WINDOW, MIN_WINDOW, Neighbour
 from minibit.engine.news import News
 from minibit.engine.standing import Standing
 from minibit.engine.trust import Trust
@@ -170,10 +171,10 @@ class Downloads:
         if owed and arrival.waited < QUICK:
             supply.window = min(supply.window + owed, MAX_WINDOW, supply.queue_limit)
         elif owed and arrival.waited > SLOW:
-            supply.window = max(supply.window - owed, MIN_WINDOW)
-        supply.unasked += odd
+            least = max(MIN_WINDOW, min(standing.layout.chunk_count(0), FIRST_WINDOW))
+            supply.window = max(supply.window - owed, least)
         if odd or accepted.bit_count() != came:
-            supply.unasked += came - accepted.bit_count() if not owed else 0
+            supply.unasked += odd + (came - accepted.bit_count() if not owed else 0)
             run = spans.within(standing.layout, block, run, accepted)
         if run:
             self.moved_at = now

@@ -65,6 +65,11 @@ class Uploads:
         self.offers = offers
         self.total = 0
 
+    @property
+    def paced(self) -> bool:
+        """Whether a limit says when it sends; an origin's news is waited for all the same."""
+        return bool(self.limit) and self.offers is None
+
     def spent(self, count: int) -> None:
         """So many bytes of the share left by another way, over the same line."""
         self._bucket.take(count)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from fakes.puppets import FULL, Stage, both, cancel, piece, reject, request, told
 
-from minibit import registry
+from minibit import bitfield, registry
 from minibit.engine.downloads import REFUSAL_SECONDS, STARVING_SECONDS
 from minibit.engine.effects import Announce, Dial, Discard, Effect, Send, Store, Verify
 from minibit.engine.laggards import SNUB_SECONDS
@@ -164,14 +164,16 @@ def test_a_quick_link_widens_its_window_to_the_limit(pause: float) -> None:
     assert stage.engine.blocks.debts.outstanding(1) <= MAX_WINDOW
 
 
-def test_a_slow_link_narrows_its_window() -> None:
-    stage = Stage(layout=LONG)
-    stage.puppet(1, have=LONG_FULL, unchokes=True)
+@pytest.mark.parametrize(("chunks", "least"), [(1, MIN_WINDOW), (8, 8), (50, FIRST_WINDOW)])
+def test_a_slow_link_narrows_its_window_down_to_a_block(chunks: int, least: int) -> None:
+    stage = Stage(layout=Layout(2000 * CHUNK_SIZE, chunks * CHUNK_SIZE))
+    stage.puppet(1, have=bitfield.full(2000 // chunks), unchokes=True)
+    stage.neighbour(1).supply.window = 2 * FIRST_WINDOW
     for _ in range(4):
         asked = stage.asked(1)
         stage.now += 3.0
         stage.says(1, *(piece(*chunk) for chunk in asked))
-    assert stage.neighbour(1).supply.window == MIN_WINDOW
+    assert stage.neighbour(1).supply.window == least
 
 
 def test_no_more_is_asked_than_a_neighbour_says_it_queues() -> None:

@@ -49,6 +49,7 @@ class Running:
         seed: bool,
         known: bool = True,
         picking: Any = None,
+        upload_limit: float = 0.0,
     ) -> None:
         self.listener = listen("127.0.0.1", 0)
         self.port: int = self.listener.getsockname()[1]
@@ -68,6 +69,7 @@ class Running:
             choking=registry.choking("tit-for-tat"),
             rng=Random(5),
             now=asyncio.get_running_loop().time(),
+            upload_limit=upload_limit,
         )
         self.node = Node(
             engine,

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from contextlib import AsyncExitStack, closing, suppress
+from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +18,7 @@ from minibit.net import gateway, node, transport
 from minibit.net.link import Link
 from minibit.net.listener import listen
 from minibit.net.node import Node
+from minibit.net.pace import LIMITED_MANY, LIMITED_REST, Pace
 from minibit.strategies.view import Pick
 from minibit.wire import messages as m
 
@@ -358,3 +359,22 @@ def test_who_makes_us_talk_and_does_not_read_is_hung_up_on(
             assert event.endswith(": does not read what it makes us say")
 
     bounded(talk)
+
+
+@pytest.mark.parametrize(("limit", "rest"), [(1e6, LIMITED_REST), (0.0, 0.0)])
+def test_a_limited_peer_rests_though_it_has_few_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, rest: float
+) -> None:
+    pace = Pace()
+    monkeypatch.setattr(node, "pace_of", lambda _: pace)
+    share = shared(tmp_path)
+
+    async def meet() -> None:
+        async with running("ana", share.metainfo, tmp_path / "ana", seed=False, upload_limit=limit) as ana:
+            with ExitStack() as stack:
+                for _ in range(LIMITED_MANY):
+                    stack.enter_context(closing(socket.create_connection(("127.0.0.1", ana.port))))
+                await until(lambda: len(ana.node.engine.neighbours) == LIMITED_MANY)
+                assert pace.rest == rest
+
+    bounded(meet)

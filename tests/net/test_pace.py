@@ -10,6 +10,8 @@ import pytest
 from minibit.net.pace import (
     FLOOD,
     HEED,
+    LIMITED_MANY,
+    LIMITED_REST,
     MANY,
     MAX_REST,
     REST,
@@ -65,6 +67,18 @@ def test_with_few_connections_it_does_not_rest(pace: Pace, selector: PacedSelect
 def test_with_many_it_rests_before_it_looks_around(selector: PacedSelector, clock: Clock) -> None:
     assert len(selector.select(None)) == len(selector.select(5.0)) == 1
     assert clock.slept == [REST, REST]
+
+
+def test_who_is_limited_rests_longer_and_with_fewer(
+    pace: Pace, selector: PacedSelector, clock: Clock
+) -> None:
+    pace.connected(LIMITED_MANY - 1, limited=True)
+    selector.select(5.0)
+    pace.connected(LIMITED_MANY, limited=True)
+    selector.select(5.0)
+    pace.connected(MANY, limited=True)
+    selector.select(5.0)
+    assert clock.slept == [LIMITED_REST, LIMITED_REST]
 
 
 def test_while_much_comes_at_once_it_does_not_rest(pace: Pace, selector: PacedSelector, clock: Clock) -> None:
