@@ -182,10 +182,11 @@ class Uploads:
     def cancel(self, neighbour: Neighbour, cancelled: Iterable[m.Cancel]) -> None:
         """A neighbour takes requests back; BEP 6 wants a rejection in answer."""
         queue, removed = neighbour.demand.queue, []
-        for request in (m.Request(c.index, c.begin, c.length) for c in cancelled):
+        for c in cancelled:
+            request = m.Request(c.index, c.begin, c.length)
             if queue.remove(request):
                 removed.append(request)
-            elif neighbour.span > 1:
+            elif neighbour.span > 1 and self._standing.layout.chunks(c.index, c.begin, c.length):
                 removed += queue.cut_out(request)
         self._reject(neighbour, removed)
 
@@ -253,7 +254,8 @@ class Uploads:
         until that is `least` bytes, of those it waits for the one with the fewest copies, so that what is
         rare spreads first."""
         queue, demand = neighbour.demand.queue, neighbour.demand
-        longest = None if neighbour.span == 1 else max(least, self._at_once)
+        # A long piece on a slow link would be heard of seldom, so it is half of what may wait there at most.
+        longest = None if neighbour.span == 1 else min(max(least, self._at_once), _bound(neighbour, now) / 2)
         batch: list[m.Request] = []
         size = 0
         while queue and size < room:
@@ -376,8 +378,11 @@ class Uploads:
                     self._outbox.send(key, m.Haves(hidden))
 
 
+def _bound(neighbour: Neighbour, now: float) -> float:
+    """How many bytes the shell may have in its hands for this neighbour."""
+    return min(max(neighbour.demand.flow.rate(now) * UNSENT_SECONDS, MIN_UNSENT), MAX_UNSENT)
+
+
 def _room(neighbour: Neighbour, now: float) -> float:
-    """How many bytes more the shell may be handed for this neighbour."""
-    demand = neighbour.demand
-    worth = demand.flow.rate(now) * UNSENT_SECONDS
-    return min(max(worth, MIN_UNSENT), MAX_UNSENT) - demand.unsent
+    """How many more it may be handed."""
+    return _bound(neighbour, now) - neighbour.demand.unsent

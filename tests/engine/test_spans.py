@@ -21,19 +21,18 @@ def requests(stage: Stage, key: int) -> list[m.Request]:
     return [message for message in stage.heard(key) if isinstance(message, m.Request)]
 
 
-def served(stage: Stage) -> list[m.Request]:
-    """What leaves within half a minute, over a line that takes all at once."""
+def served(stage: Stage, seconds: float = 1.0) -> list[m.Request]:
+    """What is sent over a line that takes whatever it is handed so many seconds later."""
     parts: list[m.Request] = []
     done = 0
     for _ in range(30):
         uploads = [effect for effect in stage.effects if isinstance(effect, Upload)]
+        stage.wait(seconds)
         for upload in uploads[done:]:
+            size = sum(each.length for each in upload.chunks)
+            stage.note(stage.engine.flushed(upload.key, size, stage.now))
             parts += upload.chunks
-            stage.note(
-                stage.engine.flushed(upload.key, sum(each.length for each in upload.chunks), stage.now)
-            )
         done = len(uploads)
-        stage.wait(1.0)
     return parts
 
 
@@ -103,6 +102,23 @@ def test_a_limit_cuts_what_leaves_at_once() -> None:
     stage.puppet(1, span=8, interested=True)
     stage.says(1, span(0, 0, 8))
     assert [each.length for each in served(stage)] == 4 * [limit * TURN_SECONDS]
+
+
+def test_a_slow_link_is_sent_a_chunk_at_a_time() -> None:
+    """Whoever waits for a long piece hears nothing meanwhile, and would take its sender for a silent one."""
+    stage = Stage(layout=LAYOUT, have=FULL)
+    stage.puppet(1, span=8, interested=True)
+    stage.says(1, span(0, 0, 8))
+    assert [each.length for each in served(stage, seconds=16.0)] == 8 * [CHUNK_SIZE]
+
+
+def test_what_is_no_whole_chunk_cannot_be_taken_back() -> None:
+    """Else a few cancels would cut a request into a thousand."""
+    stage = Stage(layout=LAYOUT, have=FULL, upload_limit=1)
+    stage.puppet(1, span=8, interested=True)
+    stage.says(1, span(0, 0, 8), m.Cancel(0, 3 * CHUNK_SIZE + 1, 1))
+    assert not any(isinstance(message, m.RejectRequest) for message in stage.heard(1))
+    assert len(stage.neighbour(1).demand.queue) == 1
 
 
 def test_a_client_that_says_nothing_of_it_is_answered_in_one_piece() -> None:
