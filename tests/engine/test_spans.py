@@ -100,6 +100,7 @@ def test_a_limit_cuts_what_leaves_at_once() -> None:
     limit = 32 * CHUNK_SIZE
     stage = Stage(layout=LAYOUT, have=FULL, upload_limit=limit)
     stage.puppet(1, span=8, interested=True)
+    stage.neighbour(1).demand.flow.add(64 * CHUNK_SIZE, stage.now)  # its link takes more at once
     stage.says(1, span(0, 0, 8))
     assert [each.length for each in served(stage)] == 4 * [limit * TURN_SECONDS]
 
