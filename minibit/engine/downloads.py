@@ -172,7 +172,7 @@ class Downloads:
             supply.window = min(supply.window + owed, MAX_WINDOW, supply.queue_limit)
         elif owed and arrival.waited > SLOW:
             least = max(MIN_WINDOW, min(standing.layout.chunk_count(0), FIRST_WINDOW))
-            supply.window = max(supply.window - owed, least)
+            supply.window = min(supply.window, max(supply.window - owed, least))
         if odd or accepted.bit_count() != came:
             supply.unasked += odd + (came - accepted.bit_count() if not owed else 0)
             run = spans.within(standing.layout, block, run, accepted)

@@ -97,7 +97,8 @@ class UdpServer:
                     answer = _failed(transaction, str(error)) if proven else None
                 except Exception:
                     _log.exception("an announce or scrape over UDP failed")
-                    answer = _failed(transaction, "the tracker failed to answer this: its log says why")
+                    message = "the tracker failed to answer this: its log says why"
+                    answer = _failed(transaction, message) if proven else None
                 if answer is not None:
                     found.append((answer, address))
         return found

@@ -56,9 +56,9 @@ class Layout:
         not whole chunks."""
         first, odd = divmod(begin, CHUNK_SIZE)
         count, rest = divmod(length, CHUNK_SIZE)
-        if rest:
-            odd += begin + length - self.block_length(block)
-        return 0 if odd else ((1 << count + (rest > 0)) - 1) << first
+        if odd or (rest and begin + length != self.block_length(block)):
+            return 0
+        return ((1 << count + (rest > 0)) - 1) << first
 
     def spans(self, block: int, chunks: int, most: int) -> Iterator[tuple[int, int]]:
         """These chunks of `block` as (begin, length), ascending: each as many in a row as there are, up to

@@ -1,6 +1,6 @@
 """How a share is cut, by arithmetic that needs no list of blocks."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minibit.torrent.layout import CHUNK_SIZE, MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, UNKNOWN, Layout, block_size_for
@@ -36,6 +36,9 @@ def test_spans_are_the_chunks_in_a_row(block: int, chunks: int, most: int) -> No
 
 
 @given(st.integers(0, 1), st.integers(0, 8 * CHUNK_SIZE), st.integers(1, 8 * CHUNK_SIZE))
+@example(0, 5, 7 * CHUNK_SIZE - 10)  # as late at its beginning as early at its end
+@example(0, 10000, 7 * CHUNK_SIZE - 20000)
+@example(1, 5, 4 * CHUNK_SIZE + 90)
 def test_bytes_that_are_no_whole_chunks_are_none(block: int, begin: int, length: int) -> None:
     if SMALL.contains(block, begin, length):
         end = begin + length
