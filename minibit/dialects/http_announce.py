@@ -259,7 +259,7 @@ def _peers(document: dict[bytes, Any]) -> Iterator[PeerAddress]:
     if isinstance(four, list):
         yield from _listed(four[:MAX_PEERS_READ])
     elif isinstance(four, bytes):
-        yield from unpacked_peers(four[: 6 * MAX_PEERS_READ], 6)
+        yield from unpacked_peers(four[: PACKED_FOUR * MAX_PEERS_READ], PACKED_FOUR)
     if isinstance(six, bytes):
         yield from unpacked_peers(six[: PACKED_SIX * MAX_PEERS_READ], PACKED_SIX)
 

@@ -1,4 +1,4 @@
-"""Which chunk is wanted, asked of whom, or here: the bookkeeping between blocks and requests.
+"""Which chunk is wanted, asked of whom, or here: the bookkeeping between blocks and chunks.
 
 The invariant, and a property test: a block is exactly one of *missing*, *in flight* (open: some of its
 chunks asked for or here), *verifying*, *have*; a chunk of an open block is exactly one of *to do*,

@@ -1,8 +1,8 @@
 """The downloading half of a peer: interest, windows of requests, arriving chunks, news of new blocks.
 
-A window adapts to its link by the delay it sees: an answer that comes `QUICK` widens it by one chunk, so it
-doubles each round trip until the link is full; a `SLOW` one narrows it, but not below a block, unless that is
-a large one: a crowd that asked for blocks in parts ended 1 % later.
+A window adapts to its link by the delay it sees: a `QUICK` answer widens it by one chunk, so it doubles each
+round trip until the link is full; a `SLOW` one narrows it, but hardly below a block: a crowd that asked for
+blocks in parts ended 1 % later.
 
 It writes a neighbour's `supply` and `blocks`, and reads everything.
 """
@@ -142,7 +142,7 @@ class Downloads:
             self.from_origin += count
             self._origins.add(neighbour.source)
         neighbour.supply.flow.add(count, now)
-        neighbour.patience.regain(count // CHUNK_SIZE)
+        neighbour.patience.regain(-(-count // CHUNK_SIZE))
         for block, run in groupby(pieces, attrgetter("index")):
             self._run(neighbour, block, list(run), now)
         if neighbour.supply.unasked > MAX_UNASKED:
@@ -158,10 +158,8 @@ class Downloads:
             odd += not theirs  # stored, it would spoil what others supplied
             came += theirs.bit_count()
             chunks |= theirs
-        exclusive = self.trust.suspects(neighbour.source)
-        arrival = standing.blocks.arrived(
-            neighbour.key, neighbour.source, block, chunks, now, exclusive=exclusive
-        )
+        source, suspect = neighbour.source, self.trust.suspects(neighbour.source)
+        arrival = standing.blocks.arrived(neighbour.key, source, block, chunks, now, exclusive=suspect)
         owed, accepted = arrival.owed, arrival.accepted
         if self.allowance.limit:
             self.allowance.came(owed, came + odd - owed)
@@ -294,7 +292,8 @@ class Downloads:
         if asked:
             if not outstanding or supply.asked_at is None:
                 supply.asked_at = now
-            self._outbox.send(neighbour.key, *spans.requests(self._standing.layout, asked, neighbour.span))
+            layout = self._standing.layout
+            self._outbox.send(neighbour.key, *spans.messages(m.Request, layout, asked, neighbour.span))
         return book.debts.outstanding(neighbour.key) - outstanding
 
     def settle(self, now: float) -> None:
@@ -389,8 +388,8 @@ class Downloads:
             self._outbox.put(Discard(block))
 
     def _cancel(self, key: int, block: int, chunks: int) -> None:
-        span = self._standing.neighbours[key].span
-        self._outbox.send(key, *spans.cancels(self._standing.layout, block, chunks, span))
+        layout, span = self._standing.layout, self._standing.neighbours[key].span
+        self._outbox.send(key, *spans.messages(m.Cancel, layout, [(block, chunks)], span))
 
     def _pick(self, neighbour: Neighbour, candidates: int, now: float) -> Pick | None:
         standing = self._standing

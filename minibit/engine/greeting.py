@@ -219,7 +219,7 @@ class Greeting:
             neighbour.listens = neighbour.address[0], hello.port
         neighbour.minibit = hello.name is not None
         neighbour.name = hello.name or neighbour.name
-        neighbour.span = hello.span
+        neighbour.span = max(neighbour.span, hello.span)  # what is cut stays so, whatever it says next
         for name, number in hello.extensions.items():
             if name in self._extensions:  # hellos may be repeated for ever, with other names each time
                 neighbour.extensions[name] = number

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from math import ceil
 
 from minibit.torrent.layout import CHUNK_SIZE
-from minibit.wire.messages import Request
+from minibit.wire.messages import MAX_REQUEST, Request
 
 
 class RequestQueue:
@@ -57,21 +57,26 @@ class RequestQueue:
             self._close(request.index)
         return True
 
-    def cut_out(self, taken_back: Request) -> list[Request]:
-        """Forget the bytes of this request wherever they are asked for together with others; returns them."""
+    def cut_out(self, taken_back: Request, block_length: int) -> list[Request]:
+        """Forget the chunks of this request wherever they are asked for together with others; returns them.
+        What is left of those requests comes last.
+
+        There are few places where one may begin and end that reaches here, whatever is queued.
+        """
         begin, end = taken_back.begin, taken_back.begin + taken_back.length
         removed: list[Request] = []
-        kept: list[Request] = []
-        for request in self._by_block.get(taken_back.index, {}).values():
-            stop = request.begin + request.length
-            first, last = max(begin, request.begin), min(end, stop)
-            if first >= last:
-                kept.append(request)
-                continue
-            removed.append(_part(request, first, last))
-            kept += [_part(request, a, b) for a, b in ((request.begin, first), (last, stop)) if a < b]
-        if removed:
-            self._replace(taken_back.index, kept)
+        for start in range(max(0, begin - MAX_REQUEST + CHUNK_SIZE), end, CHUNK_SIZE):
+            longest = min(start + MAX_REQUEST, block_length)
+            for stop in (*range(start + CHUNK_SIZE, longest, CHUNK_SIZE), longest):
+                request = Request(taken_back.index, start, stop - start)
+                if stop <= begin or request not in self:
+                    continue
+                first, last = max(begin, start), min(end, stop)
+                for rest in ((start, first), (last, stop)):
+                    if rest[0] < rest[1]:
+                        self.add(_part(request, *rest))
+                self.remove(request)
+                removed.append(_part(request, first, last))
         return removed
 
     def take(self, block: int, room: float, longest: float | None = None) -> tuple[list[Request], int]:

@@ -4,24 +4,21 @@ The engine counts in chunks, and sets of them; what a message holds of a block a
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from minibit.engine.flight import Chunks
 from minibit.torrent.layout import Layout
 from minibit.wire.extended import MAX_SPAN
 from minibit.wire.messages import Cancel, Piece, Request
 
+M = TypeVar("M", Request, Cancel)
 
-def requests(layout: Layout, asked: Iterable[Chunks], most: int) -> Iterator[Request]:
-    """What to send to be sent these chunks, `most` at a time."""
-    for block, chunks in asked:
+
+def messages(kind: type[M], layout: Layout, some: Iterable[Chunks], most: int) -> Iterator[M]:
+    """*Requests* for these chunks, or *cancels* of them, each about up to `most` in a row."""
+    for block, chunks in some:
         for begin, length in layout.spans(block, chunks, most):
-            yield Request(block, begin, length)
-
-
-def cancels(layout: Layout, block: int, chunks: int, most: int) -> Iterator[Cancel]:
-    """What to send not to be sent these chunks of a block any more, `most` at a time."""
-    for begin, length in layout.spans(block, chunks, most):
-        yield Cancel(block, begin, length)
+            yield kind(block, begin, length)
 
 
 def within(layout: Layout, block: int, run: Iterable[Piece], chunks: int) -> list[Piece]:

@@ -28,7 +28,7 @@ from minibit.strategies.view import ChokingStrategy
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.wire import messages as m
 
-MAX_QUEUED: Final = 512  # requests a neighbour may have waiting: twice our own largest window
+MAX_QUEUED: Final = 512  # requests a neighbour may have waiting: twice our own largest window, chunk by chunk
 MAX_REFUSALS: Final = 4 * MAX_QUEUED  # in a row; a neighbour that goes on would pile up our answers
 MAX_UNSENT: Final = 1024 * 1024  # bytes in the shell's hands per neighbour, at most
 MIN_UNSENT: Final = 2 * CHUNK_SIZE  # …and at least
@@ -66,9 +66,9 @@ class Uploads:
         self.total = 0
 
     @property
-    def paced(self) -> bool:
-        """Whether a limit says when it sends; an origin's news is waited for all the same."""
-        return bool(self.limit) and self.offers is None
+    def pace(self) -> float:
+        """The limit by which it sends, bytes per second; 0 for an origin too, whose news is waited for."""
+        return self.limit if self.offers is None else 0.0
 
     def spent(self, count: int) -> None:
         """So many bytes of the share left by another way, over the same line."""
@@ -181,13 +181,13 @@ class Uploads:
 
     def cancel(self, neighbour: Neighbour, cancelled: Iterable[m.Cancel]) -> None:
         """A neighbour takes requests back; BEP 6 wants a rejection in answer."""
-        queue, removed = neighbour.demand.queue, []
+        layout, queue, removed = self._standing.layout, neighbour.demand.queue, []
         for c in cancelled:
             request = m.Request(c.index, c.begin, c.length)
             if queue.remove(request):
                 removed.append(request)
-            elif neighbour.span > 1 and self._standing.layout.chunks(c.index, c.begin, c.length):
-                removed += queue.cut_out(request)
+            elif neighbour.span > 1 and layout.chunks(c.index, c.begin, c.length):
+                removed += queue.cut_out(request, layout.block_length(c.index))
         self._reject(neighbour, removed)
 
     def lost(self, blocks: int) -> None:

@@ -285,7 +285,7 @@ class Node:
             if self._dirty:
                 self._come_back()  # what sending gave rise to waits until the loop has looked around
             self._alarm.set(self.engine.next_deadline(self.now))
-            self._pace.connected(len(self._links), limited=self.engine.uploads.paced)
+            self._pace.connected(len(self._links), limit=self.engine.uploads.pace)
         except Exception as error:
             # A broken disk, a strategy that broke its contract, or a bug: the node ends, and `run` says why.
             if not self._failure.done():

@@ -5,9 +5,8 @@ meanwhile. So a loop may rest before it looks around; what has come by then is h
 has more to do than it can, every process is late; whoever notices that rests longer, and then there is less
 to do for everybody: fifty peers on two cores else spend all their time on waking each other.
 
-A peer whose uplink is limited sends each sixteenth of a second, and most of what comes to it was asked for
-long before: it rests a quarter of that, with fewer connections too. With half of it, eight such peers ended
-1 % later.
+A peer whose uplink is limited sends each sixteenth of a second: it rests a quarter of that, with fewer
+connections too. With half of it, eight such peers ended 1 % later.
 """
 
 import asyncio
@@ -42,8 +41,10 @@ class Pace:
         calm = self._rest and not self._flooded
         return min(max(self._rest, HEED * self._late), MAX_REST) if calm else 0.0
 
-    def connected(self, connections: int, *, limited: bool = False) -> None:
-        """So many connections may bring something; `limited` is a peer whose uplink has a limit."""
+    def connected(self, connections: int, *, limit: float = 0.0) -> None:
+        """So many connections may bring something, and a `limit` in bytes per second is what the uplink waits
+        for. Where more leaves in a rest than is a flood, resting would be what it waits for."""
+        limited = 0 < limit * LIMITED_REST <= FLOOD
         if connections >= (LIMITED_MANY if limited else MANY):
             self._rest = LIMITED_REST if limited else REST
         else:

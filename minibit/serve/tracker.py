@@ -1,7 +1,8 @@
 """A share's swarm for many threads: behind a lock, on a real clock, told which address this machine has.
 
-What is decided is decided by the `Swarm`; nothing slow happens under the lock. The `Swarm` counts time on a
-clock that only grows; what others are told is Unix time.
+What is decided is decided by the `Swarm`; nothing slow happens under the lock: the system may be asked there
+which address of ours leads to a client, which sends nothing. The `Swarm` counts time on a clock that only
+grows; what others are told is Unix time.
 """
 
 import socket

@@ -87,12 +87,15 @@ class UdpServer:
                 proven = self._ids.valid(connection, remote, slot)
                 answer: bytes | None
                 try:
-                    if action == ANNOUNCE and proven:
-                        announce = decode_announce(datagram, six=six)
-                        reply = self._tracker.announced(announce, remote, moment, packed=True)
-                        answer = encode_announced(transaction, reply, six=six)
-                    else:
+                    if action != ANNOUNCE:
                         answer = encode_reply(self._rarer(datagram, proven, remote, slot, moment))
+                    else:  # of which a stranger's options are not even read
+                        announce = decode_announce(datagram, six=six)
+                        if proven:
+                            reply = self._tracker.announced(announce, remote, moment, packed=True)
+                            answer = encode_announced(transaction, reply, six=six)
+                        else:
+                            answer = _failed(transaction, EXPIRED)
                 except RequestError as error:
                     answer = _failed(transaction, str(error)) if proven else None
                 except Exception:
@@ -107,7 +110,7 @@ class UdpServer:
         return bool(remote) and self._allowance.admits(remote, now)
 
     def _rarer(self, datagram: bytes, proven: bool, remote: str, slot: int, now: float) -> Reply:
-        """The reply to what is no announce, or not from where it says."""
+        """The reply to what is no announce."""
         request = decode_request(datagram)
         if isinstance(request, Connect):
             return Connected(request.transaction, self._ids.issue(remote, slot))

@@ -1,4 +1,4 @@
-"""How a share is cut: blocks, each with a hash of its own, and the chunks that requests ask for (BEP 3).
+"""How a share is cut: blocks, each with a hash of its own, and the chunks that are asked for (BEP 3).
 
 Pure arithmetic: what the blocks hold, and where they lie on a disk, is unknown here.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-CHUNK_SIZE: Final = 16 * 1024  # bytes one request asks for; every client serves 16 KiB (BEP 3)
+CHUNK_SIZE: Final = 16 * 1024  # bytes that every client serves at a request (BEP 3)
 MIN_BLOCK_SIZE: Final = 16 * 1024
 MAX_BLOCK_SIZE: Final = 16 * 1024 * 1024
 MAX_BLOCKS: Final = 1 << 21

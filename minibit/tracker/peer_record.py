@@ -14,8 +14,9 @@ class PeerRecord:
 
     `source` is the socket address that said where it is, which `ip` need not be; `timestamp` is when it was
     last heard of. `announced`: what a foreign one said last. `met`: a process with its wire id was seen to
-    connect, so it is more than a registration. `said`: what it said last of where it is
-    and whether it is complete, and from where. `address` follows from the rest: many are told of it.
+    connect, so it is more than a registration. `said`: what a foreign one last said of where it is and
+    whether it is complete, and from where; None until it did. `address` follows from the rest: many are told
+    of it.
     """
 
     name: str

@@ -176,6 +176,26 @@ def test_a_slow_link_narrows_its_window_down_to_a_block(chunks: int, least: int)
     assert stage.neighbour(1).supply.window == least
 
 
+def test_a_slow_answer_does_not_widen_the_window_of_who_was_snubbed() -> None:
+    stage = Stage(layout=Layout(2000 * CHUNK_SIZE, 50 * CHUNK_SIZE))
+    stage.puppet(1, have=LONG_FULL, unchokes=True)
+    asked = stage.asked(1)
+    stage.neighbour(1).supply.window = MIN_WINDOW
+    stage.now += 3.0
+    stage.says(1, piece(*asked[0]))
+    assert stage.neighbour(1).supply.window == MIN_WINDOW
+
+
+def test_a_refusal_of_a_part_of_a_chunk_refuses_no_chunk() -> None:
+    """As of the one byte that is asked of a silent neighbour to make it speak."""
+    stage = Stage()
+    stage.puppet(1, have=FULL, unchokes=True)
+    stage.says(1, m.RejectRequest(0, 0, 1))
+    assert stage.engine.blocks.debts.outstanding(1) == FIRST_WINDOW
+    stage.says(1, reject(0))
+    assert stage.engine.blocks.debts.outstanding(1) == FIRST_WINDOW - 1
+
+
 def test_no_more_is_asked_than_a_neighbour_says_it_queues() -> None:
     stage = Stage(layout=LONG)
     stage.puppet(1, have=LONG_FULL, unchokes=True, queue=3)

@@ -72,7 +72,7 @@ def test_what_is_cut_out_is_asked_for_no_more_and_all_else_is(asked: list[Reques
     for request in asked:
         queue.add(request)
     before, gone = sorted(chunks_of(queue)), set(chunks_of([back]))
-    removed = queue.cut_out(back)
+    removed = queue.cut_out(back, 23 * CHUNK_SIZE)
     assert set(chunks_of(removed)) == gone & set(before)
     left = chunks_of(queue)
     assert set(left) == set(before) - gone

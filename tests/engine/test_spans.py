@@ -7,6 +7,7 @@ from minibit.engine.allowance import TURN_SECONDS
 from minibit.engine.effects import Store, Upload
 from minibit.torrent.layout import CHUNK_SIZE, Layout
 from minibit.wire import messages as m
+from minibit.wire.extended import ExtendedHandshake
 
 CHUNKS = 12
 LAYOUT = Layout(4 * CHUNKS * CHUNK_SIZE - 100, CHUNKS * CHUNK_SIZE)
@@ -94,6 +95,24 @@ def test_a_client_that_says_nothing_of_it_takes_back_what_it_asked_for_and_no_pa
     stage.puppet(1, interested=True)
     stage.says(1, request(1), span(0, 0, 8), m.Cancel(0, 3 * CHUNK_SIZE, 2 * CHUNK_SIZE))
     assert not any(isinstance(message, m.RejectRequest) for message in stage.heard(1))
+
+
+def test_who_is_choked_is_refused_what_is_left_of_a_span() -> None:
+    stage = Stage(layout=LAYOUT, have=FULL, upload_limit=CHUNK_SIZE)
+    stage.puppet(1, span=8, interested=True)
+    stage.says(1, span(0, 0, 8))
+    stage.heard(1)
+    stage.engine.uploads._choke(stage.neighbour(1))
+    stage.note(stage.engine.peers_found([], stage.now))
+    assert stage.heard(1) == [m.Choke(), m.RejectRequest(0, CHUNK_SIZE, 7 * CHUNK_SIZE)]
+
+
+def test_who_says_later_that_it_takes_less_may_still_take_back_a_part() -> None:
+    stage = Stage(layout=LAYOUT, have=FULL, upload_limit=1)
+    stage.puppet(1, span=8, interested=True)
+    stage.says(1, m.Extended(0, ExtendedHandshake(name="later").encode()), span(0, 0, 8))
+    stage.says(1, m.Cancel(0, 3 * CHUNK_SIZE, 2 * CHUNK_SIZE))
+    assert m.RejectRequest(0, 3 * CHUNK_SIZE, 2 * CHUNK_SIZE) in stage.heard(1)
 
 
 def test_a_limit_cuts_what_leaves_at_once() -> None:

@@ -22,6 +22,8 @@ from minibit.net.pace import (
     pace_of,
 )
 
+LIMIT = FLOOD / LIMITED_REST  # the most that counts as one
+
 
 class Clock:
     """Time that passes only by sleeping, `late` seconds longer each time than was asked for."""
@@ -72,13 +74,19 @@ def test_with_many_it_rests_before_it_looks_around(selector: PacedSelector, cloc
 def test_who_is_limited_rests_longer_and_with_fewer(
     pace: Pace, selector: PacedSelector, clock: Clock
 ) -> None:
-    pace.connected(LIMITED_MANY - 1, limited=True)
+    pace.connected(LIMITED_MANY - 1, limit=LIMIT)
     selector.select(5.0)
-    pace.connected(LIMITED_MANY, limited=True)
+    pace.connected(LIMITED_MANY, limit=LIMIT)
     selector.select(5.0)
-    pace.connected(MANY, limited=True)
+    pace.connected(MANY, limit=LIMIT)
     selector.select(5.0)
     assert clock.slept == [LIMITED_REST, LIMITED_REST]
+
+
+def test_who_is_hardly_limited_does_not_rest(pace: Pace, selector: PacedSelector, clock: Clock) -> None:
+    pace.connected(LIMITED_MANY, limit=2 * FLOOD / LIMITED_REST)
+    selector.select(5.0)
+    assert clock.slept == []
 
 
 def test_while_much_comes_at_once_it_does_not_rest(pace: Pace, selector: PacedSelector, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibit.address import PeerAddress
-from minibit.dialects.announce import Announce, Counts
+from minibit.dialects.announce import Announce, AnnounceReply, Counts
 from minibit.dialects.udp_announce import (
     Announced,
     AnnounceRequest,
@@ -26,7 +26,7 @@ from minibit.dialects.udp_announce import (
 )
 from minibit.serve.allowance import PER_SOURCE
 from minibit.serve.tracker import Tracker, Turn
-from minibit.serve.udp_server import BATCH, UdpServer
+from minibit.serve.udp_server import BATCH, EXPIRED, UdpServer
 from minibit.torrent import metainfo
 
 SHARE = metainfo.build("aula.bin", [((), 20 * 16384)], 16384, bytes(400), folder=False)
@@ -148,6 +148,31 @@ def test_a_bug_is_an_answer_and_a_log_entry(
     monkeypatch.setattr(Tracker, "announced", lambda *_, **__: 1 // 0)
     assert isinstance(announce(server), Failed)
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_bug_with_one_of_a_batch_is_no_bug_with_the_others(
+    server: UdpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, announced = connected(server), Tracker.announced
+
+    def buggy(tracker: Tracker, announce: Announce, *rest: Any, **more: Any) -> AnnounceReply:
+        if announce.peer_id == said(2).peer_id:
+            raise ZeroDivisionError
+        return announced(tracker, announce, *rest, **more)
+
+    monkeypatch.setattr(Tracker, "announced", buggy)
+    batch = [encode_request(AnnounceRequest(connection, n, said(n))) for n in (1, 2, 3)]
+    replies = [decode_reply(each) for each, _ in server.answers([(each, HOME) for each in batch], 1000.0)]
+    assert [type(reply) for reply in replies] == [Announced, Failed, Announced]
+
+
+def test_the_options_of_a_strangers_announce_are_not_read(
+    server: UdpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minibit.serve.udp_server.decode_request", lambda _: 1 // 0)
+    answered = answer(server, encode_request(AnnounceRequest(1 << 40, 9, said())) + b"\1" * 1000, HOME)
+    assert answered is not None
+    assert decode_reply(answered) == Failed(9, EXPIRED)
 
 
 @pytest.mark.parametrize(("address", "answered"), [(("192.0.2.1", 53), PER_SOURCE), (HOME, PER_SOURCE + 100)])

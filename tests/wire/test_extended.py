@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from minibit.errors import RemoteProtocolError
 from minibit.text import MAX_NAME
 from minibit.torrent import bencode
-from minibit.wire.extended import MAX_BODY, MAX_REQQ, ExtendedHandshake
+from minibit.wire.extended import MAX_BODY, MAX_REQQ, MAX_SPAN, ExtendedHandshake
 
 PLAIN = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=MAX_NAME)
 HANDSHAKES = st.builds(
@@ -53,6 +53,24 @@ def test_values_of_a_wrong_kind_are_passed_over(body: dict[bytes, object]) -> No
     assert found.name is None or 0 < len(found.name) <= MAX_NAME
     assert found.client.isprintable()
     assert len(found.client) <= MAX_NAME
+
+
+@pytest.mark.parametrize(
+    ("own", "span"),
+    [
+        ({b"span": 3}, 3),
+        ({b"span": MAX_SPAN}, MAX_SPAN),
+        ({b"span": 10**30}, MAX_SPAN),
+        ({b"span": 0}, 1),
+        ({b"span": -1}, 1),
+        ({b"span": b"8"}, 1),
+        ({b"span": [8]}, 1),
+        ({}, 1),
+        ([8], 1),
+    ],
+)
+def test_a_span_is_a_number_of_chunks_within_a_request(own: object, span: int) -> None:
+    assert ExtendedHandshake.decode(bencode.encode({b"minibit": own})).span == span
 
 
 def test_what_is_written_carelessly_is_understood() -> None:
