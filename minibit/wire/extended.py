@@ -3,8 +3,8 @@
 MiniBit adds one key of its own, `minibit`, a dictionary; foreign clients ignore it. `name` is the name that
 people gave the peer, so that a table can say "bia" where the wire only knows 20 bytes. `span` is how many
 chunks in a row one message may be about that is sent to this side: a *request*, *piece*, *cancel* or *reject*
-of several chunks says what as many messages of one chunk each would say, and may be answered in parts. To
-handle a message costs each end more than to move a chunk.
+of several chunks says what as many messages of one chunk each would say, and may be answered in parts. Each
+message costs either end some microseconds of Python.
 """
 
 from dataclasses import dataclass, field

@@ -124,10 +124,12 @@ def test_a_limit_cuts_what_leaves_at_once() -> None:
     assert [each.length for each in served(stage)] == 4 * [limit * TURN_SECONDS]
 
 
-def test_a_slow_link_is_sent_a_chunk_at_a_time() -> None:
+def test_a_slow_neighbour_of_a_quick_uplink_is_sent_a_chunk_at_a_time() -> None:
     """Whoever waits for a long piece hears nothing meanwhile, and would take its sender for a silent one."""
     stage = Stage(layout=LAYOUT, have=FULL)
     stage.puppet(1, span=8, interested=True)
+    stage.puppet(2, span=8, interested=True)
+    stage.note(stage.engine.flushed(2, 1 << 26, stage.now))
     stage.says(1, span(0, 0, 8))
     assert [each.length for each in served(stage, seconds=16.0)] == 8 * [CHUNK_SIZE]
 
