@@ -49,20 +49,31 @@ class Interview:
         try:
             _enter(self._place.parent)
             try:
-                self._server = await asyncio.start_unix_server(self._asked, _free(self._place))
+                # Not serving yet: cancelled within this call, we would lose a socket that listens.
+                self._server = await asyncio.start_unix_server(
+                    self._asked, _free(self._place), start_serving=False
+                )
             except OSError:  # a path too long for a socket, say
                 _leave(self._place.parent)
                 raise
         except OSError as error:
             self._tell(f"minibit why cannot ask this peer while it runs ({error.strerror or error})")
+            return self
+        try:
+            await self._server.start_serving()
+        except BaseException:
+            self._close(self._server)
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is None:
-            return
-        self._server.close()
+        if self._server is not None:
+            self._close(self._server)
+
+    def _close(self, server: asyncio.Server) -> None:
+        server.close()
         with suppress(FileNotFoundError):
             self._place.unlink()
         _leave(self._place.parent)

@@ -96,7 +96,11 @@ class Recording:
         assert self._interview is not None, "what is recorded has begun"
         if self._scribe is not None:
             self._scribe.start()
-        await self._interview.__aenter__()
+        try:
+            await self._interview.__aenter__()
+        except BaseException as error:  # cancelled, say: what has begun is ended all the same
+            await self.__aexit__(type(error), error, None)
+            raise
         self._sampling = asyncio.create_task(self._sample())
         return self
 

@@ -1,6 +1,7 @@
 """A running peer is asked by its own user, and by nobody else; who asks costs it little."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -93,6 +94,24 @@ def test_somebody_alive_is_not_put_out(place: Path) -> None:
         assert await ask(place, "ana") == b"first"
 
     held(place, lambda: "first", meanwhile)
+
+
+def test_who_is_cancelled_while_it_begins_leaves_nothing(place: Path) -> None:
+    async def hold(turns: int) -> None:
+        async def begin() -> None:
+            async with Interview(place, lambda: "", tell=lambda _: None):
+                await asyncio.sleep(60)
+
+        task = asyncio.ensure_future(begin())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for turns in range(5):
+        bounded(lambda turns=turns: hold(turns))
+        assert not place.parent.exists()
+    gc.collect()  # a socket that nobody closed would say so now
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o710])

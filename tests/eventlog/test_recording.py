@@ -64,3 +64,26 @@ def test_from_the_first_word_to_the_last(
         assert isinstance(first, kinds.Joined)
         assert isinstance(sample, kinds.Sampled)
         assert last == kinds.Left(how, why)
+
+
+@pytest.mark.parametrize("turns", range(1, 4))
+def test_who_is_cancelled_while_it_begins_has_its_last_word(tmp_path: Path, turns: int) -> None:
+    async def trade() -> None:
+        recording = record(tmp_path / "log")
+        stage = Stage(have=FULL, journal=recording.journal)
+        recording.begin(stage.engine, shared(tmp_path).metainfo, "127.0.0.1:1", 0)
+
+        async def begin() -> None:
+            async with recording:
+                await asyncio.sleep(60)
+
+        task = asyncio.ensure_future(begin())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    bounded(trade)
+    with Reader(tmp_path / "log") as reader:
+        *_, last = [entry.event for entry, _ in reader.entries()]
+    assert last == kinds.Left("goodbye", "")
