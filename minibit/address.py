@@ -2,9 +2,11 @@
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 LONGEST: Final = 64  # characters; an IPv6 address has 45 at most, and its scope is an interface's name
 FIRST_USER_PORT: Final = 1024  # below listen other services: mail, shells, the web
@@ -20,13 +22,13 @@ Address = tuple[str, int]
 """(IP address as text, port)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PeerAddress:
+class PeerAddress(Struct, frozen=True):
     """Where to dial a peer, and who should answer: `bt_id` is its 20-byte wire id, if it told one.
 
-    `packed`, which follows from the rest, is the address, then the port, big-endian: 6 bytes (BEP 23), or 18
-    for IPv6 (BEP 7). `is_nowhere`: it cannot be dialled from another machine, being loopback or the wildcard
-    0.0.0.0 / `::`. A tracker tells everybody of the same peers, so both are found out once.
+    The last two follow from the rest, whatever is given for them. `packed` is the address, then the port,
+    big-endian: 6 bytes (BEP 23), or 18 for IPv6 (BEP 7). `is_nowhere`: it cannot be dialled from another
+    machine, being loopback or the wildcard 0.0.0.0 / `::`. A tracker tells everybody of the same peers, so
+    both are found out once.
 
     Raises:
         ValueError: `ip` is no IP literal.
@@ -37,14 +39,13 @@ class PeerAddress:
     port: int
     bt_id: bytes | None = None
     origin: bool = False
-
-    packed: bytes = field(init=False, repr=False, compare=False)
-    is_nowhere: bool = field(init=False, repr=False, compare=False)
+    packed: bytes = b""
+    is_nowhere: bool = False
 
     def __post_init__(self) -> None:
         address, nowhere = _place(self.ip)
-        object.__setattr__(self, "packed", address + self.port.to_bytes(2, "big"))
-        object.__setattr__(self, "is_nowhere", nowhere)
+        force_setattr(self, "packed", address + self.port.to_bytes(2, "big"))
+        force_setattr(self, "is_nowhere", nowhere)
 
 
 def ip_literal(text: object) -> str | None:

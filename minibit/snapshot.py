@@ -6,9 +6,11 @@ bitfield is a hex string in wire order, as in BEP 3, next to the count that it s
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import asdict
 
 from minibit import bitfield
 from minibit.errors import MinibitError, RemoteProtocolError
@@ -40,8 +42,7 @@ class Role(StrEnum):
     CHOKED = "choked"
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """What a peer reports of itself, to its own display and, in every heartbeat, to the tracker."""
 
     state: State = State.DOWNLOADING
@@ -61,7 +62,7 @@ class Figures:
     optimistic: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _FIGURES}  # `asdict` copies every value
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: object) -> "Figures":
@@ -89,7 +90,6 @@ class Figures:
         )
 
 
-_FIGURES = tuple(field.name for field in fields(Figures))
 _INTEGERS = (
     "downloaded",
     "uploaded",
@@ -103,8 +103,7 @@ _INTEGERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NeighbourRow:
+class NeighbourRow(Struct, frozen=True):
     """One neighbour as a peer sees it."""
 
     name: str
@@ -123,8 +122,7 @@ class NeighbourRow:
     uploaded: int  # to it
 
 
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
+class PeerStatus(Struct, frozen=True):
     """One peer as it sees itself."""
 
     name: str
@@ -142,8 +140,7 @@ class PeerStatus:
     neighbours: tuple[NeighbourRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmRow:
+class SwarmRow(Struct, frozen=True):
     """One active peer as the tracker knows it."""
 
     name: str
@@ -156,8 +153,7 @@ class SwarmRow:
     figures: Figures
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmStatus:
+class SwarmStatus(Struct, frozen=True):
     """The whole swarm as the tracker knows it: all that `/status` says and `minibit status` shows."""
 
     share: str
@@ -268,8 +264,7 @@ def _number(data: dict[str, Any], name: str) -> float:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryRow:
+class SummaryRow(Struct, frozen=True):
     """How one peer came out of a swarm."""
 
     name: str
@@ -286,8 +281,7 @@ class SummaryRow:
         return max(0, self.downloaded - self.from_origin)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """How a whole swarm came out: what `minibit swarm` says last, and all that its `--json` says."""
 
     share: str
@@ -326,7 +320,7 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON-ready values, what follows from the figures included."""
-        document = asdict(self)
+        document: dict[str, Any] = to_builtins(self)
         document["complete"] = self.complete
         document["identical"] = self.identical
         document["origin_carried"] = round(self.origin_carried, 3)

@@ -79,6 +79,8 @@ PURE: dict[str, set[str] | None] = {
     "random": {"Random"},  # the type of `rng`
     "urllib.parse": {"quote_from_bytes", "unquote_to_bytes", "urlsplit"},
     "bencode2": None,  # and of other people's libraries, these
+    "msgspec": {"Struct", "field", "to_builtins"},
+    "msgspec.structs": {"asdict", "force_setattr", "replace"},
     "Crypto.Cipher": {"ARC4"},
 }
 IMPURE = {"__import__", "breakpoint", "eval", "exec", "input", "open", "print"}  # of what is built in

@@ -1,6 +1,5 @@
 """The frozen figures: JSON carries them whole, and a stranger's JSON cannot smuggle anything in."""
 
-import dataclasses
 import json
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from fakes.pictures import COUNT, MIB, summary, summary_row
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from minibit import bitfield, snapshot
 from minibit.errors import MinibitError
@@ -86,7 +86,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([f.name for f in dataclasses.fields(Figures)]), JSON) | JSON)
+@given(st.dictionaries(st.sampled_from(Figures.__struct_fields__), JSON) | JSON)
 def test_strange_figures_are_taken_safely_or_refused(document: object) -> None:
     try:
         figures = Figures.from_json(document)
@@ -164,7 +164,7 @@ def test_the_status_begins_with_the_contracts_fields_and_leaves_the_origin_out_o
     assert (document["status"], document["peers_ativos"], document["total_blocos"]) == ("ativo", 2, 3)
     assert [row.name for row in swarm.peers] == ["ana", "bia"]
     assert swarm.origin == rows[0]
-    assert dataclasses.replace(swarm, rows=rows[1:]).origin is None
+    assert replace(swarm, rows=rows[1:]).origin is None
     ana = document["peers"][1]
     assert (ana["peer_id"], ana["porta"], ana["have"], ana["bitfield"], ana["given"]) == (
         "ana",

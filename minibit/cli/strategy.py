@@ -1,6 +1,5 @@
 """`minibit strategy`: begin a strategy of your own, and check that it keeps the contract."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +25,8 @@ def check(
     Its answers must be of the right form, the same for the same view and seed, and quick; it must change
     nothing, remember nothing, and touch no clock, file or network. Exit code 1 if anything is wrong.
     """
+    from msgspec.structs import asdict
+
     from minibit.lab.strategy_trial import trial
     from minibit.registry import named
     from minibit.screen.display import Display

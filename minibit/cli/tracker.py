@@ -3,9 +3,10 @@
 import asyncio
 import sys
 from contextlib import redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from minibit.address import is_loopback, unmapped
 from minibit.cli.running import finish, framed

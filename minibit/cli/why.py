@@ -3,10 +3,11 @@
 import asyncio
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+
+from msgspec import Struct, to_builtins
 
 from minibit.address import is_loopback
 from minibit.cli.options import DEFAULT_TRACKER
@@ -29,8 +30,7 @@ MAX_LISTED: Final = 12  # peers in an overview; the slowest come first
 MAX_KNOWN: Final = 8  # names in an error
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What the user wants to know: of `block`, of who is `choked`, in `peer`'s view, at a moment."""
 
     peer: str | None
@@ -127,7 +127,7 @@ def _told(
             if not stories:
                 lines.append(f"nobody had asked for block {asked.block} by then")
             for story in stories:
-                answers.append({"question": "block"} | asdict(story))
+                answers.append({"question": "block"} | to_builtins(story))
                 lines += block_lines(story)
         else:
             places = question.answer()
@@ -136,11 +136,11 @@ def _told(
                     f"--choked: nobody had {asked.choked!r} for a neighbour by then: {_known(scene.actors)}"
                 )
             for place in places:
-                answers.append({"question": "choked"} | asdict(place))
+                answers.append({"question": "choked"} | to_builtins(place))
                 lines += choking_lines(place)
     if not questions:
         found = _progresses(scene, asked.peer)
-        answers = [{"question": "progress"} | asdict(each) for each in found]
+        answers = [{"question": "progress"} | to_builtins(each) for each in found]
         if asked.peer is None and len(found) > 1:
             lines = [progress_line(each) for each in found[:MAX_LISTED]]
             if len(found) > MAX_LISTED:

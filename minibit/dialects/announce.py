@@ -6,9 +6,10 @@ named tuple, which takes a third of the time of a frozen dataclass, and half of 
 makes it of all its fields.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from minibit.address import PeerAddress
 
@@ -58,8 +59,7 @@ class AnnounceReply(NamedTuple):
     six: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """A swarm in three numbers (BEP 48): seeds, downloads completed so far, peers still downloading."""
 
     complete: int

@@ -7,11 +7,13 @@ Both sides are strangers: a tracker refuses a bad query, and a client takes from
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from minibit.address import (
     KNOWN,
@@ -50,8 +52,7 @@ _NUMBER = re.compile(rb"[-+]?[0-9]{1,100}")
 _EVENTS: Final = {event.value.encode(): event for event in Event}
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """How a client wants peers to be listed: packed (BEP 23), or as dictionaries, with ids or without."""
 
     compact: bool = True
@@ -179,7 +180,7 @@ def decode_counts(body: bytes) -> dict[bytes, Counts]:
     if not isinstance(files, dict):
         raise ReplyError("this is no answer to a scrape: it has no files")
     return {
-        info_hash: Counts(**{field.name: _count(entry, field.name) for field in fields(Counts)})
+        info_hash: Counts(**{name: _count(entry, name) for name in Counts.__struct_fields__})
         for info_hash, entry in files.items()
         if len(info_hash) == 20 and isinstance(entry, dict)
     }

@@ -7,8 +7,9 @@ own tracker adds. Everything parsed here comes from a stranger: a bad reply is t
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.address import Address, PeerAddress, ip_literal
@@ -24,8 +25,7 @@ SHORTEST_INTERVAL: Final = 0.5  # no tracker makes us call it in a tight loop…
 LONGEST_INTERVAL: Final = 30.0  # …nor be silent until it forgets us
 
 
-@dataclass(frozen=True, slots=True)
-class PeerEntry:
+class PeerEntry(Struct, frozen=True):
     """One active peer as the tracker lists it; `timestamp` is Unix time.
 
     `blocks` is what it holds, None if that is not said: only a full listing says it (`full_text`).
@@ -64,8 +64,7 @@ class PeerEntry:
         return cls(address, _number(entry, "timestamp"))
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
+class Welcome(Struct, frozen=True):
     """The answer to a registration: blocks granted in all and just now (bitfields), peers to dial.
 
     `message` is for people; `interval` is seconds until the first heartbeat; `ip` is where others are told
@@ -106,8 +105,7 @@ class Welcome:
         return cls(_message(reply), granted, new, _entries(reply), _interval(reply), ip)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """The answer to a heartbeat: does the tracker know the asker, and who else is active.
 
     Not `registered`: the tracker restarted or forgot the asker, which registers again. `total` is how many
@@ -139,8 +137,7 @@ class Listing:
         return cls(reply.get("registrado") is True, total, _entries(reply), _interval(reply))
 
 
-@dataclass(frozen=True, slots=True)
-class Farewell:
+class Farewell(Struct, frozen=True):
     """The answer to a goodbye; `message` is for people."""
 
     message: str
@@ -177,8 +174,7 @@ def block_list(blocks: int) -> str:
     return f"[{','.join(map(str, bitfield.indices(blocks)))}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """The body of every 4xx and 5xx: what is wrong and what to do about it, for people to read.
 
     `peer` is the active peer that stands in the way of a registration (409).

@@ -7,8 +7,9 @@ from a stranger, who is told what is wrong with it.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from minibit import units
 from minibit.dialects import json_fields
@@ -18,8 +19,7 @@ from minibit.snapshot import Figures, from_hex, to_hex
 from minibit.text import name_fault, plain_text
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(Struct, frozen=True):
     """`POST /registrar_peer`. `blocks` None: not said. `replace`: take the name over from a dead process."""
 
     name: str
@@ -58,8 +58,7 @@ class Registration:
         return cls(name, port, ip, blocks, json_fields.bt_id(body), replace)
 
 
-@dataclass(frozen=True, slots=True)
-class ListingQuery:
+class ListingQuery(Struct, frozen=True):
     """The query of `GET /listar_peers`: who asks, for at most how many peers (None: all), in which form."""
 
     name: str | None = None
@@ -85,8 +84,7 @@ class ListingQuery:
         return cls(query.get("peer_id"), brief, min(int(text), DEFAULT_NUMWANT) if brief else int(text))
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True):
     """The optional body of `GET /listar_peers`: what the asking peer holds and does now."""
 
     bt_id: bytes | None = None
@@ -113,8 +111,7 @@ class Heartbeat:
         return cls(json_fields.bt_id(body), _held(body, block_count), parsed)
 
 
-@dataclass(frozen=True, slots=True)
-class Goodbye:
+class Goodbye(Struct, frozen=True):
     """`POST /desconectar_peer`. `bt_id` None: whichever process has the name."""
 
     name: str

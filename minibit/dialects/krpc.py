@@ -4,8 +4,9 @@ We ask for peers and announce ourselves; we are asked nothing, and `ro` says so.
 not spoken); peers may be of either family.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from minibit.address import PACKED_FOUR, PACKED_SIX, Address, PeerAddress, compact_peers, unpacked_peers
 from minibit.errors import BencodeError
@@ -20,16 +21,14 @@ MAX_TOKEN: Final = 64  # bytes; other clients use 4–20
 _CONTACT: Final = 26
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """A node: its 20-byte id and where it is."""
 
     node_id: bytes
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class GetPeers:
+class GetPeers(Struct, frozen=True):
     """Who is in this swarm, and which nodes are nearer to it?"""
 
     transaction: bytes
@@ -40,8 +39,7 @@ class GetPeers:
         return _query(self.transaction, "get_peers", {"id": self.own_id, "info_hash": self.info_hash})
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncePeer:
+class AnnouncePeer(Struct, frozen=True):
     """We are in this swarm, and listen on this port; `token` is what this node gave us for that."""
 
     transaction: bytes
@@ -55,8 +53,7 @@ class AnnouncePeer:
         return _query(self.transaction, "announce_peer", said)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a node answers; to an announcement only its id."""
 
     transaction: bytes
@@ -77,8 +74,7 @@ class Answer:
         return bencode.encode({"t": self.transaction, "y": "r", "r": said})
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A node cannot answer."""
 
     transaction: bytes

@@ -5,8 +5,9 @@ is no such datagram is nobody's.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 GROUPS: Final = {4: "239.192.152.143", 6: "ff15::efc0:988f"}
 PORT: Final = 6771
@@ -19,8 +20,7 @@ _HASH: Final = re.compile(r"[0-9a-fA-F]{40}")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """Somebody who listens on `port` is in these swarms. By its own `cookie` he knows himself."""
 
     port: int

@@ -9,9 +9,10 @@ All numbers are big-endian.
 import ipaddress
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from minibit.address import KNOWN, PACKED_FOUR, PACKED_SIX, compact_peers, unpacked_peers
 from minibit.dialects.announce import (
@@ -55,8 +56,7 @@ _UNKNOWN_LEFT: Final = (1 << 64) - 1  # opentracker's and libtorrent's way to sa
 _END, _NOTHING, _URL_DATA = range(3)
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(Struct, frozen=True):
     """A client wants a connection id. Whatever repeats its `transaction` is the answer."""
 
     transaction: int
@@ -73,8 +73,7 @@ class AnnounceRequest(NamedTuple):
     path: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class ScrapeRequest:
+class ScrapeRequest(Struct, frozen=True):
     connection: int
     transaction: int
     info_hashes: tuple[bytes, ...]
@@ -83,8 +82,7 @@ class ScrapeRequest:
 Request = Connect | AnnounceRequest | ScrapeRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Struct, frozen=True):
     transaction: int
     connection: int
 
@@ -94,16 +92,14 @@ class Announced(NamedTuple):
     reply: AnnounceReply
 
 
-@dataclass(frozen=True, slots=True)
-class Scraped:
+class Scraped(Struct, frozen=True):
     """Counts in the order of the info hashes that were asked about."""
 
     transaction: int
     counts: tuple[Counts, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     transaction: int
     message: str
 

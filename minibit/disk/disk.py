@@ -6,8 +6,9 @@ takes when it is woken: one wake-up serves all outcomes until it comes.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.disk.ledger import Ledger
 from minibit.disk.reader import Read, Reader
@@ -20,23 +21,20 @@ READERS: Final = 1  # a second one is no faster, and costs the loop turns of Pyt
 WRITERS: Final = 2  # one block is hashed while another is written: half as fast again where writing is slow
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """This block was good and is written, or it was corrupt."""
 
     block: int
     good: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """These blocks, found good before, are good no more: somebody else has changed a file."""
 
     blocks: int
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """Every file is where it belongs, as we left it."""
 
 

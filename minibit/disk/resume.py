@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.disk.check import check
@@ -10,8 +11,7 @@ from minibit.disk.storage import Storage
 from minibit.torrent.metainfo import Metainfo
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The blocks that are good, as a bitfield; the files that are `whole` by them, by number; and those that
     hold bytes of the share, which is what tells them from a stranger's."""
 

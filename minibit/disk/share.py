@@ -8,10 +8,11 @@ metainfo looks like is `metainfo.py`'s matter.
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.disk.check import digests, filled
 from minibit.disk.storage import Storage
@@ -25,8 +26,7 @@ MAX_SHOWN: Final = 200  # …with so many characters of each path
 _Surveyed = tuple[list[tuple[tuple[str, ...], int]], tuple[Path, ...], frozenset[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """What is shared, where it lies (`Storage`'s folder), and the links, special files and empty folders
     that are left out."""
 

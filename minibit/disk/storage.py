@@ -13,10 +13,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Container
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.disk.places import ABSENT, NAMED, PART, Places, stamp_of
 from minibit.disk.refusals import explained, explaining
@@ -30,8 +31,7 @@ _SEEK_DATA: Final = getattr(os, "SEEK_DATA", os.SEEK_SET)  # where holes are unk
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)  # Linux: read only what needs no waiting for a disk
 
 
-@dataclass(slots=True)
-class _OpenFile:
+class _OpenFile(Struct):
     """A descriptor that stays open while anyone is inside its `with`, and whose errors leave it explained."""
 
     path: str

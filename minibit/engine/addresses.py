@@ -10,8 +10,9 @@ dials that cross one is given up, which is safe but slow, so whoever is about to
 """
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.address import Address, PeerAddress, is_far
 from minibit.engine.effects import PeerId
@@ -32,8 +33,7 @@ GREETING_SECONDS: Final = 1.0  # how long who dials a seed has to say who it is,
 SEED_SECONDS: Final = 1800.0  # how long a seed believes that another one is still one
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """What we know of one address; `due` is when it may be dialled, `needy` when it may need a seed."""
 
     due: float

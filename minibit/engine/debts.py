@@ -6,8 +6,9 @@ fallen silent is expected to be silent as long again. Times are seconds, sets of
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from minibit import bitfield
 
@@ -23,8 +24,7 @@ class Batch(NamedTuple):
     when: float
 
 
-@dataclass(slots=True)
-class Debt:
+class Debt(Struct):
     """What one neighbour owes us, in the order in which it was asked, and how it has paid so far."""
 
     chunks: int = 0

@@ -8,9 +8,10 @@ buckets: the routing table is the nearest nodes. Nodes are strangers: what they 
 number, by search and by place.
 """
 
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.address import Address, PeerAddress, credible
 from minibit.dialects import krpc
@@ -28,8 +29,7 @@ PAUSE: Final = 15 * 60.0  # …up to this, which is right for all others
 Datagram = tuple[bytes, Address]
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A node of this search; its id is unknown while only its address is. `token`: it has answered."""
 
     node_id: bytes | None
@@ -37,8 +37,7 @@ class Node:
     token: bytes | None = None
 
 
-@dataclass(slots=True)
-class Question:
+class Question(Struct):
     """What was asked of whom."""
 
     address: Address

@@ -8,11 +8,12 @@ It writes a neighbour's `supply` and `blocks`, and reads everything.
 """
 
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby
 from operator import attrgetter, or_
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.engine import laggards, spans
 from minibit.engine.allowance import Allowance
@@ -37,8 +38,7 @@ MAX_UNASKED: Final = 1024  # chunks we never asked for, or no longer want, befor
 FORGIVEN: Final = 1  # …of which a sweep forgives so many: a slow neighbour sends what we cancelled long after
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a block's hash meant: whether the download is complete, and whom to ban for it and why."""
 
     complete: bool = False

@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from minibit.address import Address
 from minibit.wire.messages import Handshake, Haves, Message, Piece, Request
@@ -14,69 +15,60 @@ PeerId = bytes
 claim, but `neighbour.source`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send these messages, in order."""
 
     key: int
     messages: tuple[Handshake | Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     """Send this message to each of these neighbours: one effect, and its bytes are made once."""
 
     keys: tuple[int, ...]
     message: Haves
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """Send the data of these chunks, in order, and report `flushed` as it leaves."""
 
     key: int
     chunks: tuple[Request, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Keep the data of these pieces, all of this block. The data is good only until the next read."""
 
     block: int
     pieces: Sequence[Piece]
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(Struct, frozen=True):
     """All of this block has been stored: check its hash, write it, report `block_verified`."""
 
     block: int
 
 
-@dataclass(frozen=True, slots=True)
-class Discard:
+class Discard(Struct, frozen=True):
     """Forget what was stored of this block."""
 
     block: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(Struct, frozen=True):
     """Connect to this address, then report `connected` or `dial_failed`."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(Struct, frozen=True):
     """Close this connection; the engine has forgotten it already."""
 
     key: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ban:
+class Ban(Struct, frozen=True):
     """Say that this peer is banned; `address` is None if it had left. Hanging up is an effect of its own."""
 
     source: PeerId
@@ -84,15 +76,13 @@ class Ban:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(Struct, frozen=True):
     """Tell the tracker how we stand now rather than at the next heartbeat."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """The last block was verified: the download is complete."""
 
 

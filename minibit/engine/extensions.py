@@ -4,7 +4,8 @@ A side chooses the ids under which it wants to hear each extension; ours follow 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from minibit.address import PeerAddress
 from minibit.engine.addresses import AddressBook
@@ -14,16 +15,14 @@ from minibit.wire.extended import ExtendedHandshake
 from minibit.wire.messages import Extended
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(Struct, frozen=True):
     """Send this body to this neighbour, under the extension's name."""
 
     key: int
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Hearsay:
+class Hearsay(Struct, frozen=True):
     """These peers are said to be in the swarm, by somebody who may lie."""
 
     peers: tuple[PeerAddress, ...]

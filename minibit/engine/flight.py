@@ -1,14 +1,14 @@
 """A block in flight: which of its chunks are to be asked for, were asked of whom, and are here; and what may
 become of some of them."""
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from minibit.engine.effects import PeerId
 
 
-@dataclass(slots=True)
-class OpenBlock:
+class OpenBlock(Struct):
     """A block in flight; `todo`, `here` and the values of the mappings are sets of chunks."""
 
     todo: int

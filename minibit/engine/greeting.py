@@ -3,8 +3,9 @@
 It decides who may be a neighbour at all; what neighbours then do for each other is unknown here.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit import __version__, bitfield
 from minibit.address import Address
@@ -29,8 +30,7 @@ CROSSED_SECONDS: Final = 3.0  # how soon after one of two is given up the other 
 AGAIN_SECONDS: Final = (0.1, 0.5)  # …and when we dial then: at random, lest both sides do so at once again
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Who a peer is: its name among people, its 20-byte wire id, the port it listens on; `ip` if that is at
     one address of its machine only."""
 

@@ -6,15 +6,15 @@ call the engine, take long, or raise. What it is told has just happened, except 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from minibit.address import Address
 from minibit.engine.effects import PeerId
 from minibit.strategies.view import Choice, Pick
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
+class Picked(Struct, frozen=True):
     """A block was picked, to be asked of this neighbour; `pick.explain()` says why it."""
 
     at: float
@@ -22,8 +22,7 @@ class Picked:
     pick: Pick
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """The upload slots were dealt anew, in a round or between two; `choice.explain()` says who moved."""
 
     at: float
@@ -31,32 +30,28 @@ class Chosen:
     choice: Choice
 
 
-@dataclass(frozen=True, slots=True)
-class Dialled:
+class Dialled(Struct, frozen=True):
     """We try to connect to this address…"""
 
     at: float
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class DialFailed:
+class DialFailed(Struct, frozen=True):
     """…and nobody answered."""
 
     at: float
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
+class Met(Struct, frozen=True):
     """This neighbour has said all of who it is: its handshake came, and its hello if it speaks BEP 10."""
 
     at: float
     neighbour: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parted:
+class Parted(Struct, frozen=True):
     """The connection to this neighbour is over, ours to end or not."""
 
     at: float
@@ -64,8 +59,7 @@ class Parted:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """A block is here and its hash is right; `senders` are the chunks that each had a part in it with."""
 
     at: float
@@ -73,8 +67,7 @@ class Verified:
     senders: Mapping[PeerId, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Spoilt:
+class Spoilt(Struct, frozen=True):
     """A block's hash was wrong, and it was thrown away."""
 
     at: float
@@ -82,8 +75,7 @@ class Spoilt:
     senders: Mapping[PeerId, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Banned:
+class Banned(Struct, frozen=True):
     """We deal with this peer no more; it may have left before."""
 
     at: float
@@ -91,8 +83,7 @@ class Banned:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """The last block is here."""
 
     at: float

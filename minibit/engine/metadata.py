@@ -10,8 +10,10 @@ of all that liars may send, no more is held than one metadata, and none keeps th
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from minibit.engine.effects import PeerId
 from minibit.engine.extensions import Handler, Say
@@ -33,8 +35,7 @@ SERVED_BURST: Final = 32  # pieces that one neighbour is sent at once…
 SERVED_PER_SECOND: Final = 16.0  # …and in the long run
 
 
-@dataclass(slots=True)
-class Source:
+class Source(Struct):
     """A neighbour that has the metadata, by what it says: `asked` are pieces, and when each was asked for."""
 
     size: int
@@ -42,8 +43,7 @@ class Source:
     rests_until: float = 0.0
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(Struct):
     """Metadata of one size on its way; `alone` is who is to send all of it, None if everybody may."""
 
     size: int

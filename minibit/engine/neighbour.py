@@ -5,8 +5,9 @@ uploading knows. Neither half writes in the other's part. Strategies see only a 
 `strategies.view.NeighbourView`.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.address import Address
@@ -90,8 +91,7 @@ class Demand:
         return self.unchoked_since is not None
 
 
-@dataclass(slots=True)
-class Early:
+class Early(Struct):
     """What a neighbour told of its blocks while nobody here knew how many there are.
 
     Bounded by what a connection lets pass.

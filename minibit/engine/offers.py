@@ -15,10 +15,11 @@ it asks. Who has had the origin for itself for a while sees everything: there is
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import ceil, fsum
 from random import Random
 from typing import Final
+
+from msgspec import Struct, field
 
 from minibit import bitfield
 from minibit.torrent.layout import Layout
@@ -31,8 +32,7 @@ DOUBT_SECONDS: Final = 1.0  # of everybody's pace are believed of a neighbour be
 ALIKE: Final = 1.5  # times as long is luck, not a difference
 
 
-@dataclass(slots=True)
-class Offer:
+class Offer(Struct):
     """What one neighbour was shown. `pending` blocks were offered to it alone and are not sent yet.
 
     `sent` blocks went out to it whole: whether or not it ever tells of them (many clients do not tell

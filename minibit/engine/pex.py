@@ -6,8 +6,9 @@ it, asks it last, and here it is bounded by message, by neighbour and by what a 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from minibit.address import Address, PeerAddress, credible, is_far
 from minibit.engine.extensions import Handler, Hearsay, Say, Wish
@@ -26,8 +27,7 @@ HEARD_BURST: Final = 6  # messages of one neighbour that are borne at once…
 HEARD_PER_SECOND: Final = 1 / 30  # …and in the long run, where one a minute is right
 
 
-@dataclass(slots=True)
-class Partner:
+class Partner(Struct):
     """A neighbour that exchanges peers: when it is told of some next, and whom it believes us to know."""
 
     due: float

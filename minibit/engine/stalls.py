@@ -4,8 +4,9 @@ A stall is a while without a block and without a chunk that was wanted. A transf
 1 KiB/s a chunk comes every 16 s.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.engine.engine import Engine
@@ -15,8 +16,7 @@ STALL_SECONDS: Final = 40.0  # without a chunk, before that is a stall
 MAX_NAMED: Final = 4  # neighbours that one reason names
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Why the `blocks` that these neighbours hold do not come from them.
 
     `kind` is "choking", "owing", "refusing", "spare" (others owe us all that it holds), "waiting" (for a
@@ -27,8 +27,8 @@ class Cause:
     kind: str
     blocks: int
     count: int  # neighbours, of which only some are named
-    names: tuple[str, ...] = field(compare=False)
-    since: float | None = field(default=None, compare=False)
+    names: tuple[str, ...]
+    since: float | None = None
 
     def explain(self, now: float) -> str:
         """One clause."""
@@ -45,22 +45,24 @@ class Cause:
         }[self.kind]
 
 
-@dataclass(frozen=True, slots=True)
-class Stall:
-    """A download that has come to a halt; blocks are bitfields, times are of the engine's clock.
+class Stall(Struct, frozen=True):
+    """A download that has come to a halt; blocks are bitfields, times are of the engine's clock."""
 
-    Two stalls are equal if they have the same reasons, whenever they were looked at.
-    """
-
-    at: float = field(compare=False)  # when it was looked at
+    at: float  # when it was looked at
     since: float  # when something last came
     missing: int  # blocks that are not here
     in_all: int  # blocks of the share
     nowhere: int  # of the missing, those that no neighbour holds
     neighbours: int
-    addresses: int = field(compare=False)  # that are known, and dialled again and again
+    addresses: int  # that are known, and dialled again and again
     checking: int  # blocks that the disk has not come back from
     causes: tuple[Cause, ...]
+
+    @property
+    def reasons(self) -> tuple[object, ...]:
+        """What makes it another stall: not when it is looked at, nor who does not answer for how long."""
+        causes = [(cause.kind, cause.blocks, cause.count) for cause in self.causes]
+        return (self.since, self.missing, self.nowhere, self.neighbours, self.checking, *causes)
 
     def explain(self) -> str:
         """The reasons as one sentence."""
@@ -116,10 +118,12 @@ class StallWatch:
     def look(self, engine: Engine, now: float) -> Stall | None:
         """The stall that there is now, if it is news."""
         found, told = stall(engine, now, self._patience), self._told
-        if found is None or found == told:
+        if found is None:
             return None
-        if told is not None and told.since == found.since and now - told.at < STALL_SECONDS:
-            return None
+        if told is not None:
+            again = found.since == told.since and now - told.at < STALL_SECONDS
+            if again or found.reasons == told.reasons:
+                return None
         self._told = found
         return found
 

@@ -8,10 +8,11 @@ is; the origin's name is "origin". Readers pass over fields and kinds of events 
 both may be added without another schema.
 """
 
-from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from json import JSONEncoder, loads
 from typing import Any, Final
+
+from msgspec import Struct
 
 from minibit.events.kinds import KINDS, Event
 from minibit.events.shapes import count, label, number, shapes_of, text
@@ -27,7 +28,8 @@ _ENCODER: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 _SHAPES: Final = {kind: shapes_of(kind) for kind in _NAMES}
 _LATER: Final = {  # fields that came after the first logs of this schema, and are not in every one
-    kind: frozenset(field.name for field in fields(kind) if field.default is not MISSING) for kind in _NAMES
+    kind: frozenset(kind.__struct_fields__[len(shapes) - len(kind.__struct_defaults__) :])
+    for kind, shapes in _SHAPES.items()
 }
 _WRITERS: Final = {
     kind: tuple((name, shape.write) for name, shape in shapes.items()) for kind, shapes in _SHAPES.items()
@@ -41,8 +43,7 @@ class Kind(StrEnum):
     SIMULATED = "simulated"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """What a log is of. `start` is Unix time, 0 if simulated; `settings` is whatever describes the run."""
 
     kind: Kind
@@ -108,8 +109,7 @@ class Header:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One event: `t` seconds after the log's start, as `peer` saw it."""
 
     t: float

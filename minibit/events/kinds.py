@@ -4,8 +4,9 @@
 rates are bytes per second, totals payload bytes since the peer joined.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.events.shapes import (
     Blocks,
@@ -25,8 +26,7 @@ from minibit.events.shapes import (
 # --- a peer comes and goes
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """It begins to trade, at this address, holding the blocks `resumed`; the tracker dealt it `granted`.
 
     Logs of 0.4.0 and before do not tell `download_limit`.
@@ -40,29 +40,25 @@ class Joined:
     download_limit: Number = 0.0  # 0 is none
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """It trades no more. `how` is "goodbye", "ended" (by an error, `why` says which) or "killed"."""
 
     how: Name
     why: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """Its last block was verified."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stalled:
+class Stalled(Struct, frozen=True):
     """It lacks `lacking` blocks, and nothing has come for a while; `reason` says who could mend that."""
 
     reason: Reason
     lacking: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Struct, frozen=True):
     """How it stands, once a second. `downloaded` counts wasted bytes too, `from_origin` is a part of it."""
 
     down_rate: Number
@@ -77,8 +73,7 @@ class Sampled:
     choked_by: Names  # who holds what it lacks and chokes it
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(Struct, frozen=True):
     """It is asked while it runs, and remembers no more of the time before than this: the blocks that it
     verified then, and how many chunks of them came from each neighbour."""
 
@@ -89,22 +84,19 @@ class Recalled:
 # --- its neighbours
 
 
-@dataclass(frozen=True, slots=True)
-class Dialled:
+class Dialled(Struct, frozen=True):
     """It tries to connect to this peer."""
 
     who: Name
 
 
-@dataclass(frozen=True, slots=True)
-class DialFailed:
+class DialFailed(Struct, frozen=True):
     """Nobody answered there."""
 
     who: Name
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Struct, frozen=True):
     """This peer has said who it is, and is a neighbour."""
 
     who: Name
@@ -113,16 +105,14 @@ class Connected:
     client: Name
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(Struct, frozen=True):
     """This neighbour, or who might have become one, is one no more."""
 
     who: Name
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Banned:
+class Banned(Struct, frozen=True):
     """It deals with this peer no more."""
 
     who: Name
@@ -132,8 +122,7 @@ class Banned:
 # --- what it decides
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
+class Picked(Struct, frozen=True):
     """It asks this neighbour for this block: by `rule`, one of `tied` equals among `candidates`."""
 
     block: Count
@@ -144,8 +133,7 @@ class Picked:
     copies: MaybeCount  # among its neighbours; null if the rule does not count them
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """It dealt its upload slots anew: in a round, or between two and then only told if somebody moved.
 
     `scores` has everybody who competed and was ranked, `moves` everybody who got a place ("drawn",
@@ -165,16 +153,14 @@ class Chosen:
 # --- its blocks
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """This block is here and right; `senders` are the chunks of it that came from each neighbour."""
 
     block: Count
     senders: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Corrupt:
+class Corrupt(Struct, frozen=True):
     """This block was wrong, and was thrown away."""
 
     block: Count

@@ -5,8 +5,9 @@ raises `ValueError`; writing trusts. Numbers are rounded so that the same run is
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, get_args, get_type_hints
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.text import plain_text
@@ -18,8 +19,7 @@ MAX_NUMBER: Final = 1 << 62
 DECIMALS: Final = 3  # of rates and scores
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How a field is read, and how it is written; `write` is None for what JSON has as it is."""
 
     read: Callable[[object], Any]

@@ -4,8 +4,10 @@ import itertools
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from minibit import __version__
 from minibit.experiments.observation import Observation, Run
@@ -23,8 +25,7 @@ PACE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One swarm of an experiment; `seconds` is how long it is watched, None until all are complete.
 
     `cost` is about how many seconds of one core a run takes, where that does not follow from its size.
@@ -62,8 +63,7 @@ def gathered(planned: Sequence[tuple[Case, int]], came: Sequence[Observation]) -
     return {name: sorted(runs, key=lambda one: one.seed) for name, runs in seen.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """What `whose` work says of a figure, `said` as it is printed; ours agrees from `low` to `high`.
 
     `value` is the number that ours is divided by, None where the claim has none.
@@ -81,8 +81,7 @@ def near(whose: str, value: float, unit: str = "", digits: int = 0) -> Claim:
     return Claim(whose, f"{value:,.{digits}f}{unit}", (1 - SLACK) * value, (1 + CLOSE) * value, value)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A figure of ours, one value per run, beside what is published about it, if anything is.
 
     There are no `values` where not every run has one: somebody did not become complete.
@@ -122,8 +121,7 @@ class Reading:
         return "disagrees" if self.ratio is None else f"disagrees, {100 * (self.ratio - 1):+.1f} %"
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
+class Experiment(Struct, frozen=True):
     """`cases(full)` are its swarms, at the paper's size or at one for a minute; `read` makes figures of what
     was seen of them and `draw` pictures. `notes` say how it differs from what it is held against."""
 

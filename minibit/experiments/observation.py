@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Final
+
+from msgspec import Struct, to_builtins
 
 from minibit import bitfield
 from minibit.lab.scenario import Scenario
@@ -13,16 +14,14 @@ LOOKS: Final = 60  # at a run of a fixed length
 MANY: Final = 1 << 62  # events
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """What is to be played: until everybody is complete, or for so many `seconds` whatever became of it."""
 
     scenario: Scenario
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one peer did. Times are seconds since the start, `line` is the bytes per second it can give.
 
     It was `present` for so many seconds: until it left, or the run ended.
@@ -43,8 +42,7 @@ class Part:
         return None if self.completed is None else self.completed - self.arrived
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """`peers` are there `at` so many seconds; of these `club` lack the same one block and nothing else."""
 
     at: float
@@ -52,8 +50,7 @@ class Moment:
     club: int
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """All that is remembered of a run, small enough to be sent around. `moments` are of fixed-length runs."""
 
     seed: int
@@ -87,7 +84,8 @@ class Observation:
         return [part for part in self.parts if part.kind == kind]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        document: dict[str, Any] = to_builtins(self)
+        return document
 
 
 def observed(run: Run) -> Observation:

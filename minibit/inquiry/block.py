@@ -1,8 +1,9 @@
 """Why was this block asked of that neighbour, and what became of it."""
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.events import kinds
 from minibit.events.entries import Entry
@@ -12,8 +13,7 @@ MAX_STEPS: Final = 20  # of one block at one peer; a liar may spoil a block many
 MAX_HOLDERS: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """It was picked, and asked of `who`: one of `tied` equals among `candidates` that `who` could give.
 
     `holders` are others present that held it then, of `held_by` in all; nobody if the log tells of one peer.
@@ -29,8 +29,7 @@ class Asked:
     held_by: int
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
+class Came(Struct, frozen=True):
     """It was here whole; `right` says what its hash said, `senders` the chunks of each."""
 
     at: float
@@ -38,8 +37,7 @@ class Came:
     senders: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockStory:
+class BlockStory(Struct, frozen=True):
     """One block at one peer: `here` or not by now, whether it was `resumed`, and what happened in between."""
 
     peer: str

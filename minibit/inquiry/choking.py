@@ -1,8 +1,9 @@
 """Why does this peer choke that one: its rank, its score, the cut line, the next round."""
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.events import kinds
 from minibit.events.entries import Entry
@@ -14,8 +15,7 @@ WITHDRAWALS: Final = ("lost interest", "left")  # moves that nobody but the neig
 NOBODY: Final = "nobody"  # the rule of `unchoke-none`
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
+class Contest(Struct, frozen=True):
     """The last time that neighbours were ranked: `rank` from 1, by `score`, among so many.
 
     `cut` is the score of the last fixed place, held by `last`; `drawn` who was drawn by lot, and was the only
@@ -31,8 +31,7 @@ class Contest:
     drawn: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What `who` is to `peer` at this moment: "fixed", "optimistic", "choked", or "stranger".
 
     `contest` is the last in which it was ranked, if any was; `since` of a later round in which it was not.

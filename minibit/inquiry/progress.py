@@ -1,8 +1,9 @@
 """Why is this peer slow, or stuck, and where did its blocks come from."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.inquiry.choking import next_round
@@ -32,8 +33,7 @@ class Verdict(StrEnum):
     WAITING = "waiting"  # it waits for what it has asked
 
 
-@dataclass(frozen=True, slots=True)
-class Debtor:
+class Debtor(Struct, frozen=True):
     """Who owes it `chunks`. Of a peer that the log tells of: its rate, its limit (0 is none), to how many it
     owes something itself, and whether it has left; None where nothing is known."""
 
@@ -50,8 +50,7 @@ class Debtor:
         return _full(self.up_rate or 0.0, self.limit or 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class LastHolder:
+class LastHolder(Struct, frozen=True):
     """Who held blocks that nobody holds now, until it left."""
 
     who: str
@@ -59,8 +58,7 @@ class LastHolder:
     ended: Ended
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How a peer stands and why; rates are bytes per second, senders are in chunks."""
 
     peer: str

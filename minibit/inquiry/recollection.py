@@ -5,8 +5,9 @@ forgotten, the blocks that came and who sent them are summed up (`Recalled`).
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.events import kinds
 from minibit.events.entries import Entry
@@ -20,8 +21,7 @@ MAX_NEIGHBOURS: Final = 1000
 MAX_SENDERS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
+class Recent(Struct, frozen=True):
     """The last decisions of a peer: when it picked what, who moved when in which choice, and the next round.
 
     Times are seconds since it began; None before the first of each.

@@ -4,8 +4,9 @@ One pass over a log, in bounded memory per peer; nothing in it is trusted. A log
 swarm or of one peer, which then says of its neighbours only what it saw of them.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from minibit import bitfield
 from minibit.events import kinds
@@ -16,8 +17,7 @@ MAX_PEERS: Final = 20_000
 MAX_NAMES: Final = 1000  # of others, in each thing that is remembered of one peer
 
 
-@dataclass(slots=True)
-class Ended:
+class Ended(Struct):
     """How and when a peer left."""
 
     at: float
@@ -25,8 +25,7 @@ class Ended:
     why: str
 
 
-@dataclass(slots=True)
-class Actor:
+class Actor(Struct):
     """One peer, from its own events. Blocks are bitfields, times seconds since the log's start."""
 
     name: str

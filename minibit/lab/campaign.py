@@ -3,17 +3,17 @@
 import time
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from minibit.lab.chaos import Chaos, Outcome
 from minibit.lab.faults import Mode, drawn
 from minibit.lab.simulated_log import SimulatedLog
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """What came of one run: how it ended, or the traceback that ended it; `cpu` is seconds of a core."""
 
     seed: int
@@ -59,8 +59,7 @@ def runs(seeds: Iterable[int], modes: Iterable[Mode]) -> list[tuple[int, Mode]]:
     return [(seed, mode) for seed in seeds for mode in wanted]
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What all of them came to."""
 
     runs: int = 0

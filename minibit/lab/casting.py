@@ -1,8 +1,9 @@
 """A scenario cast anew: with what somebody asks for in place of its own, or for real processes."""
 
 import math
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from minibit.errors import UsageError
 from minibit.lab.scenario import LATENCY, NEIGHBOURS, Departure, PeerClass, Scenario

@@ -9,8 +9,9 @@ only the first promise is held. A seed is all that it takes to have any run agai
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.engine.stalls import stall
 from minibit.lab.ceiling import Ceiling
@@ -27,8 +28,7 @@ PATIENCE: Final = 5  # …besides so many times what its slowest line takes for 
 WONDER_SECONDS: Final = 1800.0  # how long it may take to find out that it cannot
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a run ended: `findings` is what should not have been, `lacking` who ended without everything, and
     the reason it gave. Times are virtual seconds."""
 

@@ -6,9 +6,10 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.errors import MinibitError
 from minibit.lab.nursery import Nursery, Process
@@ -20,8 +21,7 @@ ASK_SECONDS: Final = 5.0  # for processes to say goodbye and end…
 INSIST_SECONDS: Final = 3.0  # …and to obey SIGTERM
 
 
-@dataclass(slots=True)
-class Child:
+class Child(Struct):
     """One process; `log` is where everything it says goes, unless we read it. `ends` is when we end it, in
     seconds since the peers were started."""
 

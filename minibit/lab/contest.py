@@ -6,8 +6,10 @@ The first contender is what the others are compared to.
 import itertools
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from minibit import __version__, registry
 from minibit.errors import UsageError
@@ -22,8 +24,7 @@ from minibit.units import NOTHING
 MAX_TRIALS: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """A figure of a run; `of` is None where a run has none. `key` is its name in documents."""
 
     key: str
@@ -43,8 +44,7 @@ METRICS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Contender:
+class Contender(Struct, frozen=True):
     """Strategies that take the place of the scenario's own; None leaves them."""
 
     picking: str | None = None
@@ -56,8 +56,7 @@ class Contender:
         return " + ".join(parts) or "as it stands"
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
+class Contest(Struct, frozen=True):
     """Who plays what, and with which seeds."""
 
     scenario: Scenario
@@ -103,8 +102,7 @@ def contenders(picking: str | None, choking: str | None) -> tuple[Contender, ...
 _EXAMPLE: Final = {"--picking": "rarest-first,random", "--choking": "tit-for-tat,unchoke-all"}
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a contender came out. A figure is None if a run has none: somebody did not become complete, or no
     line has a limit. `differences` are to the first contender, which has none."""
 

@@ -7,10 +7,11 @@ from the same seed, so that their difference is of the contenders and not of the
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 from statistics import fmean, stdev
 from typing import Final
+
+from msgspec import Struct
 
 CONFIDENCE: Final = 0.95
 LEAST_RUNS: Final = (
@@ -21,8 +22,7 @@ DRAWS: Final = 20_000  # …and how many are drawn where there are more
 NEAR: Final = 1e-12  # relative: sums of the same numbers in another order differ by less
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """A mean, and its 95 % interval (Student's t); without one if there is one run only."""
 
     mean: float
@@ -30,8 +30,7 @@ class Estimate:
     high: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A contender's mean difference to another one over paired runs.
 
     `p` is how often signs flipped by lot give as large a one, `adjusted` the same after Holm's correction;

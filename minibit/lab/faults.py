@@ -3,10 +3,11 @@
 A plan is only a description: who takes part, on which lines, and what befalls whom; `chaos` plays it.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.lab.scenario import Arrival, OriginLine, PeerClass, Scenario
 from minibit.text import ORIGIN
@@ -66,8 +67,7 @@ AFTER: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """This befalls `who` at `at`; `whom` is the other one of a cut, `blocks` a bitfield."""
 
     at: float
@@ -78,8 +78,7 @@ class Fault:
     blocks: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A swarm, and what befalls it in its first `storm` seconds, in order."""
 
     scenario: Scenario

@@ -11,9 +11,11 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from minibit.disk.check import check
 from minibit.disk.storage import Storage
@@ -35,8 +37,7 @@ RESTART_SECONDS: Final = 60.0  # …and when its process has ended
 HASHING: Final = re.compile(r"hashing: (\d+)%")  # what a tracker says while it is not ready
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmSettings:
+class SwarmSettings(Struct, frozen=True):
     """What the user chose; `folder` holds a folder per peer, and the logs. `peers` come in this order."""
 
     peers: Sequence[Newcomer]

@@ -4,8 +4,10 @@ Going on reads on; going back starts from the nearest of a few checkpoints. Noth
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from minibit import bitfield
 from minibit.copies import Copies
@@ -22,8 +24,7 @@ MAX_CHECKPOINTS: Final = 64
 EVENTS_AT_ONCE: Final = 5_000
 
 
-@dataclass(slots=True)
-class Past:
+class Past(Struct):
     """One peer as its log has told of it so far."""
 
     row: SwarmRow

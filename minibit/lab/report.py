@@ -4,11 +4,11 @@ A description only: `screen` draws it on a terminal, in a pipe or in a picture.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """A table: its heads, and rows of as many words. The first column is of names, others of figures."""
 
     heads: tuple[str, ...]
@@ -16,8 +16,7 @@ class Grid:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One curve, or points; `group` gives the curves of a group one colour, `faint` draws it thin."""
 
     label: str
@@ -29,8 +28,7 @@ class Line:
     points: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Struct, frozen=True):
     """One set of axes."""
 
     title: str
@@ -40,8 +38,7 @@ class Panel:
     logarithmic: bool = False  # along x
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The whole of it; `source` is what it is held against, if anything."""
 
     title: str

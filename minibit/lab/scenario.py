@@ -8,10 +8,11 @@ seconds since the start.
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Final
+
+from msgspec import Struct, field
 
 from minibit.errors import UsageError
 from minibit.text import name_fault
@@ -48,8 +49,7 @@ class Departure(StrEnum):
     SILENT = "silent after"  # nothing breaks, nothing comes any more
 
 
-@dataclass(frozen=True, slots=True)
-class PeerClass:
+class PeerClass(Struct, frozen=True):
     """`count` peers alike.
 
     `upload` and `download` are what each limits itself to, live and simulated. `uplink` is what its line
@@ -89,8 +89,7 @@ class PeerClass:
         return min(self.upload or math.inf, self.uplink or math.inf)
 
 
-@dataclass(frozen=True, slots=True)
-class OriginLine:
+class OriginLine(Struct, frozen=True):
     """What an origin is like. It leaves when `copies` of every block are out, or after `leave_seconds`; 0 is
     never."""
 
@@ -110,8 +109,7 @@ class OriginLine:
         return min(self.upload or math.inf, self.uplink or math.inf)
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomer:
+class Newcomer(Struct, frozen=True):
     """One peer of a scenario: what it is called, when it comes, and what it is like."""
 
     name: str
@@ -119,8 +117,7 @@ class Newcomer:
     kind: PeerClass
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """A whole run. `seed` decides all that is chance; `about` is a line for people.
 
     Raises:

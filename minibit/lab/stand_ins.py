@@ -1,9 +1,11 @@
 """Views for trying a strategy without a swarm: cases at the edges of what it will meet, and a large one."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from minibit import bitfield
 from minibit.copies import Copies
@@ -14,8 +16,7 @@ MANY_BLOCKS: Final = 1000
 MANY_NEIGHBOURS: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
+class StandIn(Struct, frozen=True):
     """A neighbour with nothing behind it; rates are bytes per second."""
 
     key: int

@@ -9,11 +9,12 @@ import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from random import Random
 from statistics import median
 from typing import Any, Final
+
+from msgspec import Struct
 
 from minibit.errors import StrategyError
 from minibit.lab.stand_ins import MANY_BLOCKS, MANY_NEIGHBOURS, crowd, edges
@@ -43,8 +44,7 @@ Answer = Pick | Choice | None
 _Answering = Callable[[SwarmView, Random], Answer]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that was tried: what, whether it is as it should be, and what was seen."""
 
     tried: str

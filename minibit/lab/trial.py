@@ -1,8 +1,9 @@
 """One run of a scenario, in the figures by which runs are compared; small enough to be sent around."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from typing import Any, Final
+
+from msgspec import Struct, to_builtins
 
 from minibit import __version__, bitfield, registry
 from minibit.copies import Copies
@@ -16,8 +17,7 @@ LOOKS: Final = 40  # at the copies of blocks, while the bound lasts…
 MOST_LOOKS: Final = 160  # …and in all; then half of them are forgotten, and half as many follow
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """How many copies the blocks have among peers, the origin left out, `at` so many seconds."""
 
     at: float
@@ -26,8 +26,7 @@ class Spread:
     most: int
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """How one run came out. Times are seconds; it counts the peers that were to stay until complete."""
 
     seed: int
@@ -69,7 +68,8 @@ class Trial:
         return None if found == float("inf") else found
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        document: dict[str, Any] = to_builtins(self)
+        return document
 
 
 def trial(scenario: Scenario, summary: Summary, copies: Iterable[Spread]) -> Trial:

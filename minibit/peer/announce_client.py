@@ -3,9 +3,10 @@
 A tracker is a stranger, and so is whoever wrote its URL: replies are bounded, and `web` says whom we call.
 """
 
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.address import FIRST_USER_PORT, PeerAddress, is_loopback
 from minibit.dialects import http_announce
@@ -19,8 +20,7 @@ from minibit.peer.web import ANNOUNCES, fetch
 ANNOUNCE_SECONDS: Final = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A tracker's, which is at `ip`. `peers` are those in it that we dial: a tracker elsewhere does not aim
     us at programs of this machine, nor any tracker at the ports of other services, mail, shells, the web."""
 

@@ -5,9 +5,10 @@ What a peer does with the answers, and when it calls again, is unknown here; how
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from minibit.dialects.json_replies import Farewell, Listing, Welcome
 from minibit.dialects.json_requests import Goodbye, Heartbeat, ListingQuery, Registration

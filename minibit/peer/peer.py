@@ -7,11 +7,12 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from minibit import bitfield, registry, units
 from minibit.address import Address, PeerAddress
@@ -51,8 +52,7 @@ WATCHED_PER_SECOND: Final = 1000  # …and of how many files in a second
 STALL_LOOK_SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class PeerSettings:
+class PeerSettings(Struct, frozen=True):
     """What the user chose. `torrent` is a .torrent's path or URL, `magnet` a link: the trackers of either
     take the place of `tracker`. `timeout` is how many seconds to look for the tracker, `stall_timeout` how
     many to go on while no chunk comes, None for ever; what a magnet link leaves out has to come within both.

@@ -10,12 +10,12 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import requests
+from msgspec.structs import replace
 
 from minibit.address import FIRST_USER_PORT, PeerAddress, ip_literal, is_loopback
 from minibit.dialects import json_fields

@@ -8,11 +8,11 @@ the connection stands, before anything is said: what a name means may change at 
 import socket
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from msgspec import Struct
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -39,8 +39,7 @@ class Rule(NamedTuple):
     told: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """What came, whatever its status; `ip` is who answered in the end."""
 
     status: int

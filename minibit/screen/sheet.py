@@ -6,9 +6,9 @@ What the figures mean is not known here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -25,8 +25,7 @@ Paragraph = Sequence[Text] | Callable[[int], Text]
 _SEPARATOR: Final = Text("  •  ", "bright_black")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column: its head, the cells that it may need, and what stands in it, row by row.
 
     The one column of width `STRETCH` takes all that the others leave.
@@ -41,8 +40,7 @@ class Column:
 STRETCH: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """A renderable. The same value in the same width gives the same lines, none wider than that width.
 
     `concessions` say, least painful first, which column shrinks to (head, width) or goes (head, 0)

@@ -7,10 +7,11 @@ a second the loop tells the tracker how the origin stands, and now and then it a
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from minibit import bitfield, registry
 from minibit.address import FIRST_USER_PORT
@@ -42,8 +43,7 @@ REPORT_SECONDS: Final = 0.5  # how often the origin tells the tracker how it sta
 INTRODUCE_SECONDS: Final = 1.0  # how often the tracker tells the origin who may need it
 
 
-@dataclass(frozen=True, slots=True)
-class TrackerSettings:
+class TrackerSettings(Struct, frozen=True):
     """What the user chose. `grant` is the smallest and largest part of all blocks dealt to a new peer;
     `allow_hosts` are names under which the tracker may be asked for, beside this machine's own; `web_seed` is
     whether the share is served over HTTP too. A tracker that has the `secret` of another one takes connection

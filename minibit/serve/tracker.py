@@ -8,12 +8,13 @@ grows; what others are told is Unix time.
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from random import Random
 from threading import BoundedSemaphore, Lock
 from types import MappingProxyType, TracebackType
 from typing import Final
+
+from msgspec.structs import replace
 
 from minibit.address import KNOWN, Address, PeerAddress, is_loopback
 from minibit.dialects.announce import Announce, AnnounceReply, Counts

@@ -10,9 +10,10 @@ command line as `module:Class`; the class is called without arguments.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from minibit import bitfield
 from minibit.copies import Copies
@@ -52,8 +53,7 @@ class NeighbourView(Protocol):
         """Bytes per second that we sent it, averaged over 20 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
+class Slots(Struct, frozen=True):
     """Whom we upload to: neighbours' keys. `extra` are those served only because the uplink would be idle."""
 
     fixed: tuple[int, ...] = ()
@@ -70,8 +70,7 @@ class Slots:
         return (*self.fixed, *drawn, *self.extra)
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmView:
+class SwarmView(Struct, frozen=True):
     """The swarm as one peer sees it; bitfields are ints (bit *i* is block *i*)."""
 
     block_count: int
@@ -89,8 +88,7 @@ class SwarmView:
         return self.have == bitfield.full(self.block_count) != 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(Struct, frozen=True):
     """A block to fetch next, and why it: `tied` of the `candidates` were equally good."""
 
     block: int
@@ -107,8 +105,7 @@ class Pick:
         return f"block {self.block}: {self.rule} of {self.candidates.bit_count()} candidates{copies}{lot}"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """Who holds the slots from now on, the score of each neighbour that was ranked, and what moved.
 
     `rule` says in a few words what a score is, or who gets a slot if nobody is ranked.

@@ -4,9 +4,10 @@ Pure arithmetic: what the blocks hold, and where they lie on a disk, is unknown 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 CHUNK_SIZE: Final = 16 * 1024  # bytes that every client serves at a request (BEP 3)
 MIN_BLOCK_SIZE: Final = 16 * 1024
@@ -15,8 +16,7 @@ MAX_BLOCKS: Final = 1 << 21
 BLOCKS_AIMED_AT: Final = 2048
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True, dict=True):
     """How `total_size` bytes are cut: blocks of `block_size` bytes, the last one shorter.
 
     `UNKNOWN` has no blocks at all: it stands where the metainfo is still to come (BEP 9).

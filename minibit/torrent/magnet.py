@@ -6,9 +6,10 @@ here a share is fetched whole. Web seeds, which need the metainfo first, are kep
 
 import re
 from base64 import b32decode
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from msgspec import Struct
 
 from minibit.address import PeerAddress, ip_literal
 from minibit.errors import MagnetError
@@ -24,8 +25,7 @@ _HEX: Final = re.compile(r"urn:btih:([0-9a-fA-F]{40})")
 _BASE32: Final = re.compile(r"urn:btih:([a-zA-Z2-7]{32})")
 
 
-@dataclass(frozen=True)
-class Magnet:
+class Magnet(Struct, frozen=True):
     """One link. `name` is what to call the share until its metainfo is here; `peers` (`x.pe`) are those whose
     addresses are written as numbers."""
 

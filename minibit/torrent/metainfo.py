@@ -11,10 +11,11 @@ treats specially, two files under one path. Reading a folder to *make* metainfo 
 import hashlib
 import unicodedata
 from collections.abc import Container
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
+
+from msgspec import Struct
 
 from minibit.errors import BencodeError, MetainfoError
 from minibit.text import one_line
@@ -34,8 +35,7 @@ _UNPRINTED: Final = frozenset(("Cc", "Zl", "Zp"))  # control codes, and what end
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(Struct, frozen=True):
     """One shared file: its path below the download folder, its length and its offset in the share."""
 
     path: tuple[str, ...]
@@ -44,8 +44,7 @@ class FileEntry:
     executable: bool = False
 
 
-@dataclass(frozen=True)
-class Metainfo:
+class Metainfo(Struct, frozen=True, dict=True):
     """A share. `files` are in order; bytes before, between and behind them are padding: zeros that lie in no
     file (BEP 47). `digests` holds 20 bytes of SHA-1 per block.
 

@@ -5,9 +5,10 @@ part only. Whether an address in it may be called at all is the caller's matter.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from minibit.text import plain_text
 from minibit.torrent import bencode, metainfo
@@ -27,8 +28,7 @@ _URL: Final = re.compile(
 )  # no blanks, no control codes: it goes into requests and onto screens
 
 
-@dataclass(frozen=True)
-class TorrentFile:
+class TorrentFile(Struct, frozen=True):
     """One file. `created` is Unix time; `web_seeds` are HTTP servers of the share's files (BEP 19)."""
 
     metainfo: Metainfo

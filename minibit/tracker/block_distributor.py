@@ -7,9 +7,10 @@ once per peer. The distributor knows peers only as keys; who they are and whethe
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.copies import Copies
@@ -21,8 +22,7 @@ HOLDINGS_BUDGET: Final = 256 << 20  # bytes for bitfields: blocks, grant and a r
 Key = str | bytes
 
 
-@dataclass(slots=True)
-class _Holder:
+class _Holder(Struct):
     blocks: int = 0
     granted: int = 0
     counted: bool = True

@@ -1,18 +1,16 @@
 """What the origin has to hear of, from the tracker that it stands beside."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(Struct, frozen=True):
     """The peer with this wire id has been granted `blocks`, all in all."""
 
     peer_id: bytes
     blocks: int
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """The peer with this wire id is no longer active; its grant is not to be served."""
 
     peer_id: bytes

@@ -7,8 +7,9 @@ of several chunks says what as many messages of one chunk each would say, and ma
 message costs either end some microseconds of Python.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from minibit.errors import BencodeError, RemoteProtocolError
 from minibit.text import plain_text
@@ -21,8 +22,7 @@ MAX_REQQ: Final = 100_000
 MAX_SPAN: Final = MAX_REQUEST // CHUNK_SIZE  # chunks that one message may be about
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendedHandshake:
+class ExtendedHandshake(Struct, frozen=True):
     """What a side says of itself; every part is optional.
 
     `extensions` maps an extension's name to the id to use when sending it to this side, 0 when it is to be

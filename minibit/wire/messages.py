@@ -1,7 +1,6 @@
 """The peer wire protocol's messages as values, encode and decode side by side.
 
-Nobody changes one. All are frozen but those that name chunks: freezing would cost each of them four times
-its making, 0.4 µs, of the 10 µs that a chunk costs in all.
+Nobody changes one. They are msgspec's structs, which are made in a sixth of the time of frozen dataclasses.
 
 Names are the BEPs' own: BEP 3 (handshake and messages 0–8), BEP 5 (*port*), BEP 6 (the Fast
 Extension, 13–17) and BEP 10 (*extended*, 20). A frame is a 4-byte big-endian length, then one byte of
@@ -11,8 +10,9 @@ checked; whether a message is legal *now* is `connection.py`'s matter.
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.errors import RemoteProtocolError
@@ -35,8 +35,7 @@ _EXTENDED_BIT = (5, 0x10)  # BEP 10
 _FAST_BIT = (7, 0x04)  # BEP 6
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(Struct, frozen=True):
     """BEP 3: who speaks, about which share; the reserved bits say which extensions are spoken."""
 
     info_hash: bytes
@@ -70,10 +69,9 @@ class Handshake:
         )
 
 
-class Message:
+class Message(Struct, frozen=True):
     """Base of what follows the handshake; `ID` is the message id on the wire."""
 
-    __slots__ = ()
     ID: ClassVar[int]
 
     def payload(self) -> bytes:
@@ -95,8 +93,7 @@ class Message:
         return cls()
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAlive(Message):
+class KeepAlive(Message, frozen=True):
     """Nothing, said so that the connection is not taken for dead."""
 
     ID: ClassVar[int] = -1
@@ -105,28 +102,23 @@ class KeepAlive(Message):
         return b"\0\0\0\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Choke(Message):
+class Choke(Message, frozen=True):
     ID: ClassVar[int] = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Unchoke(Message):
+class Unchoke(Message, frozen=True):
     ID: ClassVar[int] = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Interested(Message):
+class Interested(Message, frozen=True):
     ID: ClassVar[int] = 2
 
 
-@dataclass(frozen=True, slots=True)
-class NotInterested(Message):
+class NotInterested(Message, frozen=True):
     ID: ClassVar[int] = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _OfBlock(Message):
+class _OfBlock(Message, frozen=True):
     """Shape shared by the messages that name one block."""
 
     index: int
@@ -140,8 +132,7 @@ class _OfBlock(Message):
         return cls(_ONE.unpack(payload)[0])
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class _OfChunk(Message):
+class _OfChunk(Message, frozen=True):
     """Shape shared by the messages that name `length` bytes from `begin` in a block."""
 
     index: int
@@ -157,8 +148,7 @@ class _OfChunk(Message):
         return cls(*_THREE.unpack(payload))
 
 
-@dataclass(frozen=True, slots=True)
-class Haves(Message):
+class Haves(Message, frozen=True):
     """*Have* messages in a row, as the set of the blocks that they name; on the wire, one frame for each.
 
     A peer tells each block to each neighbour: of all that is said, most is this. `repeated` is how many
@@ -211,8 +201,7 @@ class Haves(Message):
         return indices
 
 
-@dataclass(frozen=True, slots=True)
-class Bitfield(Message):
+class Bitfield(Message, frozen=True):
     """`data` is in wire order (`bitfield.from_wire`); its length depends on the share."""
 
     ID: ClassVar[int] = 5
@@ -226,22 +215,23 @@ class Bitfield(Message):
         return cls(bytes(payload))
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Request(_OfChunk):
+class Request(_OfChunk, frozen=True):
     ID: ClassVar[int] = 6
 
     def encode(self) -> bytes:
         return _REQUEST.pack(13, 6, self.index, self.begin, self.length)
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Piece(Message):
+class Piece(Message, frozen=True):
     """`data` of one chunk. Received, it is a view into the shell's buffer, good until the next read."""
 
     ID: ClassVar[int] = 7
     index: int
     begin: int
-    data: Buffer = field(repr=False)
+    data: Buffer
+
+    def __repr__(self) -> str:
+        return f"Piece(index={self.index}, begin={self.begin}, {len(self.data)} bytes)"
 
     def payload(self) -> bytes:
         return struct.pack(">II", self.index, self.begin) + bytes(self.data)
@@ -254,13 +244,11 @@ class Piece(Message):
         return cls(index, begin, payload[8:])
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Cancel(_OfChunk):
+class Cancel(_OfChunk, frozen=True):
     ID: ClassVar[int] = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Port(Message):
+class Port(Message, frozen=True):
     """BEP 5: the sender's DHT port."""
 
     ID: ClassVar[int] = 9
@@ -275,33 +263,27 @@ class Port(Message):
         return cls(struct.unpack(">H", payload)[0])
 
 
-@dataclass(frozen=True, slots=True)
-class SuggestPiece(_OfBlock):
+class SuggestPiece(_OfBlock, frozen=True):
     ID: ClassVar[int] = 13
 
 
-@dataclass(frozen=True, slots=True)
-class HaveAll(Message):
+class HaveAll(Message, frozen=True):
     ID: ClassVar[int] = 14
 
 
-@dataclass(frozen=True, slots=True)
-class HaveNone(Message):
+class HaveNone(Message, frozen=True):
     ID: ClassVar[int] = 15
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class RejectRequest(_OfChunk):
+class RejectRequest(_OfChunk, frozen=True):
     ID: ClassVar[int] = 16
 
 
-@dataclass(frozen=True, slots=True)
-class AllowedFast(_OfBlock):
+class AllowedFast(_OfBlock, frozen=True):
     ID: ClassVar[int] = 17
 
 
-@dataclass(frozen=True, slots=True)
-class Extended(Message):
+class Extended(Message, frozen=True):
     """BEP 10: `extension` 0 is the extended handshake, others are as each side's handshake says."""
 
     ID: ClassVar[int] = 20
@@ -318,8 +300,7 @@ class Extended(Message):
         return cls(payload[0], bytes(payload[1:]))
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown(Message):
+class Unknown(Message, frozen=True):
     """A message id that no BEP we speak defines; it is noted and ignored, as later BEPs ask."""
 
     id: int

@@ -4,8 +4,9 @@ It goes in pieces of 16 KiB, of which the last may be shorter. A message is a sm
 bytes of the piece stand behind it.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit.errors import BencodeError, RemoteProtocolError
 from minibit.torrent import bencode, lenient
@@ -15,8 +16,7 @@ PIECE_SIZE: Final = 16 * 1024
 MAX_HEAD: Final = 1024  # bytes of the dictionary
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """Send this piece."""
 
     piece: int
@@ -25,8 +25,7 @@ class Request:
         return bencode.encode({"msg_type": 0, "piece": self.piece})
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Struct, frozen=True):
     """The bytes of this piece; `total_size` is of the whole metadata, None where that is not said."""
 
     piece: int
@@ -38,8 +37,7 @@ class Data:
         return bencode.encode(head | ({"total_size": self.total_size} if self.total_size else {})) + self.data
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """This piece is not sent."""
 
     piece: int

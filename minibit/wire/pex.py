@@ -1,7 +1,8 @@
 """Peer exchange messages (BEP 11): which peers of the swarm the sender has come to know, and has lost."""
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from minibit.address import PACKED_FOUR, PACKED_SIX, PeerAddress, compact_peers, unpacked_peers
 from minibit.errors import BencodeError, RemoteProtocolError
@@ -14,8 +15,7 @@ SEED: Final = 0x02
 REACHABLE: Final = 0x10
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """One message: peers that were met, each with its flags, and peers that were lost."""
 
     added: tuple[tuple[PeerAddress, int], ...] = ()

@@ -5,8 +5,9 @@ engine asks of it becomes runs of bytes, which whoever owns this fetches elsewhe
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from minibit import bitfield
 from minibit.torrent.layout import CHUNK_SIZE, Layout
@@ -20,8 +21,7 @@ MAX_RUN: Final = (
 CLIENT: Final = "HTTP"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Bytes of the share, in a row."""
 
     offset: int

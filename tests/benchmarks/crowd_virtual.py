@@ -11,8 +11,9 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from itertools import product
+
+from msgspec.structs import replace
 
 from minibit.lab.scenario import Arrival, Departure, OriginLine, PeerClass, Scenario
 from minibit.lab.simulator import Simulation

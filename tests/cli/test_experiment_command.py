@@ -1,11 +1,11 @@
 """`minibit experiment` as a user meets it."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from e2e.running import Command
+from msgspec.structs import replace
 
 from minibit.cli.experiment import hint
 from minibit.cli.main import main

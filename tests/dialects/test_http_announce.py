@@ -2,7 +2,6 @@
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +9,7 @@ import pytest
 from fakes.drawn import ips
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from minibit.address import PeerAddress, compact_peers
 from minibit.dialects.announce import (

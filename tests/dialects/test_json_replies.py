@@ -2,12 +2,12 @@
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 from fakes.drawn import COUNT, FIELDS, ID, blocks, ids, ips, json_values, names, over_the_wire, ports
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from minibit import bitfield
 from minibit.address import PeerAddress

@@ -1,11 +1,11 @@
 """BitTorrent's UDP dialect: requests and replies, both directions, among strangers."""
 
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from minibit.address import PeerAddress, compact_peers
 from minibit.dialects.announce import (

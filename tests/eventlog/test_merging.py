@@ -1,10 +1,10 @@
 """One log out of those of a swarm's processes."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.logs import HEADER, written
+from msgspec.structs import replace
 
 from minibit.eventlog.merging import merge
 from minibit.eventlog.reading import Reader

@@ -1,12 +1,12 @@
 """Reading a log: as far as it goes, whatever it is, and saying what was passed over."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.logs import HEADER, written
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from minibit.errors import UsageError
 from minibit.eventlog import reading

@@ -1,13 +1,13 @@
 """A log's lines both ways, and what strangers may write into one."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from fakes.drawn import json_values
 from fakes.logs import HEADER, entries
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from minibit.events.entries import MAX_LINE, Entry, Header
 from minibit.events.kinds import Chosen, Completed, Picked

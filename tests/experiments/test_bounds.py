@@ -1,8 +1,7 @@
 """The bounds: the arithmetic is the papers', tiny swarms come near it, and broken ones do not."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from minibit.experiments.bounds import (
     EQUAL,

@@ -1,10 +1,10 @@
 """A figure beside a published one: what agrees, what does not, and that neither is hidden."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from fakes.observations import observation, part
+from msgspec.structs import replace
 
 from minibit.experiments.experiment import (
     Case,

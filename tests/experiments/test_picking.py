@@ -1,9 +1,8 @@
 """Uplinks busy beside their ceiling: rarest first keeps them so, peers that give nothing do not."""
 
-from dataclasses import replace
-
 import pytest
 from fakes.observations import observation, part
+from msgspec.structs import replace
 
 from minibit.experiments.experiment import Case
 from minibit.experiments.observation import Run, observed

@@ -1,9 +1,9 @@
 """Snapshots to draw, and a console to draw them on: the figures are plausible and never change."""
 
 import io
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
 from minibit import bitfield

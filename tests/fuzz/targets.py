@@ -6,10 +6,11 @@ out besides its documented errors. What a parser lets in must survive its own en
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from zlib import crc32
 
 from fuzz.mutation import NUMBERS
+from msgspec.structs import replace
 
 from minibit import bitfield
 from minibit.address import PeerAddress

@@ -34,7 +34,7 @@ def test_each_pick_with_its_reasons_and_what_came_of_it() -> None:
     assert story.steps == (
         asked,
         Came(3.0, False, (("bia", 2),)),
-        Asked(4.0, *(getattr(asked, name) for name in asked.__slots__[1:])),
+        replace(asked, at=4.0),
         Came(5.0, True, (("bia", 1), ("caio", 1))),
     )
 

@@ -1,9 +1,9 @@
 """Strategies held against each other: who plays what, what comes of it, and what may be said of it."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from minibit.errors import UsageError
 from minibit.lab.contest import (

@@ -1,8 +1,7 @@
 """When nothing moves in a swarm, and what is said of that."""
 
-from dataclasses import replace
-
 from fakes.pictures import COUNT, swarm_row, swarm_view
+from msgspec.structs import replace
 
 from minibit.lab.standstill import Standstill, explain
 from minibit.snapshot import SwarmStatus

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from fakes.trackers import answering, dripping, http
 from fakes.web_servers import serving
+from msgspec.structs import replace
 from peer.test_peer import Asked, bounded, source, tracking, until
 
 from minibit.dialects import http_announce

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 from fakes.pictures import FULL, neighbour_view, peer_view, summary, summary_row, swarm_view
+from msgspec.structs import replace
 
 from minibit.screen.lines import plain_peer, plain_summary, plain_swarm
 from minibit.screen.swarm_table import summary_facts

@@ -1,8 +1,8 @@
 import re
-from dataclasses import replace
 
 import pytest
 from fakes.pictures import COUNT, FULL, MIB, drawn, neighbour_view, peer_view
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from minibit.screen.peer_table import flags, label, peer_table

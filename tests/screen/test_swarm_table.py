@@ -1,8 +1,8 @@
 import re
-from dataclasses import replace
 
 import pytest
 from fakes.pictures import COUNT, FULL, MIB, NAMES, drawn, summary, summary_row, swarm_row, swarm_view
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from minibit.screen.swarm_table import status_table, summary_table, swarm_table

@@ -1,12 +1,12 @@
 """Slots and rounds against DESIGN's rules, one by one, with tit-for-tat as the score."""
 
 from collections import Counter
-from dataclasses import replace
 from random import Random
 
 from fakes.onlookers import StandIn, scoring, seen, swarms
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from minibit.strategies.choking_manager import FIXED_SLOTS, manage
 from minibit.strategies.tit_for_tat import TitForTat
