@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import asdict, replace
 
 from minibit import __version__, registry
@@ -161,7 +161,7 @@ def document(contest: Contest, standing: Sequence[Standing], *, live: bool = Fal
                 "complete": each.complete,
                 "figures": {key: value and asdict(value) for key, value in each.figures.items()},
                 "against_first": {
-                    key: value and asdict(value) | {"real": value.real}
+                    key: value and to_builtins(value) | {"real": value.real}
                     for key, value in each.differences.items()
                 },
                 "runs": [trial.to_json() for trial in each.trials],

@@ -2,6 +2,7 @@
 
 from fakes.logs import HEADER
 from fakes.told import Told, joined, scene
+from msgspec.structs import replace
 
 from minibit.events import kinds
 from minibit.inquiry.block import MAX_STEPS, Asked, BlockQuestion, BlockStory, Came
