@@ -157,5 +157,6 @@ def play(
     for number in range(task.peers):
         if not identical(task.share, swarm.copy(number)):
             raise MinibitError(f"{kind.name}: the copy of peer {number} is not the share")
-    first = max(ends) if counter.noted is None else counter.noted - begun
+    # The counter looks now and then: a small share may be there before it is seen to begin.
+    first = min(ends if counter.noted is None else [counter.noted - begun, *ends])
     return Run(first, ends, registered, sent, cpu_origin, cpu_peers, *peaks)
