@@ -45,8 +45,8 @@ FLOORS: list[dict[str, str]] = [
         " writer disk share cache sample secret",
         "net": "alarm pace listener ear lan dht transport web_transport encrypted utp gateway link blame"
         " node",
-        "peer": "peer_id calls web tracker_client membership presence attendance udp_tracker announce_client"
-        " tiers announcing files introduction ending web_source web_seeds peer",
+        "peer": "peer_id calls web_rules web_session web tracker_client membership presence attendance"
+        " udp_tracker announce_client tiers announcing files introduction ending web_source web_seeds peer",
         "serve": "tracker exchange budget places visitors channel announces allowance connection_ids"
         " udp_server wsgi app web_share server service",
     },

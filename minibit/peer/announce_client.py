@@ -15,7 +15,8 @@ from minibit.dialects.http_announce import MAX_REPLY, Form
 from minibit.dialects.refusal import ReplyError
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError
 from minibit.peer import udp_tracker
-from minibit.peer.web import ANNOUNCES, fetch
+from minibit.peer.web import fetch
+from minibit.peer.web_rules import ANNOUNCES
 
 ANNOUNCE_SECONDS: Final = 15.0
 

@@ -25,7 +25,8 @@ from minibit.net.listener import EVERYWHERE
 from minibit.net.node import Node
 from minibit.peer.announce_client import Answer, announce
 from minibit.peer.tiers import Tiers
-from minibit.peer.web import fetch, typed
+from minibit.peer.web import fetch
+from minibit.peer.web_rules import typed
 from minibit.text import one_line, plain_text
 from minibit.torrent import torrent_file
 from minibit.torrent.bencode import MAX_BYTES

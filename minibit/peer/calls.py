@@ -1,18 +1,16 @@
-"""Calls over HTTP, in a thread of their own and awaited on the loop, with replies bounded in bytes and time.
+"""Calls that block, in a thread of their own and awaited on the loop, with replies bounded in bytes and time.
 
-Whom they go to, and what they mean, is unknown here.
+Whom they go to, over which library, and what they mean, is unknown here.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, TypeVar
-
-import requests
 
 from minibit.errors import TrackerUnreachableError
 from minibit.text import one_line, plain_text
@@ -23,14 +21,13 @@ T = TypeVar("T")
 
 
 class Calls:
-    """Calls to `place`, one at a time, each with a session that `make_session` makes for the thread."""
+    """Calls to `place`, one at a time."""
 
-    def __init__(self, place: str, make_session: Callable[[], requests.Session]) -> None:
+    def __init__(self, place: str) -> None:
         self._place = place
-        self._make_session = make_session
         self._worker: _Worker | None = None
 
-    async def within(self, seconds: float, work: Callable[[requests.Session], T]) -> T:
+    async def within(self, seconds: float, work: Callable[[], T]) -> T:
         """`work`, done in the thread, which is left behind if that takes too long or is cancelled.
 
         A socket's timeout bounds the silence between two bytes, not how long names, headers and bodies take.
@@ -38,7 +35,7 @@ class Calls:
         Raises:
             TrackerUnreachableError: it takes too long.
         """
-        self._worker = self._worker or _Worker(self._make_session)
+        self._worker = self._worker or _Worker()
         try:
             async with asyncio.timeout(seconds):
                 return await self._worker.do(work)
@@ -57,14 +54,13 @@ class Calls:
 
 
 class _Worker:
-    """A daemon thread that does one piece of work after another with an HTTP session, until its `end()`."""
+    """A daemon thread that does one piece of work after another, until its `end()`."""
 
-    def __init__(self, make_session: Callable[[], requests.Session]) -> None:
-        self._make_session = make_session
-        self._work: SimpleQueue[Callable[[requests.Session], None] | None] = SimpleQueue()
+    def __init__(self) -> None:
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         Thread(target=self._run, name="tracker-calls", daemon=True).start()
 
-    async def do(self, work: Callable[[requests.Session], T]) -> T:
+    async def do(self, work: Callable[[], T]) -> T:
         """What `work` gives or raises; a result that nobody waits for any more is dropped."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
@@ -73,9 +69,9 @@ class _Worker:
             if not outcome.done():
                 report(value)
 
-        def attempt(session: requests.Session) -> None:
+        def attempt() -> None:
             try:
-                told = partial(tell, outcome.set_result, work(session))
+                told = partial(tell, outcome.set_result, work())
             except Exception as error:
                 told = partial(tell, outcome.set_exception, error)
             with suppress(RuntimeError):  # the loop has ended
@@ -89,32 +85,24 @@ class _Worker:
         self._work.put(None)
 
     def _run(self) -> None:
-        with self._make_session() as session:
-            while attempt := self._work.get():
-                attempt(session)
+        while attempt := self._work.get():
+            attempt()
 
 
-class PlainSession(requests.Session):
-    """A session that goes where it is told, and nowhere else."""
+def bounded(parts: Iterable[bytes], encoding: str | None, limit: int, seconds: float) -> bytes:
+    """A body that comes in these parts, of at most `limit` bytes, if it does within so many seconds.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False  # a proxy for the web is none for the machine next door
-        # A connection kept between heartbeats would only be found dead, or keep another peer out.
-        self.headers.update({"Accept-Encoding": "identity", "Connection": "close"})
-
-
-def bounded(response: requests.Response, limit: int, seconds: float) -> bytes:
-    """The body, of at most `limit` bytes, if it comes within so many seconds.
+    Args:
+        encoding: what its `Content-Encoding` says.
 
     Raises:
-        ValueError, OSError: it is none that we asked for, too long, or comes too slowly.
+        ValueError: it is none that we asked for, too long, or comes too slowly.
     """
     # Compressed replies were not asked for, and are how a small reply becomes a large one.
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+    if encoding not in (None, "identity"):
         raise ValueError("a compressed reply")
     content, end = bytearray(), time.monotonic() + seconds
-    for part in response.iter_content(64 * 1024):
+    for part in parts:
         content += part
         if time.monotonic() >= end:
             raise ValueError(LATE)  # and nobody waits for it any more
@@ -130,8 +118,8 @@ def silence(url: str, why: str) -> TrackerUnreachableError:
 
 
 def cause(error: BaseException) -> str:
-    """The plain reason at the bottom of the pile of exceptions that an HTTP library makes of it."""
-    if isinstance(error, requests.Timeout):
+    """The plain reason at the bottom of the pile of exceptions that a library makes of it."""
+    if any(isinstance(below, TimeoutError) for below in causes(error)):
         return "timed out"
     for below in causes(error):
         if isinstance(below, OSError) and below.strerror:

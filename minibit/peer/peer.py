@@ -38,7 +38,7 @@ from minibit.peer.files import Files
 from minibit.peer.introduction import Introduction
 from minibit.peer.peer_id import new_peer_id
 from minibit.peer.presence import Presence
-from minibit.peer.web import trusting
+from minibit.peer.web_rules import trusting
 from minibit.peer.web_seeds import WebSeeds
 from minibit.snapshot import PeerStatus
 from minibit.text import name_fault

@@ -6,32 +6,38 @@ unless `retrying` is asked to.
 """
 
 import asyncio
+import json
 import re
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-import requests
 from msgspec.structs import replace
 
+from minibit import __version__
 from minibit.address import FIRST_USER_PORT, PeerAddress, ip_literal, is_loopback
 from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
-from minibit.peer.calls import LATE, Calls, PlainSession, bounded, cause, causes, silence
+from minibit.peer.calls import LATE, Calls, bounded, cause, causes, silence
 from minibit.snapshot import SwarmStatus
 from minibit.text import plain_text
 from minibit.torrent import torrent_file
 from minibit.torrent.torrent_file import TorrentFile
 
 DEFAULT_PORT: Final = 5000
-TIMEOUT: Final = (3.05, 10.0)  # seconds to connect (just over one TCP retransmission), and between bytes
+CONNECT_SECONDS: Final = 3.05  # just over one TCP retransmission
+SILENCE_SECONDS: Final = 10.0  # between two bytes
 CALL_SECONDS: Final = 15.0  # for a call in all, and for the share, which may be large:
 TORRENT_SECONDS: Final = 60.0
 LEAST_SECONDS: Final = 1.0  # for a call, however little time is left
+PART: Final = 64 * 1024  # bytes that are read at a time
 MAX_REPLY: Final = 32 * 1024 * 1024  # `/status` of 5,000 peers is about 6 MB
 MAX_TORRENT: Final = 64 * 1024 * 1024
 FIRST_DELAY: Final = 0.5
@@ -67,7 +73,7 @@ class TrackerClient:
         self.url = normalised(url)
         self._ip: str | None = None
         self._answered = False
-        self._calls = Calls(self.url, PlainSession)
+        self._calls = Calls(self.url)
 
     async def torrent(self) -> TorrentFile:
         """What the tracker shares, and how it says to get it.
@@ -77,7 +83,7 @@ class TrackerClient:
         """
         return await self._calls.within(
             TORRENT_SECONDS,
-            lambda session: self._ask(session, torrent_file.parse, "GET", "/torrent", limit=MAX_TORRENT),
+            lambda: self._ask(torrent_file.parse, "GET", "/torrent", limit=MAX_TORRENT),
         )
 
     async def status(self) -> SwarmStatus:
@@ -99,9 +105,7 @@ class TrackerClient:
             NameTakenError: 409, and the tracker says which peer has the name.
         """
         decode = partial(self._from_json, read)
-        return await self._calls.within(
-            CALL_SECONDS, lambda session: self._ask(session, decode, method, path, body, query)
-        )
+        return await self._calls.within(CALL_SECONDS, lambda: self._ask(decode, method, path, body, query))
 
     def dialable(self, peer: PeerAddress) -> PeerAddress | None:
         """`peer` as we can dial it, None if we cannot or will not.
@@ -129,7 +133,6 @@ class TrackerClient:
 
     def _ask(
         self,
-        session: requests.Session,
         read: Callable[[bytes], T],
         method: str,
         path: str,
@@ -138,21 +141,13 @@ class TrackerClient:
         limit: int = MAX_REPLY,
     ) -> T:
         """What `read` makes of the body of a 2xx reply."""
+        target = path + (f"?{urlencode(query)}" if query else "")
         try:
-            with session.request(
-                method,
-                self.url + path,
-                json=body,
-                params=query,
-                timeout=TIMEOUT,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                status, content = response.status_code, bounded(response, limit, TORRENT_SECONDS)
-        except (requests.RequestException, OSError, ValueError) as error:
+            status, content = _exchange(self.url, method, target, body, limit)
+        except (HTTPException, OSError, ValueError) as error:
             if not self._answered and any(map(_is_no_name, causes(error))):
                 raise UsageError(f"no machine has the name in {self.url}: check --tracker") from None
-            if not self._answered and self.url.startswith("https:") and _speaks_plainly(session, self.url):
+            if not self._answered and self.url.startswith("https:") and _speaks_plainly(self.url):
                 plain = self.url.replace("https:", "http:", 1)
                 raise UsageError(
                     f"the tracker at {plain} does not speak https: use --tracker {plain}"
@@ -256,14 +251,52 @@ def normalised(url: str) -> str:
     return f"{parts.scheme}://{place}{f':{port}' if port else ''}{path}"
 
 
-def _speaks_plainly(session: requests.Session, url: str) -> bool:
+def _exchange(
+    url: str, method: str, target: str, body: dict[str, Any] | None, limit: int
+) -> tuple[int, bytes]:
+    """The status and the body of one reply; no proxy is asked, and no redirection followed.
+
+    Raises:
+        HTTPException, OSError, ValueError: there is none, or none that is any good.
+    """
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    connection = (
+        HTTPSConnection(parts.hostname, parts.port, timeout=CONNECT_SECONDS, context=_trusted())
+        if parts.scheme == "https"
+        else HTTPConnection(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
+    )
+    # A connection kept between heartbeats would only be found dead, or keep another peer out.
+    headers = {"User-Agent": f"MiniBit/{__version__}", "Connection": "close"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    with closing(connection):
+        connection.connect()
+        connection.sock.settimeout(SILENCE_SECONDS)
+        content = None if body is None else json.dumps(body).encode()
+        connection.request(method, quote(parts.path, "/%") + target, content, headers)
+        with connection.getresponse() as response:
+            encoding = response.headers["Content-Encoding"]
+            parts_of_it = iter(partial(response.read1, PART), b"")
+            return response.status, bounded(parts_of_it, encoding, limit, TORRENT_SECONDS)
+
+
+def _trusted() -> ssl.SSLContext:
+    """Whom this machine trusts, and whom everybody does."""
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
+def _speaks_plainly(url: str) -> bool:
     """Whether at this https address somebody answers plain http, and successfully."""
-    plain = url.replace("https:", "http:", 1)
     try:
-        with session.get(plain, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
-            return response.ok and not response.is_redirect
-    except (requests.RequestException, OSError, ValueError):
+        status, _ = _exchange(url.replace("https:", "http:", 1), "GET", "/", None, MAX_REPLY)
+    except (HTTPException, OSError, ValueError):
         return False
+    return status < 300
 
 
 def _address_of(url: str) -> str | None:

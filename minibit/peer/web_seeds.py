@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from minibit.address import Address
 from minibit.engine.reserve import Reserve, stretch
 from minibit.net.node import Node
-from minibit.net.web_transport import WebTransport
-from minibit.peer.web import Rule
-from minibit.peer.web_source import WebSource
+from minibit.net.web_transport import Source, WebTransport
+from minibit.peer.web_rules import Rule
 from minibit.text import MAX_NAME, plain_text
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.web_remote import MAX_RUN, WebRemote
@@ -47,7 +46,7 @@ class WebSeed:
         """Bytes of the share that it has handed on, in all."""
         return self._brought + (self.transport.remote.brought if self.transport is not None else 0)
 
-    def call(self, node: Node, source: WebSource, rng: Random) -> None:
+    def call(self, node: Node, source: Source, rng: Random) -> None:
         """Make it a neighbour of this node's."""
         engine = node.engine
         remote = WebRemote(engine.layout, engine.info_hash, self.peer_id, self.name)
@@ -120,4 +119,6 @@ class WebSeeds:
             if (chosen := next(good, None)) is not None:
                 if not chosen.failures and not chosen.brought:
                     self._tell(f"peers bring too little: asking {chosen.name}")
+                from minibit.peer.web_source import WebSource  # reads a library that most peers never need
+
                 chosen.call(node, WebSource(chosen.url, self._share, self._rule), self._rng)

@@ -6,7 +6,8 @@ import requests
 
 from minibit.disk.spans import Spans
 from minibit.errors import TrackerUnreachableError
-from minibit.peer.web import GuardedSession, Rule
+from minibit.peer.web_rules import Rule
+from minibit.peer.web_session import GuardedSession
 from minibit.torrent.layout import CHUNK_SIZE
 from minibit.torrent.metainfo import Metainfo
 from minibit.torrent.web_paths import address_of

@@ -22,7 +22,7 @@ from minibit.disk.share import from_path
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.net.dht import DhtClient
 from minibit.net.lan import Lan
-from minibit.peer import announcing, web
+from minibit.peer import announcing, web_rules, web_session
 from minibit.peer.announce_client import Answer, announce
 from minibit.torrent import torrent_file
 from minibit.torrent.torrent_file import TorrentFile
@@ -261,7 +261,7 @@ def test_redirections_are_followed_a_few_times() -> None:
     with answering(GOOD) as there, answering(to(f"{there}/announce")) as url:
         assert told(f"{url}/announce").reply.complete == 2
     with (
-        answering(*[to("/announce")] * (1 + web.MAX_REDIRECTS)) as url,
+        answering(*[to("/announce")] * (1 + web_session.MAX_REDIRECTS)) as url,
         pytest.raises(TrackerUnreachableError, match="redirects more than"),
     ):
         told(f"{url}/announce")
@@ -284,7 +284,7 @@ def test_neither_an_address_nor_a_redirection_leads_to_other_services_here() -> 
 
 
 def test_what_is_typed_may_lead_to_its_own_host_and_not_elsewhere_nearby() -> None:
-    allows = web.typed("http://t.example/film.torrent").allows
+    allows = web_rules.typed("http://t.example/film.torrent").allows
     assert allows("http://t.example:8080/other", "10.0.0.1")
     assert not allows("http://127.0.0.1/", "127.0.0.1")
 

@@ -61,7 +61,8 @@ def test_a_real_tracker_says_what_it_shares_and_who_is_there() -> None:
 
 
 def test_https_where_plain_http_is_spoken_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker_client, "TIMEOUT", (0.3, 3.0))
+    monkeypatch.setattr(tracker_client, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(tracker_client, "SILENCE_SECONDS", 3.0)
     with running() as url:
         said = mistaken(url.replace("http:", "https:"))
     assert said == f"the tracker at {url} does not speak https: use --tracker {url}"

@@ -17,7 +17,7 @@ from minibit.engine import reserve
 from minibit.net import web_transport
 from minibit.net.web_transport import WebTransport
 from minibit.peer import web_seeds
-from minibit.peer.web import trusting
+from minibit.peer.web_rules import trusting
 from minibit.peer.web_seeds import LONGEST_PAUSE, WebSeed, WebSeeds
 from minibit.wire.web_remote import WebRemote
 

@@ -8,7 +8,7 @@ from fakes.trackers import answering, http
 from fakes.web_servers import free_address, serving
 
 from minibit.errors import MinibitError, TrackerUnreachableError, UsageError
-from minibit.peer.web import Rule, trusting
+from minibit.peer.web_rules import Rule, trusting
 from minibit.peer.web_source import WebSource
 from minibit.torrent import bencode, metainfo
 from minibit.torrent.metainfo import Metainfo
