@@ -100,6 +100,7 @@ def is_near(ip: str) -> bool:
     return _beyond(address) is address and (address.is_private or address.is_link_local)
 
 
+@lru_cache(KNOWN)
 def is_far(ip: str) -> bool:
     """Whether `ip` is a literal of the internet, where it names one machine: neither near nor reserved."""
     literal = ip_literal(ip)

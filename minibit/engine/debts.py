@@ -100,13 +100,21 @@ class Debt(Struct):
         silence = now - self.since if self.chunks else 0.0
         return max(self.pace(now) * position, silence)
 
-    def queue(self) -> Iterator[tuple[int, int, int]]:
-        """Each chunk that it owes: (position, block, chunk)."""
+    def late(self, now: float, bar: float, blocks: int) -> Iterator[tuple[int, int, float]]:
+        """Each chunk of `blocks` that is likely to take more than `bar` seconds: (block, chunk, seconds)."""
+        if not self.chunks:
+            return
+        pace, silence = self.pace(now), now - self.since
+        silent = silence > bar
+        if not silent and pace * self.chunks <= bar:
+            return
         position = 0
         for batch in self.batches:
-            for chunk in bitfield.indices(batch.chunks):
-                position += 1
-                yield position, batch.block, chunk
+            before, position = position, position + batch.chunks.bit_count()
+            if blocks >> batch.block & 1 and (silent or pace * position > bar):
+                for at, chunk in enumerate(bitfield.indices(batch.chunks), before + 1):
+                    if silent or pace * at > bar:
+                        yield batch.block, chunk, max(pace * at, silence)
 
 
 class Debts(dict[int, Debt]):

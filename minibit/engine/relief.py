@@ -35,14 +35,13 @@ def chunks(
     """Up to `room` chunks of `blocks` that this neighbour is likely to deliver much sooner than all whom they
     were asked of, those that would be the last to come first; `least` is how late they are at least."""
     bar = max(least, HASTE * debts.promise(key, 1, now))
-    late = {o: d for o, d in debts.items() if o != key and d.chunks and d.expected(now, d.chunks) > bar}
     expected: dict[tuple[int, int], dict[int, float]] = {}
-    for other, debt in late.items():
-        for position, block, chunk in debt.queue():
-            opened = flying[block]
-            ours = opened.exclusive or not blocks >> block & 1 or opened.asked.get(key, 0) >> chunk & 1
-            if not ours:
-                expected.setdefault((block, chunk), {})[other] = debt.expected(now, position)
+    for other, debt in debts.items():
+        if other != key:
+            for block, chunk, seconds in debt.late(now, bar, blocks):
+                opened = flying[block]
+                if not opened.exclusive and not opened.asked.get(key, 0) >> chunk & 1:
+                    expected.setdefault((block, chunk), {})[other] = seconds
     chosen: list[Relief] = []
     for (block, chunk), when in sorted(expected.items(), key=lambda e: (-min(e[1].values()), e[0])):
         bar = max(least, HASTE * debts.promise(key, len(chosen) + 1, now))

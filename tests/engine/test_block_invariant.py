@@ -235,8 +235,8 @@ class Ledger(RuleBasedStateMachine):
             }
             assert asked == theirs
             assert self.blocks.debts.outstanding(key) == len(theirs)
-            queue = self.blocks.debts[key].queue()
-            assert sorted((block, chunk) for _, block, chunk in queue) == sorted(theirs)
+            late = self.blocks.debts[key].late(self.now, float("-inf"), self.blocks.full)
+            assert sorted((block, chunk) for block, chunk, _ in late) == sorted(theirs)
 
     @invariant()
     def what_is_exclusive_is_its_owners(self) -> None:

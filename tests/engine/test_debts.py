@@ -1,8 +1,17 @@
 """Who owes what since when, and when it is to be expected by its own pace."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from minibit import bitfield
 from minibit.engine.debts import MEMORY, UNTRIED, Debt, Debts
+
+ALL = (1 << 64) - 1
+
+
+def owed(debt: Debt) -> list[tuple[int, int]]:
+    return [(block, chunk) for block, chunk, _ in debt.late(0.0, float("-inf"), ALL)]
 
 
 def test_a_debt_is_paid_in_any_order_and_knows_when_each_part_was_asked_for() -> None:
@@ -10,11 +19,11 @@ def test_a_debt_is_paid_in_any_order_and_knows_when_each_part_was_asked_for() ->
     debt.add(0, 0b0111, 1.0)
     debt.add(5, 0b0011, 2.0)
     debt.add(0, 0b1000, 3.0)
-    assert list(debt.queue()) == [(1, 0, 0), (2, 0, 1), (3, 0, 2), (4, 5, 0), (5, 5, 1), (6, 0, 3)]
+    assert owed(debt) == [(0, 0), (0, 1), (0, 2), (5, 0), (5, 1), (0, 3)]
     assert debt.pay(0, 0b0010, 4.0) == 1.0
     assert debt.pay(5, 0b0010, 4.0) == 2.0, "not the first in the queue"
     assert debt.pay(0, 0b1001, 4.0) == 1.0, "of two batches, the older"
-    assert list(debt.queue()) == [(1, 0, 2), (2, 5, 0)]
+    assert owed(debt) == [(0, 2), (5, 0)]
     assert debt.chunks == 2
 
 
@@ -66,3 +75,24 @@ def test_what_it_takes_back_itself_does_not_count_against_it() -> None:
     debts[1].add(0, 0b1, 0.0)
     debts[1].drop(0, 0b1)
     assert debts.promise(1, 1, 99.0) == UNTRIED
+
+
+@given(
+    asked=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 255)), max_size=6),
+    paid=st.floats(0, 3),
+    busy=st.floats(0, 10),
+    silence=st.floats(0, 5),
+    bar=st.floats(0, 20),
+    blocks=st.integers(0, 15),
+)
+def test_who_is_late_is_who_is_expected_later(
+    asked: list[tuple[int, int]], paid: float, busy: float, silence: float, bar: float, blocks: int
+) -> None:
+    debt = Debt(paid=paid, busy=busy)
+    for block, chunks in asked:
+        debt.add(block, chunks, 1.0)
+    now = 1.0 + silence
+    everything = [(block, chunk) for block, chunks in asked for chunk in bitfield.indices(chunks)]
+    expected = [(*each, debt.expected(now, at)) for at, each in enumerate(everything, 1)]
+    late = [(block, chunk, when) for block, chunk, when in expected if when > bar and blocks >> block & 1]
+    assert list(debt.late(now, bar, blocks)) == late
