@@ -37,7 +37,7 @@ def chunks(
     bar = max(least, HASTE * debts.promise(key, 1, now))
     expected: dict[tuple[int, int], dict[int, float]] = {}
     for other, debt in debts.items():
-        if other != key:
+        if debt.chunks and other != key:
             for block, chunk, seconds in debt.late(now, bar, blocks):
                 opened = flying[block]
                 if not opened.exclusive and not opened.asked.get(key, 0) >> chunk & 1:

@@ -103,8 +103,8 @@ class Link:
     def send(self) -> tuple[bool, int]:
         """Send what is ready, as far as there is room, and see to it that the next batches are read.
 
-        Returns whether all of it left, and how many bytes of payload are on their way now that were not
-        before.
+        Returns whether all of it left and more is ready, and how many bytes of payload are on their way now
+        that were not before.
 
         Raises:
             OSError: the connection is broken.
@@ -124,7 +124,7 @@ class Link:
             self._sending -= 1
             payload += self._release(self._batches.popleft())
         self._gather()
-        return True, payload
+        return self.ready, payload
 
     def close(self) -> None:
         """End the connection and forget what was to be sent."""

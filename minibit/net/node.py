@@ -340,13 +340,13 @@ class Node:
             if link.key not in self._links:
                 return
             try:
-                left, payload = link.send()
+                more, payload = link.send()
             except OSError as error:
                 self._drop(link, f"the connection broke ({error.strerror})")
                 return
             if payload:
                 self._perform(self.engine.flushed(link.key, payload, self._loop.time()))
-            if not left:
+            if not more:
                 break
         if link.key not in self._links:
             return

@@ -64,9 +64,9 @@ class Sending:
         """Send until nothing more can be sent now; how many bytes of payload left."""
         payload = 0
         while self.link.ready or not idle(self.link):
-            left, count = self.link.send()
+            more, count = self.link.send()
             payload += count
-            if not left:
+            if not more:
                 break
         return payload
 
@@ -184,7 +184,7 @@ def test_without_any_room_nothing_changes(sending: Sending) -> None:
         assert sending.link.send() == (False, 0)
         assert sending.link.ready
     sending.transport.room = 1 << 30
-    assert sending.link.send() == (True, CHUNK_SIZE)
+    assert sending.link.send() == (False, CHUNK_SIZE)
 
 
 def test_many_messages_are_sent_by_few_calls(sending: Sending) -> None:
