@@ -6,7 +6,7 @@ fallen silent is expected to be silent as long again. Times are seconds, sets of
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -16,7 +16,7 @@ UNTRIED: Final = 0.25  # s per chunk, of a neighbour that has never owed us anyt
 MEMORY: Final = 64  # chunks: what came before so many counts half
 
 
-class Batch(NamedTuple):
+class Batch(Struct):
     """Chunks of one block that were asked for together."""
 
     block: int
@@ -59,9 +59,10 @@ class Debt(Struct):
         self.chunks -= chunks.bit_count()
         first = self.batches[0]
         if first.block == block and not chunks & ~first.chunks:  # nearly always
-            self.batches.popleft()
-            if first.chunks != chunks:
-                self.batches.appendleft(first._replace(chunks=first.chunks ^ chunks))
+            if first.chunks == chunks:
+                self.batches.popleft()
+            else:
+                first.chunks ^= chunks
             return first.when
         asked_at = float("inf")
         kept: deque[Batch] = deque()
@@ -69,8 +70,9 @@ class Debt(Struct):
             gone = batch.chunks & chunks if batch.block == block else 0
             if gone:
                 asked_at = min(asked_at, batch.when)
-            if gone != batch.chunks:
-                kept.append(batch._replace(chunks=batch.chunks ^ gone))
+                batch.chunks ^= gone
+            if batch.chunks:
+                kept.append(batch)
         self.batches = kept
         return asked_at
 
