@@ -1,13 +1,11 @@
 """What BitTorrent clients say to a tracker, and what it answers, over HTTP and UDP alike.
 
 Rules: BEP 3 (*tracker requests*), BEP 23 and BEP 7 (compact peers), BEP 48 (counts). These are the values
-only: how a request is written is the matter of a dialect's own module. What is made for every announce is a
-named tuple, which takes a third of the time of a frozen dataclass, and half of that again if `tuple.__new__`
-makes it of all its fields.
+only: how a request is written is the matter of a dialect's own module.
 """
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
@@ -30,7 +28,7 @@ class Event(StrEnum):
     COMPLETED = "completed"
 
 
-class Announce(NamedTuple):
+class Announce(Struct, frozen=True):
     """One announce. `left` is None when the client does not know it yet; `ip` is a literal that it claims."""
 
     info_hash: bytes
@@ -44,7 +42,7 @@ class Announce(NamedTuple):
     ip: str | None = None
 
 
-class AnnounceReply(NamedTuple):
+class AnnounceReply(Struct, frozen=True):
     """The answer to an announce: seconds until the next one, how many seeds and others, some of them.
 
     `four` and `six` are more of them, IPv4 and IPv6, of whom nothing is told but where they are, as BEP 23

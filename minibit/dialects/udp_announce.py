@@ -10,7 +10,7 @@ import ipaddress
 import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
@@ -62,7 +62,7 @@ class Connect(Struct, frozen=True):
     transaction: int
 
 
-class AnnounceRequest(NamedTuple):
+class AnnounceRequest(Struct, frozen=True):
     """`path`: what followed the host in the tracker's URL, with its query (BEP 41); `key`: the client's own
     number, under which it would be known again at another address."""
 
@@ -87,7 +87,7 @@ class Connected(Struct, frozen=True):
     connection: int
 
 
-class Announced(NamedTuple):
+class Announced(Struct, frozen=True):
     transaction: int
     reply: AnnounceReply
 
@@ -181,9 +181,7 @@ def decode_announce(datagram: bytes, *, six: bool = False) -> Announce:
         numwant = DEFAULT_NUMWANT if numwant < 0 else MAX_NUMWANT
     event = _EVENTS[event if event < _EVENT_COUNT else 0]
     claimed = _dotted(ip) if ip and not six else None
-    return tuple.__new__(
-        Announce, (info_hash, peer_id, port, uploaded, downloaded, left, event, numwant, claimed)
-    )
+    return Announce(info_hash, peer_id, port, uploaded, downloaded, left, event, numwant, claimed)
 
 
 def encode_reply(reply: Reply, *, six: bool = False) -> bytes:

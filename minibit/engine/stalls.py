@@ -60,7 +60,7 @@ class Stall(Struct, frozen=True):
 
     @property
     def reasons(self) -> tuple[object, ...]:
-        """What makes it another stall: not when it is looked at, nor who does not answer for how long."""
+        """What two stalls have in common that are the same one, whenever they were looked at."""
         causes = [(cause.kind, cause.blocks, cause.count) for cause in self.causes]
         return (self.since, self.missing, self.nowhere, self.neighbours, self.checking, *causes)
 

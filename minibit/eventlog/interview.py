@@ -50,20 +50,18 @@ class Interview:
             _enter(self._place.parent)
             try:
                 # Not serving yet: cancelled within this call, we would lose a socket that listens.
-                self._server = await asyncio.start_unix_server(
-                    self._asked, _free(self._place), start_serving=False
-                )
+                server = await asyncio.start_unix_server(self._asked, _free(self._place), start_serving=False)
             except OSError:  # a path too long for a socket, say
                 _leave(self._place.parent)
                 raise
+            try:
+                await server.start_serving()
+            except BaseException:
+                self._close(server)
+                raise
+            self._server = server
         except OSError as error:
             self._tell(f"minibit why cannot ask this peer while it runs ({error.strerror or error})")
-            return self
-        try:
-            await self._server.start_serving()
-        except BaseException:
-            self._close(self._server)
-            raise
         return self
 
     async def __aexit__(

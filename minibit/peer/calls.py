@@ -16,6 +16,7 @@ from minibit.errors import TrackerUnreachableError
 from minibit.text import one_line, plain_text
 
 LATE: Final = "it did not finish in time"
+PART: Final = 64 * 1024  # bytes of a body that are read at a time
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ def bounded(parts: Iterable[bytes], encoding: str | None, limit: int, seconds: f
         encoding: what its `Content-Encoding` says.
 
     Raises:
-        ValueError: it is none that we asked for, too long, or comes too slowly.
+        ValueError: it is none that we asked for, too long, or comes too slowly; and what `parts` raises.
     """
     # Compressed replies were not asked for, and are how a small reply becomes a large one.
     if encoding not in (None, "identity"):

@@ -12,9 +12,16 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing
-from functools import partial
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from contextlib import closing, suppress
+from functools import lru_cache, partial
+from http.client import (
+    BadStatusLine,
+    HTTPConnection,
+    HTTPException,
+    HTTPSConnection,
+    IncompleteRead,
+    RemoteDisconnected,
+)
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -25,7 +32,7 @@ from minibit.address import FIRST_USER_PORT, PeerAddress, ip_literal, is_loopbac
 from minibit.dialects import json_fields
 from minibit.dialects.json_replies import Refusal
 from minibit.errors import MinibitError, TrackerRefusedError, TrackerUnreachableError, UsageError
-from minibit.peer.calls import LATE, Calls, bounded, cause, causes, silence
+from minibit.peer.calls import LATE, PART, Calls, bounded, cause, causes, silence
 from minibit.snapshot import SwarmStatus
 from minibit.text import plain_text
 from minibit.torrent import torrent_file
@@ -37,11 +44,11 @@ SILENCE_SECONDS: Final = 10.0  # between two bytes
 CALL_SECONDS: Final = 15.0  # for a call in all, and for the share, which may be large:
 TORRENT_SECONDS: Final = 60.0
 LEAST_SECONDS: Final = 1.0  # for a call, however little time is left
-PART: Final = 64 * 1024  # bytes that are read at a time
 MAX_REPLY: Final = 32 * 1024 * 1024  # `/status` of 5,000 peers is about 6 MB
 MAX_TORRENT: Final = 64 * 1024 * 1024
 FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 8.0
+PATH: Final = "/%:@!$&'()*+,;="  # characters of a path that go as they are (RFC 3986)
 MAX_HOST: Final = 253  # characters of a host's name (RFC 1035)
 WILDCARDS: Final = ("0.0.0.0", "::")
 
@@ -260,11 +267,18 @@ def _exchange(
         HTTPException, OSError, ValueError: there is none, or none that is any good.
     """
     parts = urlsplit(url)
-    assert parts.hostname is not None
+    host = parts.hostname or ""
+    if not host.isascii():
+        from idna import (
+            encode,  # as browsers do: our own library's names are of 2003, and "ß" is "ss" in them
+        )
+
+        host = encode(host).decode()
+    # Without a port, an IPv6 address would be taken for a host and a port.
     connection = (
-        HTTPSConnection(parts.hostname, parts.port, timeout=CONNECT_SECONDS, context=_trusted())
+        HTTPSConnection(host, parts.port or 443, timeout=CONNECT_SECONDS, context=_trusted())
         if parts.scheme == "https"
-        else HTTPConnection(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
+        else HTTPConnection(host, parts.port or 80, timeout=CONNECT_SECONDS)
     )
     # A connection kept between heartbeats would only be found dead, or keep another peer out.
     headers = {"User-Agent": f"MiniBit/{__version__}", "Connection": "close"}
@@ -273,14 +287,26 @@ def _exchange(
     with closing(connection):
         connection.connect()
         connection.sock.settimeout(SILENCE_SECONDS)
-        content = None if body is None else json.dumps(body).encode()
-        connection.request(method, quote(parts.path, "/%") + target, content, headers)
-        with connection.getresponse() as response:
-            encoding = response.headers["Content-Encoding"]
-            parts_of_it = iter(partial(response.read1, PART), b"")
-            return response.status, bounded(parts_of_it, encoding, limit, TORRENT_SECONDS)
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        with suppress(BrokenPipeError, ConnectionResetError):  # who refuses need not hear us out
+            connection.request(method, quote(parts.path, PATH) + target, content, headers)
+        try:
+            with connection.getresponse() as response:
+                body_parts = iter(partial(response.read1, PART), b"")
+                encoding = response.headers["Content-Encoding"]
+                read = bounded(body_parts, encoding, limit, TORRENT_SECONDS)
+                if response.length:
+                    raise IncompleteRead(read, response.length)
+                return response.status, read
+        except IncompleteRead:
+            raise ValueError("its answer broke off") from None
+        except RemoteDisconnected:
+            raise
+        except BadStatusLine:
+            raise ValueError("what answers there is not HTTP") from None
 
 
+@lru_cache(1)
 def _trusted() -> ssl.SSLContext:
     """Whom this machine trusts, and whom everybody does."""
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -293,7 +319,7 @@ def _trusted() -> ssl.SSLContext:
 def _speaks_plainly(url: str) -> bool:
     """Whether at this https address somebody answers plain http, and successfully."""
     try:
-        status, _ = _exchange(url.replace("https:", "http:", 1), "GET", "/", None, MAX_REPLY)
+        status, _ = _exchange(url.replace("https:", "http:", 1), "GET", "/status", None, MAX_REPLY)
     except (HTTPException, OSError, ValueError):
         return False
     return status < 300

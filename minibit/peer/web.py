@@ -1,13 +1,9 @@
 """What is at an address on the web that a stranger wrote, fetched with bounds."""
 
-from typing import Final
-
 from msgspec import Struct
 
-from minibit.peer.calls import Calls, bounded
+from minibit.peer.calls import PART, Calls, bounded
 from minibit.peer.web_rules import Rule, shown
-
-PART: Final = 64 * 1024  # bytes that are read at a time
 
 
 class Fetched(Struct, frozen=True):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from hashlib import sha1
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from minibit.address import Address
@@ -15,6 +15,9 @@ from minibit.peer.web_rules import Rule
 from minibit.text import MAX_NAME, plain_text
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire.web_remote import MAX_RUN, WebRemote
+
+if TYPE_CHECKING:
+    from minibit.peer.web_source import WebSource
 
 LOOK_SECONDS: Final = 1.0  # between looks at whether they are needed
 MAX_SEEDS: Final = 20  # of one torrent; more are passed over
@@ -90,6 +93,7 @@ class WebSeeds:
         self._rule = rule
         self._tell = tell
         self._rng = rng
+        self._source: type[WebSource] | None = None
 
     async def stay(self, node: Node) -> None:
         """Call them whenever the node needs them, as long as we trade."""
@@ -99,7 +103,10 @@ class WebSeeds:
                 if seed.transport is not None and seed.transport.closed:
                     seed.ended(node.now)
             brought = sum(seed.brought for seed in self._seeds)
-            self._look(node, reserve.wanted(node.engine, brought, node.now))
+            wanted = reserve.wanted(node.engine, brought, node.now)
+            if wanted and self._source is None:
+                self._source = await asyncio.to_thread(_web_source)
+            self._look(node, wanted)
             await asyncio.sleep(LOOK_SECONDS)
         await asyncio.Event().wait()
 
@@ -119,6 +126,12 @@ class WebSeeds:
             if (chosen := next(good, None)) is not None:
                 if not chosen.failures and not chosen.brought:
                     self._tell(f"peers bring too little: asking {chosen.name}")
-                from minibit.peer.web_source import WebSource  # reads a library that most peers never need
+                assert self._source is not None
+                chosen.call(node, self._source(chosen.url, self._share, self._rule), self._rng)
 
-                chosen.call(node, WebSource(chosen.url, self._share, self._rule), self._rng)
+
+def _web_source() -> "type[WebSource]":
+    """Called in a thread: it reads a library that most peers never need, and trading goes on meanwhile."""
+    from minibit.peer.web_source import WebSource
+
+    return WebSource

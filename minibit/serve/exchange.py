@@ -1,12 +1,11 @@
-"""One HTTP request and its answer as values, whoever reads the one and writes the other.
-
-Each announce makes both, so they are named tuples, which take a third of the time of frozen dataclasses.
-"""
+"""One HTTP request and its answer as values, whoever reads the one and writes the other."""
 
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+from msgspec import Struct
 
 from minibit.dialects.json_replies import Refusal
 
@@ -23,7 +22,7 @@ def _nothing() -> None:
     pass
 
 
-class Request(NamedTuple):
+class Request(Struct, frozen=True):
     """`remote` is a canonical IP literal, "" if the socket shows none; `path` is percent-decoded.
 
     The names of `headers` are lower case. One that came twice has both values, as RFC 9110 5.3 joins them.
@@ -47,7 +46,7 @@ class Source(Protocol):
         b"" if it cannot be had: then the connection is to break off."""
 
 
-class Reply(NamedTuple):
+class Reply(Struct, frozen=True):
     """`sent` is called once, when the last of `body` has been handed on, or nobody waits for it any more.
 
     With a `source`, that is the body. `lasting`: it is short and was given at once, so its connection may

@@ -191,7 +191,7 @@ class Swarm:
             self._leave(record)
         complete = self._blocks.complete
         incomplete = peers.everyone - complete
-        return tuple.__new__(AnnounceReply, (ANNOUNCE_INTERVAL, complete, incomplete, told, four, six))
+        return AnnounceReply(ANNOUNCE_INTERVAL, complete, incomplete, told, four, six)
 
     def counts(self, now: float) -> Counts:
         """The swarm in three numbers."""

@@ -143,7 +143,7 @@ def test_a_malformed_announce_is_refused(change: dict[str, Any]) -> None:
     ],
 )
 def test_numbers_are_read_as_kindly_as_other_trackers_do(field: str, said: str, left: int | None) -> None:
-    assert decode_announce(query(**{field: said}))[0] == ANNOUNCE._replace(left=left)
+    assert decode_announce(query(**{field: said}))[0] == replace(ANNOUNCE, left=left)
 
 
 PEERS = (
@@ -203,14 +203,14 @@ replies = st.builds(
 @given(replies)
 def test_a_reply_that_lists_peers_survives_the_wire(reply: AnnounceReply) -> None:
     assert decode_reply(encode_reply(reply, Form(compact=False))) == reply
-    anonymous = reply._replace(peers=tuple(replace(peer, bt_id=None) for peer in reply.peers))
+    anonymous = replace(reply, peers=tuple(replace(peer, bt_id=None) for peer in reply.peers))
     assert decode_reply(encode_reply(reply, Form(compact=False, no_peer_id=True))) == anonymous
 
 
 @given(replies)
 def test_a_compact_reply_survives_the_wire_but_for_ids(reply: AnnounceReply) -> None:
     four_first = sorted((replace(peer, bt_id=None) for peer in reply.peers), key=lambda peer: ":" in peer.ip)
-    assert decode_reply(encode_reply(reply, Form())) == reply._replace(peers=tuple(four_first))
+    assert decode_reply(encode_reply(reply, Form())) == replace(reply, peers=tuple(four_first))
 
 
 @given(replies, st.lists(peers, max_size=6), st.booleans())
@@ -218,10 +218,10 @@ def test_peers_that_come_packed_are_told_like_the_others(
     reply: AnnounceReply, more: list[PeerAddress], compact: bool
 ) -> None:
     nameless = tuple(replace(peer, bt_id=None) for peer in more)
-    packed = reply._replace(four=compact_peers(more)[0], six=compact_peers(more)[1])
+    packed = replace(reply, four=compact_peers(more)[0], six=compact_peers(more)[1])
     said, all_told = (
         decode_reply(encode_reply(each, Form(compact)))
-        for each in (packed, reply._replace(peers=reply.peers + nameless))
+        for each in (packed, replace(reply, peers=reply.peers + nameless))
     )
     assert Counter(said.peers) == Counter(all_told.peers)
 

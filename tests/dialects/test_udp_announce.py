@@ -118,8 +118,8 @@ def test_peers_survive_the_wire_without_names_and_ids(
     sixes = tuple(replace(peer, ip=f"2001:db8::{number:x}") for number, peer in enumerate(peers, 1))
     for six, family in ((False, peers), (True, sixes)):
         said = Announced(transaction, AnnounceReply(interval, count, 7, peers + sixes))
-        assert decode_reply(encode_reply(said, six=six), six=six) == said._replace(
-            reply=said.reply._replace(peers=family)
+        assert decode_reply(encode_reply(said, six=six), six=six) == replace(
+            said, reply=replace(said.reply, peers=family)
         )
         packed = AnnounceReply(
             interval, count, 7, peers[:1] + sixes[:1], *compact_peers(peers[1:] + sixes[1:])
@@ -144,8 +144,8 @@ def test_what_is_beyond_reason_becomes_reasonable() -> None:
     announce = Announce(HASH, ID, 6881, (1 << 64) - 1, (1 << 64) - 1, (1 << 63) - 1, numwant=-1)
     read = decode_request(encode_request(AnnounceRequest(1, 2, announce)))
     assert isinstance(read, AnnounceRequest)
-    assert read.announce == announce._replace(
-        uploaded=MAX_COUNTER, downloaded=MAX_COUNTER, left=MAX_COUNTER, numwant=50
+    assert read.announce == replace(
+        announce, uploaded=MAX_COUNTER, downloaded=MAX_COUNTER, left=MAX_COUNTER, numwant=50
     )
     many = tuple(PeerAddress("", f"10.0.{n // 250}.{n % 250}", 6881) for n in range(500))
     assert len(encode_reply(Announced(1, AnnounceReply(120, 0, 0, many)))) == 20 + MAX_PEERS_BYTES

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 from fakes.trackers import LOOP, SHARE, answering, dripping, http, read_request, running
@@ -473,3 +474,90 @@ def test_a_refusal_is_not_retried() -> None:
     with pytest.raises(TrackerRefusedError):
         line.run(None, refuse)
     assert line.told == []
+
+
+# What the library does not see to
+
+
+@pytest.mark.parametrize("call", [TrackerClient.status, TrackerClient.torrent])
+@pytest.mark.parametrize("promised", [b"8", b"99999999999999999999"])
+def test_an_answer_that_breaks_off_is_none(
+    call: Callable[[TrackerClient], Coroutine[Any, Any, object]], promised: bytes
+) -> None:
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: " + promised + b"\r\n\r\n{}"
+    with answering(half) as url, pytest.raises(TrackerUnreachableError, match="its answer broke off"):
+        ask(url, call)
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://[::1]", 80),
+        ("https://[fe80::abcd]", 443),
+        ("http://[::1]:5000", 5000),
+        ("http://tracker.example", 80),
+    ],
+)
+def test_without_a_port_the_schemes_own_is_called(
+    url: str, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[object] = []
+
+    def connect(address: object, *_: object, **__: object) -> socket.socket:
+        called.append(address)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(TrackerUnreachableError, match="Connection refused"):
+        status(url)
+    assert called[0] == (urlsplit(url).hostname, port)
+
+
+def test_who_refuses_need_not_hear_us_out() -> None:
+    refusal = http({"status": "erro", "mensagem": "much"}, "413 Content Too Large")
+    with socket.create_server((LOOP, 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(refusal)
+                connection.shutdown(socket.SHUT_RD)
+                time.sleep(0.2)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        body = {"said": "x" * 20_000_000}
+        with pytest.raises(TrackerRefusedError, match="much"):
+            ask(
+                f"http://{LOOP}:{listener.getsockname()[1]}",
+                lambda client: client.call(lambda answer: answer, "POST", "/registrar_peer", body),
+            )
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"), [("/a:c@d+e,(f);g=h", "/a:c@d+e,(f);g=h"), ("/a b/é%20", "/a%20b/%C3%A9%20")]
+)
+def test_a_path_goes_as_it_is_if_it_may(path: str, sent: str) -> None:
+    asked: list[bytes] = []
+    with socket.create_server((LOOP, 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                asked.append(connection.recv(4096))
+                connection.sendall(http({}, "500 Oops"))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(TrackerUnreachableError):
+            status(f"http://{LOOP}:{listener.getsockname()[1]}{path}")
+        thread.join()
+    assert asked[0].startswith(f"GET {sent}/status HTTP/1.1\r\n".encode())
+
+
+def test_what_is_not_http_is_called_so() -> None:
+    with answering(b"220 mail.example ESMTP\r\n") as url, pytest.raises(TrackerUnreachableError) as error:
+        status(url)
+    assert "what answers there is not HTTP" in str(error.value)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 import requests
 from fakes.nodes import bounded, until
+from msgspec.structs import replace
 
 from minibit.disk.share import Share, from_path
 from minibit.disk.storage import Storage
@@ -118,13 +119,13 @@ def test_so_many_at_a_time_and_who_leaves_makes_room(share: Share, spent: list[i
         async def ask() -> None:
             replies = [files.answer(request) for _ in range(FROM_ONE)]
             assert files.answer(request).status == 503, "one address may not have all"
-            others = [request._replace(remote=f"192.0.2.{n}") for n in range(FROM_ONE, MAX_DOWNLOADS)]
+            others = [replace(request, remote=f"192.0.2.{n}") for n in range(FROM_ONE, MAX_DOWNLOADS)]
             replies += map(files.answer, others)
             given: list[bytes] = []
             for reply in replies:
                 assert reply.source is not None
                 reply.source.next(given.append)
-            busy = files.answer(request._replace(remote="198.51.100.1"))
+            busy = files.answer(replace(request, remote="198.51.100.1"))
             assert (busy.status, busy.source) == (503, None)
             assert ("Retry-After", "5") in busy.headers
             assert files.answer(Request("GET", "/share/set/empty")).status == 200

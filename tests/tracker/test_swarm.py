@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from minibit import bitfield
 from minibit.address import Address, PeerAddress, compact_peers
@@ -544,7 +545,7 @@ def test_a_stranger_nearby_replaces_nobody_by_claiming_its_address(crowd: Crowd)
         else:
             crowd.swarm.announce(claim, "10.0.0.66", crowd.now)
             with pytest.raises(RequestError, match="its own machine"):
-                crowd.swarm.announce(claim._replace(port=6881), "10.0.0.66", crowd.now)
+                crowd.swarm.announce(replace(claim, port=6881), "10.0.0.66", crowd.now)
     assert sorted(row.port for row in crowd.status().rows) == [6881, 7000]
 
 
