@@ -26,7 +26,7 @@ from minibit.tracker.portrait import row
 from minibit.units import count
 
 ANNOUNCE_INTERVAL: Final = 120  # seconds; what foreign clients are asked for, many wait longer
-PEERS_PER_SECOND: Final = 50  # heartbeats a second that a full tracker should have to answer
+PEERS_PER_SECOND: Final = 16  # heartbeats a second that a full tracker answers: each costs milliseconds
 MIN_HEARTBEAT_INTERVAL: Final = 1.0  # and what a newcomer is told: by then the origin may have met others
 MAX_HEARTBEAT_INTERVAL: Final = 20.0  # three heartbeats before a peer counts as inactive
 SILENT_INTERVALS: Final = 3  # heartbeats that a peer may miss before its name may be inherited

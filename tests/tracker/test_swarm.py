@@ -296,7 +296,7 @@ def test_a_tracker_that_restarted_knows_nobody_and_takes_them_back(crowd: Crowd)
     assert restarted.holdings("ana") == 0b1111
 
 
-@pytest.mark.parametrize(("active", "interval"), [(1, 1.0), (100, 2.0), (1500, 20.0)])
+@pytest.mark.parametrize(("active", "interval"), [(1, 1.0), (100, 6.25), (1500, 20.0)])
 def test_a_fuller_tracker_is_called_less_often(crowd: Crowd, active: int, interval: float) -> None:
     for number in range(active):
         welcome = crowd.join(f"p{number}", remote=f"10.0.0.{number // 100}")
