@@ -3,7 +3,7 @@
 Whom we reached is looked at when the connection stands, before anything is said: what a name means may change
 at any time.
 
-To read the library that this needs takes as long as to read all of a peer's own modules, and most peers need
+To read the library that this needs takes longer than to read all of a peer's own modules, and most peers need
 neither a tracker of other clients' nor a web seed: import it where it is called.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from fakes.nodes import bounded
+from fakes.nodes import bounded, cut_short
 
 from minibit.errors import MinibitError
 from minibit.eventlog import interview as module
@@ -97,19 +97,8 @@ def test_somebody_alive_is_not_put_out(place: Path) -> None:
 
 
 def test_who_is_cancelled_while_it_begins_leaves_nothing(place: Path) -> None:
-    async def hold(turns: int) -> None:
-        async def begin() -> None:
-            async with Interview(place, lambda: "", tell=lambda _: None):
-                await asyncio.sleep(60)
-
-        task = asyncio.ensure_future(begin())
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
     for turns in range(5):
-        bounded(lambda turns=turns: hold(turns))
+        bounded(lambda turns=turns: cut_short(Interview(place, lambda: "", tell=lambda _: None), turns))
         assert not place.parent.exists()
     gc.collect()  # a socket that nobody closed would say so now
 

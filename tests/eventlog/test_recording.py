@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from fakes.nodes import bounded, shared
+from fakes.nodes import bounded, cut_short, shared
 from fakes.puppets import FULL, Stage
 
 from minibit.errors import StorageError
@@ -72,16 +72,7 @@ def test_who_is_cancelled_while_it_begins_has_its_last_word(tmp_path: Path, turn
         recording = record(tmp_path / "log")
         stage = Stage(have=FULL, journal=recording.journal)
         recording.begin(stage.engine, shared(tmp_path).metainfo, "127.0.0.1:1", 0)
-
-        async def begin() -> None:
-            async with recording:
-                await asyncio.sleep(60)
-
-        task = asyncio.ensure_future(begin())
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cut_short(recording, turns)
 
     bounded(trade)
     with Reader(tmp_path / "log") as reader:

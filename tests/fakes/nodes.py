@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -108,6 +108,20 @@ def bounded(work: Callable[[], Awaitable[T]]) -> T:
             return await work()
 
     return asyncio.run(run())
+
+
+async def cut_short(held: AbstractAsyncContextManager[object], turns: int) -> None:
+    """Hold this, and be cancelled after so many turns of the loop."""
+
+    async def hold() -> None:
+        async with held:
+            await asyncio.sleep(60)
+
+    task = asyncio.ensure_future(hold())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def until(look: Callable[[], Any]) -> None:
