@@ -269,9 +269,8 @@ def _exchange(
     parts = urlsplit(url)
     host = parts.hostname or ""
     if not host.isascii():
-        from idna import (
-            encode,  # as browsers do: our own library's names are of 2003, and "ß" is "ss" in them
-        )
+        # As browsers do: the standard library's names are of 2003, and "ß" is "ss" in them.
+        from idna import encode
 
         host = encode(host).decode()
     # Without a port, an IPv6 address would be taken for a host and a port.
