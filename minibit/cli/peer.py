@@ -31,7 +31,7 @@ def run_peer(settings: PeerSettings, *, until_eof: bool) -> None:
             if peer.trading:
                 display.show(table, lambda: [plain_peer(peer.view())])
 
-        await framed(peer.run(), frame)
+        await framed(peer.run(), frame, display.frame_seconds)
 
     with Display() as display:
         goodbyes = "the goodbye and the disk"

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from minibit.cli.running import FRAME_SECONDS, finish
+from minibit.cli.running import finish
 from minibit.eventlog.reading import Reader
 from minibit.lab.replay import Replay
 from minibit.peer.ending import Interrupt
-from minibit.screen.display import PLAIN_SECONDS, Display
+from minibit.screen.display import FRAME_SECONDS, PLAIN_SECONDS, Display
 from minibit.screen.keys import pressed
 from minibit.screen.lines import plain_swarm
 from minibit.screen.playback import Playback

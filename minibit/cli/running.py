@@ -10,7 +10,7 @@ from minibit.net.pace import PacedLoop
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 
-FRAME_SECONDS: Final = 0.25
+GARBAGE: Final = 20_000  # new objects before it is looked for: 700 are a few messages
 PATIENCE: Final = 0.5  # s of tidying that nobody need be told of
 
 
@@ -36,6 +36,7 @@ def finish(
     interrupt.on_end = ending
     # What the modules are made of stays to the end: no search for garbage need pass through it again.
     gc.freeze()
+    gc.set_threshold(GARBAGE)
     display.outlet.on_failure = lambda: interrupt.end_soon(display.outlet.code)
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         code = runner.run(interrupt.guard(work, until_eof=until_eof))
@@ -43,13 +44,13 @@ def finish(
         raise SystemExit(code)
 
 
-async def framed(work: Coroutine[Any, Any, None], frame: Callable[[], None]) -> None:
-    """Do `work`, and call `frame` four times a second meanwhile, and once at the end."""
+async def framed(work: Coroutine[Any, Any, None], frame: Callable[[], None], seconds: float) -> None:
+    """Do `work`, and call `frame` every so many seconds meanwhile, and once at the end."""
     task = asyncio.create_task(work)
     try:
         while not task.done():
             frame()
-            await asyncio.wait([task], timeout=FRAME_SECONDS)
+            await asyncio.wait([task], timeout=seconds)
         frame()
     finally:
         if not task.done():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from minibit import __version__
-from minibit.cli.running import FRAME_SECONDS, finish
+from minibit.cli.running import finish
 from minibit.disk.share import left_out
 from minibit.errors import MinibitError
 from minibit.lab.scenario import Scenario
@@ -16,7 +16,7 @@ from minibit.lab.scenario_file import to_document
 from minibit.lab.simulated_log import SimulatedLog
 from minibit.lab.simulator import Simulation
 from minibit.peer.ending import Interrupt
-from minibit.screen.display import Display
+from minibit.screen.display import FRAME_SECONDS, Display
 from minibit.screen.lines import plain_summary, plain_swarm
 from minibit.screen.swarm_table import summary_table, swarm_table
 from minibit.units import count

@@ -115,7 +115,7 @@ def run_tracker(
                     lambda: plain_swarm(service.view()),
                 )
 
-        await framed(service.run(ready), frame)
+        await framed(service.run(ready), frame, display.frame_seconds)
 
     # What a strategy prints is no part of the document.
     with Display(as_json=as_json) as display, redirect_stdout(sys.stderr if as_json else sys.stdout):

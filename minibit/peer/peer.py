@@ -5,11 +5,11 @@ It ties a `Node` and the files on the disk to a `Presence` in the swarm, and wat
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -27,11 +27,8 @@ from minibit.errors import StalledError, StorageError, UsageError
 from minibit.eventlog.recording import Recording
 from minibit.eventlog.writing import claim
 from minibit.inquiry.recollection import Recent
-from minibit.net.dht import DhtClient
-from minibit.net.lan import Lan
 from minibit.net.listener import bound, listen
 from minibit.net.node import Node
-from minibit.peer.announcing import Announcing
 from minibit.peer.attendance import Attendance
 from minibit.peer.ending import Interrupt
 from minibit.peer.files import Files
@@ -46,6 +43,10 @@ from minibit.torrent.magnet import Magnet
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire import metadata, pex
 from minibit.wire.encryption import Encryption
+
+if TYPE_CHECKING:
+    from minibit.net.dht import DhtClient
+    from minibit.net.lan import Lan
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether our files are still as we left them…
 WATCHED_PER_SECOND: Final = 1000  # …and of how many files in a second
@@ -114,11 +115,14 @@ class Peer:
         )
         self._place: Path | None = None  # of the share, once it is whole
         source = settings.magnet or settings.torrent
-        self._presence: Presence = (
-            Attendance(settings.tracker, settings.timeout, tell)
-            if source is None
-            else Announcing(source, settings.folder, settings.timeout, tell, Random(settings.seed))
-        )
+        self._presence: Presence
+        if source is None:
+            self._presence = Attendance(settings.tracker, settings.timeout, tell)
+        else:
+            from minibit.peer.announcing import Announcing  # with all that speaks to other trackers
+
+            rng = Random(settings.seed)
+            self._presence = Announcing(source, settings.folder, settings.timeout, tell, rng)
 
     @property
     def complete(self) -> bool:
@@ -225,7 +229,7 @@ class Peer:
                     await ending.enter_async_context(recording)
                     node.begin(share, files.storage, files.have)
 
-                self._seekers = self._sought(node, listener)
+                self._seekers = list(self._sought(node, listener))
                 if isinstance(share, Metainfo):
                     await begin(share)
                 node.peers_found(peers)
@@ -238,23 +242,25 @@ class Peer:
             presence.close()
             await files.close()  # last: whoever is cancelled here leaves nothing else undone
 
-    def _sought(self, node: Node, listener: socket.socket) -> list[Lan | DhtClient]:
+    def _sought(self, node: Node, listener: socket.socket) -> "Iterator[Lan | DhtClient]":
         """Who looks for peers beside the trackers, as the user wants it."""
 
         def found(peers: Iterable[PeerAddress]) -> None:
             node.peers_found(peers, hearsay=True)
 
         settings, engine = self._settings, node.engine
-        seekers: list[Lan | DhtClient] = []
         if settings.lan:
+            from minibit.net.lan import Lan
+
             lan = Lan(engine.info_hash, listener, new_peer_id().hex(), lambda peer: found([peer]))
             if not lan.open:
                 self._tell("no local network here can be searched")
-            seekers.append(lan)
+            yield lan
         if settings.dht:
+            from minibit.net.dht import DhtClient
+
             rng, port = Random(settings.seed), engine.identity.port
-            seekers.append(DhtClient(engine.info_hash, port, rng, settings.dht, found, self._tell))
-        return seekers
+            yield DhtClient(engine.info_hash, port, rng, settings.dht, found, self._tell)
 
     @property
     def _patience(self) -> float | None:

@@ -52,6 +52,11 @@ class Display:
         self._next_plain = 0.0
         self._shown: list[str] = []
 
+    @property
+    def frame_seconds(self) -> float:
+        """How long a frame is worth looking at; a pipe gets a line every two seconds at most."""
+        return FRAME_SECONDS if self.live else PLAIN_SECONDS / 2
+
     def __enter__(self) -> Self:
         return self
 
