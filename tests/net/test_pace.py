@@ -132,8 +132,9 @@ def test_what_is_due_on_a_paced_loop_is_done_then() -> None:
         loop = asyncio.get_running_loop()
         pace_of(loop).connected(MANY)
         done: list[int] = []
-        loop.call_later(0.002, done.append, 2)
-        loop.call_later(0.001, done.append, 1)
+        start = loop.time()
+        loop.call_at(start + 0.002, done.append, 2)
+        loop.call_at(start + 0.001, done.append, 1)
         await asyncio.sleep(0.003)
         return done
 

@@ -66,13 +66,14 @@ def test_the_size_of_a_set_is_that_of_its_blocks(total: int, blocks: int) -> Non
 
 
 @given(st.integers(1, 1 << 50))
-def test_block_sizes_are_powers_of_two_that_aim_at_two_thousand_blocks(total: int) -> None:
+def test_block_sizes_are_powers_of_two_that_make_few_blocks_and_not_too_few(total: int) -> None:
     size = block_size_for(total)
     count = Layout(total, size).block_count
     assert size & (size - 1) == 0
     assert MIN_BLOCK_SIZE <= size <= MAX_BLOCK_SIZE
+    assert count >= 256 or size == MIN_BLOCK_SIZE
+    assert count <= 512 or size >= 1 << 20
     assert count <= 2048 or size == MAX_BLOCK_SIZE
-    assert count >= 1024 or size == MIN_BLOCK_SIZE
 
 
 def test_an_unknown_layout_has_nothing() -> None:
