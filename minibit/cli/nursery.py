@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 from minibit.cli import peer, tracker
 from minibit.cli.main import command_line, main
@@ -16,7 +17,8 @@ if __name__ == "__main__":
     if arguments is None:
         sys.exit()
     code = main(arguments)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Python's own end takes apart what all processes share, page by page: 25 ms of each, and nobody gains by it.
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # `main` has said so
+            stream.flush()
+    # Python's own end would take apart what all processes share, page by page: 25 ms of each, for nobody.
     os._exit(code)

@@ -74,7 +74,8 @@ def test_as_people_write_it(tmp_path: Path) -> None:
         'leave = "killed after 30s"\n[[peers]]\nfree-rider = true\n[[peers]]\nname = "b"\n'
     )
     played = load(str(path))
-    assert (played.name, played.about, played.size, played.block_size) == ("mine", "mine", 64 * MIB, 256 << 10)
+    assert (played.name, played.about) == ("mine", "mine")
+    assert (played.size, played.block_size) == (64 * MIB, 256 << 10)
     assert played.origin == OriginLine(upload=MIB, copies=2)
     fast, rider, _ = played.classes
     assert (fast.upload, fast.arrive, fast.arrive_seconds) == (1.5 * MIB, Arrival.POISSON, 2.0)
