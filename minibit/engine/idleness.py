@@ -7,13 +7,17 @@ choked, one is admitted beyond the slots; while there is something to send all t
 
 from typing import Final
 
-IDLE_SECONDS: Final = 0.1  # with nothing to send, before one more is admitted
+from minibit.engine.lateness import Lateness
+
+IDLE_SECONDS: Final = 0.1  # with nothing to send, before one more is admitted…
+PATIENCE: Final = 8.0  # …and so many times as long as we are late of late: those whom we serve are late too
 
 
 class Idleness:
     """What an uplink did lately."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, lateness: Lateness) -> None:
+        self._lateness = lateness
         self._awaited = False  # whether somebody choked would like to be served
         self._busy_at = now  # when there was last something to send, or somebody was admitted
         self._rested = False  # whether there was a pause since `rested` was last asked
@@ -33,7 +37,11 @@ class Idleness:
 
     def idle(self, now: float) -> bool:
         """Whether somebody more is to be served."""
-        return self._awaited and now >= self._busy_at + IDLE_SECONDS
+        return self._awaited and now >= self._busy_at + self._patience
+
+    @property
+    def _patience(self) -> float:
+        return max(IDLE_SECONDS, PATIENCE * self._lateness.seconds)
 
     def admitted(self, now: float) -> None:
         """Somebody was: what comes of it is to be seen first."""
@@ -46,4 +54,4 @@ class Idleness:
 
     def next_deadline(self, now: float) -> float:
         """When it will have been idle for long enough, if nothing happens; infinity if nobody would care."""
-        return max(now, self._busy_at + IDLE_SECONDS) if self._awaited else float("inf")
+        return max(now, self._busy_at + self._patience) if self._awaited else float("inf")

@@ -29,8 +29,6 @@ PAUSE_SECONDS: Final = 0.5
 MAX_MANY_SECONDS: Final = 0.5  # what a peer that is always late stretches `MANY_SECONDS` to, at most…
 STRETCH: Final = 8.0  # …and so many times as long as it is late, in between…
 ALL_MOMENTS: Final = 8  # …and so many moments are then between two tellings of all
-LATENESS_WEIGHT: Final = 1 / 8  # of each telling
-ASLEEP_SECONDS: Final = 10.0  # who is so late was not busy but suspended
 
 
 class News:
@@ -39,7 +37,6 @@ class News:
     def __init__(self) -> None:
         self._many = False  # whether many were told last
         self._told_at = float("-inf")
-        self._lateness = 0.0  # seconds, of the last tellings
         self._step = MANY_SECONDS  # between two moments
         self._all_due = float("inf")  # when everybody is to be told…
         self.due = float("inf")  # …and when those who wait for it are; infinity if there is no news
@@ -69,7 +66,8 @@ class News:
         any more."""
         if now < (due := self.next_deadline()):
             return
-        self._was_late(now - due)
+        standing.lateness.add(now - due)
+        self._stretch(standing.lateness.seconds)
         have, missing, outbox = standing.blocks.have, standing.blocks.missing, standing.outbox
         greeted = [n for n in standing.neighbours.values() if n.greeted]
         everybody = self.take(len(greeted), now)
@@ -90,13 +88,11 @@ class News:
             if news:
                 outbox.tell(tuple(keys), Haves(news))
 
-    def _was_late(self, late: float) -> None:
+    def _stretch(self, late: float) -> None:
         """Moments are the further apart the later we are, by doubling: those of others lie among them."""
-        if late < ASLEEP_SECONDS:
-            self._lateness += LATENESS_WEIGHT * (min(late, MAX_MANY_SECONDS) - self._lateness)
-            self._step = MANY_SECONDS
-            while self._step < min(MAX_MANY_SECONDS, STRETCH * self._lateness):
-                self._step *= 2
+        self._step = MANY_SECONDS
+        while self._step < min(MAX_MANY_SECONDS, STRETCH * late):
+            self._step *= 2
 
     def take(self, neighbours: int, now: float) -> bool:
         """So many neighbours are there now that some are to be told; whether all of them are."""

@@ -9,6 +9,7 @@ from random import Random
 from minibit.copies import Copies
 from minibit.engine.blocks import Blocks
 from minibit.engine.journal import Entry, Journal
+from minibit.engine.lateness import Lateness
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.outbox import Outbox
 from minibit.strategies.view import Slots, SwarmView
@@ -29,6 +30,7 @@ class Standing:
         self.slots = Slots()
         self.grants: dict[bytes, int] = {}  # by wire id: a grant may come before the peer does
         self.outbox = Outbox()
+        self.lateness = Lateness()
         self.rng = rng
         self.journal = journal
         self.learn(layout, have)

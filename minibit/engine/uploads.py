@@ -61,7 +61,7 @@ class Uploads:
         self._turns: dict[int, None] = {}  # who has something to be sent, and room for it; first is next
         self._current = -1  # whose turn it is
         self._line = None if limit else Line(now)  # a limit says how much may wait, and needs no measuring
-        self._idleness = Idleness(now)
+        self._idleness = Idleness(now, standing.lateness)
         self.offers = offers
         self.total = 0
 

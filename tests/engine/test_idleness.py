@@ -1,11 +1,12 @@
 """Whether an uplink stands idle."""
 
-from minibit.engine.idleness import IDLE_SECONDS, Idleness
+from minibit.engine.idleness import IDLE_SECONDS, PATIENCE, Idleness
+from minibit.engine.lateness import MAX_LATE, Lateness
 
 
-def idle_since(now: float) -> Idleness:
+def idle_since(now: float, lateness: Lateness | None = None) -> Idleness:
     """An uplink that had something to send until `now`, and somebody waits."""
-    idleness = Idleness(0.0)
+    idleness = Idleness(0.0, lateness or Lateness())
     idleness.look(now, sending=True)
     idleness.awaits(now, somebody=True)
     return idleness
@@ -17,6 +18,16 @@ def test_it_is_idle_after_a_moment_without_anything_to_send() -> None:
     assert due == 5.0 + IDLE_SECONDS
     assert not idleness.idle(5.0 + IDLE_SECONDS / 2)
     assert idleness.idle(due)
+
+
+def test_who_is_late_waits_longer_before_it_serves_one_more() -> None:
+    lateness = Lateness()
+    idleness = idle_since(5.0, lateness)
+    for _ in range(50):
+        lateness.add(MAX_LATE)
+    assert not idleness.idle(5.0 + 7 * MAX_LATE), "nobody found the time to ask"
+    assert idleness.idle(5.0 + PATIENCE * MAX_LATE)
+    assert idleness.next_deadline(5.0) > 5.0 + 7 * MAX_LATE
 
 
 def test_what_is_sent_meanwhile_begins_it_anew() -> None:

@@ -5,9 +5,9 @@ from random import Random
 import pytest
 
 from minibit.address import Address
+from minibit.engine.lateness import ASLEEP_SECONDS
 from minibit.engine.neighbour import Neighbour
 from minibit.engine.news import (
-    ASLEEP_SECONDS,
     FEW,
     FEW_SECONDS,
     LATE_SECONDS,
