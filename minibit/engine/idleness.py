@@ -10,7 +10,7 @@ from typing import Final
 from minibit.engine.lateness import Lateness
 
 IDLE_SECONDS: Final = 0.1  # with nothing to send, before one more is admitted…
-PATIENCE: Final = 8.0  # …and so many times as long as we are late of late: those whom we serve are late too
+PATIENCE: Final = 32.0  # …and so many times as long as we are late of late: those whom we serve are late too
 
 
 class Idleness:
