@@ -15,7 +15,8 @@ from typer.main import get_command
 
 import minibit
 from minibit.cli import examples
-from minibit.cli.main import app, main
+from minibit.cli.main import COMMANDS as MAIN
+from minibit.cli.main import app, command_line, main
 
 COMMANDS = ("tracker", "peer", "status", "swarm", "replay")
 HEAVY = (
@@ -102,6 +103,14 @@ def words_of(example: str) -> list[str]:
     """The arguments of an example, up to a pipe; an ellipsis is an info hash, which no line has room for."""
     words = shlex.split(example.replace("…", 40 * "a"), comments=True)[1:]
     return words[: words.index("|")] if "|" in words else words
+
+
+@pytest.mark.parametrize(
+    ("word", "known"), [("peer", {"peer"}), ("torrent", {"torrent"}), ("pear", set(MAIN)), ("", set(MAIN))]
+)
+def test_of_all_commands_only_the_one_that_is_asked_for_is_prepared(word: str, known: set[str]) -> None:
+    assert getattr(command_line(word), "commands").keys() == known  # noqa: B009
+    assert command_line(word) is command_line(word), "and once"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from minibit.screen import display as live
-from minibit.screen.display import PLAIN_SECONDS, Display
+from minibit.screen.display import FRAME_SECONDS, PLAIN_SECONDS, Display
 
 
 class Terminal(io.StringIO):
@@ -81,6 +81,13 @@ def test_a_pipe_is_told_seldom_and_the_same_thing_once(clock: SimpleNamespace) -
             clock.now += PLAIN_SECONDS / 4
     assert asked == [1000.0, 1000.0 + PLAIN_SECONDS, 1000.0 + 2 * PLAIN_SECONDS]
     assert out.getvalue() == "ana 1%\nbia 2%\nana 1%\nbia 3%\n"
+
+
+def test_nobody_looks_at_a_pipe_as_often_as_at_a_terminal(terminal: Terminal) -> None:
+    with Display(out=io.StringIO()) as display:
+        assert FRAME_SECONDS < display.frame_seconds < PLAIN_SECONDS
+    with Display(out=terminal) as display:
+        assert display.frame_seconds == FRAME_SECONDS
 
 
 @pytest.mark.usefixtures("clock")
