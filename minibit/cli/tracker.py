@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from minibit import registry
 from minibit.address import is_loopback, unmapped
 from minibit.cli.running import finish, framed
 from minibit.disk import sample
@@ -119,6 +120,7 @@ def run_tracker(
 
     # What a strategy prints is no part of the document.
     with Display(as_json=as_json) as display, redirect_stdout(sys.stderr if as_json else sys.stdout):
+        registry.choking(choking)  # nobody waits for the hashes to hear that there is no such strategy
         answers = "the last answers and the disk"
         finish(interrupt, serve(display), display, waits_for=answers, until_eof=until_eof)
 
