@@ -31,7 +31,7 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "strategies": "view rarest_first choking_manager tit_for_tat alternatives asking",
-        "engine": "effects outbox rates idleness patience request_queue neighbour places addresses"
+        "engine": "effects outbox rates lateness idleness patience request_queue neighbour places addresses"
         " debts allowance flight recalls relief spans laggards blocks journal standing extensions metadata"
         " pex dht trust news offers contenders line downloads uploads greeting engine stalls reserve portrait"
         " chronicle",
