@@ -5,7 +5,9 @@ import os
 import sys
 from typing import Final
 
-READING: Final = 200_000  # new objects before garbage is looked for, not 700: a sixth of each start was that
+READING: Final = (
+    200_000  # new objects before garbage is looked for; with Python's 700, a sixth of a start was that
+)
 
 
 def main() -> None:

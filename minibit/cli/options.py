@@ -177,7 +177,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 UntilEof = Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.", hidden=True)]
 Share = Annotated[Path | None, typer.Option(metavar="PATH", help="The file or folder to share.")]
 BlockSize = Annotated[
-    str | None, typer.Option(metavar="SIZE", help="Like 256K; chosen by the size of the share.")
+    str | None,
+    typer.Option(metavar="SIZE", help="Like 256K; by default as large as leaves 256 blocks, up to 1M."),
 ]
 Log = Annotated[
     Path | None,

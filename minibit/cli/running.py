@@ -10,7 +10,7 @@ from minibit.net.pace import PacedLoop
 from minibit.peer.ending import Interrupt
 from minibit.screen.display import Display
 
-GARBAGE: Final = 20_000  # new objects before it is looked for: 700 are a few messages
+GARBAGE: Final = 20_000  # new objects before it is looked for; Python's 700 are a few messages
 PATIENCE: Final = 0.5  # s of tidying that nobody need be told of
 
 
@@ -34,7 +34,8 @@ def finish(
         asyncio.get_running_loop().call_later(PATIENCE, display.tell, said)
 
     interrupt.on_end = ending
-    # What the modules are made of stays to the end: no search for garbage need pass through it again.
+    # What the modules are made of stays to the end: no search for garbage need pass through it again; but what
+    # runs for long makes some.
     gc.freeze()
     gc.set_threshold(GARBAGE)
     display.outlet.on_failure = lambda: interrupt.end_soon(display.outlet.code)

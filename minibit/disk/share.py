@@ -75,9 +75,16 @@ def from_path(
     total_size = sum(length for _, length in files)
     if not total_size:
         raise UsageError(f"{str(path)!r} has no bytes to share: choose a file or folder that is not empty")
-    block_size = _checked(block_size) if block_size is not None else block_size_for(total_size)
+    lengths = [length for _, length in files]
+    if block_size is not None:
+        block_size = _checked(block_size)
+    else:
+        block_size = block_size_for(total_size)
+        # Padding travels like everything else: many small files are not worth large blocks.
+        while padded and block_size > MIN_BLOCK_SIZE and sum(padding(lengths, block_size)) > total_size / 8:
+            block_size //= 2
     if padded:
-        total_size += sum(padding([length for _, length in files], block_size))
+        total_size += sum(padding(lengths, block_size))
     layout = Layout(total_size, block_size)
     folder = files[0][0] != ()
 

@@ -241,6 +241,7 @@ class Engine:
             self._next_round = now + ROUND_SECONDS
             self.uploads.rechoke(now, round_due=True)
         if now >= self._next_sweep:
+            self._standing.lateness.add(now - self._next_sweep)
             self._next_sweep = now + SWEEP_SECONDS
             self._sweep(now)
         elif now >= self.addresses.wake:

@@ -3,6 +3,9 @@
 Slots are few so that blocks come whole and early, but a fast line with few to serve has nothing to send for
 most of the time, and a crowd waits for it. So where nothing could be sent for a moment although somebody is
 choked, one is admitted beyond the slots; while there is something to send all the time, one goes.
+
+The moment is the longer the later we are: of fifty peers on two cores each served seventeen, as nobody had the
+time to ask. With 8 times the lateness, instead of 32, they ended a tenth later.
 """
 
 from typing import Final
@@ -10,7 +13,7 @@ from typing import Final
 from minibit.engine.lateness import Lateness
 
 IDLE_SECONDS: Final = 0.1  # with nothing to send, before one more is admitted…
-PATIENCE: Final = 32.0  # …and so many times as long as we are late of late: those whom we serve are late too
+PATIENCE: Final = 32.0  # …and at least so many times our lateness: those whom we serve are as late to ask
 
 
 class Idleness:

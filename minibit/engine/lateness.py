@@ -6,13 +6,13 @@ more often, only makes everybody later.
 
 from typing import Final
 
-MAX_LATE: Final = 0.5  # seconds, of once
-WEIGHT: Final = 1 / 8  # of each time
+MAX_LATE: Final = 0.5  # seconds that one delay counts for, at most
+WEIGHT: Final = 1 / 8  # of the newest delay
 ASLEEP_SECONDS: Final = 10.0  # who is so late was not busy but suspended
 
 
 class Lateness:
-    """`seconds` is by how much that which is due at a time is late of late."""
+    """`seconds` is by how much news and sweeps, which are due at a time, come too late: a moving average."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

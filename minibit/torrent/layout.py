@@ -14,7 +14,7 @@ MIN_BLOCK_SIZE: Final = 16 * 1024
 MAX_BLOCK_SIZE: Final = 16 * 1024 * 1024
 MAX_BLOCKS: Final = 1 << 21
 FEW_BLOCKS: Final = 256  # are enough for a crowd to share the work evenly; more cost its time…
-HANDY_BLOCK_SIZE: Final = 1024 * 1024  # …but what is cut off in the middle of a block is lost, so…
+HANDY_BLOCK_SIZE: Final = 1024 * 1024  # …but a block that was interrupted is fetched again, so…
 MANY_BLOCKS: Final = 2048  # …there may be so many before they grow further
 
 
@@ -91,8 +91,9 @@ def padding(lengths: Sequence[int], block_size: int) -> list[int]:
 
 
 def block_size_for(total_size: int) -> int:
-    """A power of two, 16 KiB–16 MiB, that cuts `total_size` bytes into 256–511 blocks, or, where these would
-    exceed 1 MiB, into at most 2,048.
+    """A power of two, 16 KiB–16 MiB, that cuts `total_size` bytes into 256–512 blocks, as far as that makes
+    blocks of 1 MiB at most, or else, from 256 MiB on, into 2,048 blocks at most. Below 4 MiB there are fewer,
+    above 32 GiB more.
 
     A crowd pays for each block and each neighbour: fifty peers at 1 MiB/s had 16 MiB after 39 s in 256
     blocks, 57 s in 512, 86 s in 1,024.

@@ -174,6 +174,17 @@ def test_padding_begins_every_file_at_a_block_and_ends_with_the_last(tmp_path: P
     assert plain.layout.total_size == 36389
 
 
+@pytest.mark.parametrize(("padded", "size"), [(False, 64 * KIB), (True, 16 * KIB)])
+def test_many_small_files_are_not_padded_to_large_blocks(tmp_path: Path, padded: bool, size: int) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for number in range(400):
+        (folder / str(number)).write_bytes(bytes(48 * KIB))
+    layout = from_path(folder, padded=padded).metainfo.layout
+    assert layout.block_size == size
+    assert layout.total_size < 1.1 * 400 * 48 * KIB
+
+
 def test_progress_goes_from_nothing_to_all_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(noise(40 * KIB))
     steps: list[tuple[int, int]] = []

@@ -170,3 +170,15 @@ def test_the_next_deadline_moves_on() -> None:
         stage.says(key, *(request(block, chunk) for block in range(8) for chunk in range(2)))
     stage.wait(30.0)  # asserts that every waking is later than the one before
     assert stage.engine.next_deadline(stage.now) > stage.now
+
+
+def test_who_has_nothing_to_tell_notices_too_that_it_is_late_and_that_it_is_not_any_more() -> None:
+    engine, now, late = Stage(have=FULL).engine, 0.0, []
+    for seconds in (0.0, 0.3, 0.0):
+        for _ in range(80):
+            now = engine.next_deadline(now) + seconds
+            engine.tick(now)
+        late.append(engine._standing.lateness.seconds)
+    assert late[0] == 0.0
+    assert late[1] > 0.2
+    assert late[2] < 0.01

@@ -25,9 +25,12 @@ def test_who_is_late_waits_longer_before_it_serves_one_more() -> None:
     idleness = idle_since(5.0, lateness)
     for _ in range(50):
         lateness.add(MAX_LATE)
-    assert not idleness.idle(5.0 + 7 * MAX_LATE), "nobody found the time to ask"
+    assert not idleness.idle(5.0 + (PATIENCE - 1) * MAX_LATE), "nobody found the time to ask"
     assert idleness.idle(5.0 + PATIENCE * MAX_LATE)
-    assert idleness.next_deadline(5.0) > 5.0 + 7 * MAX_LATE
+    assert idleness.next_deadline(5.0) > 5.0 + (PATIENCE - 1) * MAX_LATE
+    for _ in range(80):
+        lateness.add(0.0)
+    assert idleness.next_deadline(5.0) == 5.0 + IDLE_SECONDS, "it is in time again"
 
 
 def test_what_is_sent_meanwhile_begins_it_anew() -> None:

@@ -441,6 +441,19 @@ def test_an_idle_line_serves_one_more() -> None:
     assert all(stage.neighbour(key).demand.unchoked for key in extra)
 
 
+def test_who_is_late_does_not_take_its_line_for_idle_so_soon() -> None:
+    stage = seed(upload_limit=100 * CHUNK_SIZE)
+    for _ in range(40):
+        stage.now = stage.engine.next_deadline(stage.now) + 0.4
+        stage.note(stage.engine.tick(stage.now))
+    for key in range(1, 9):
+        stage.puppet(key, interested=True)
+    stage.wait(0.35)
+    assert not stage.engine.slots.extra
+    stage.wait(60.0)
+    assert len(stage.engine.slots.extra) == 3
+
+
 def test_a_line_that_is_always_busy_serves_one_less() -> None:
     stage = seed(upload_limit=100 * CHUNK_SIZE)
     for key in range(1, 9):

@@ -1,9 +1,12 @@
 """How a share is cut, by arithmetic that needs no list of blocks."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minibit.torrent.layout import CHUNK_SIZE, MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, UNKNOWN, Layout, block_size_for
+
+KIB, MIB = 1 << 10, 1 << 20
 
 
 @given(st.integers(1, 1 << 40), st.integers(10, 24).map(lambda power: 1 << power))
@@ -74,6 +77,26 @@ def test_block_sizes_are_powers_of_two_that_make_few_blocks_and_not_too_few(tota
     assert count >= 256 or size == MIN_BLOCK_SIZE
     assert count <= 512 or size >= 1 << 20
     assert count <= 2048 or size == MAX_BLOCK_SIZE
+
+
+@pytest.mark.parametrize(
+    ("total", "size", "count"),
+    [
+        (1, 16 * KIB, 1),
+        (4 * MIB - 1, 16 * KIB, 256),
+        (8 * MIB - 1, 16 * KIB, 512),
+        (8 * MIB, 32 * KIB, 256),
+        (256 * MIB - 1, 512 * KIB, 512),
+        (256 * MIB, MIB, 256),
+        (2048 * MIB, MIB, 2048),
+        (2048 * MIB + 1, 2 * MIB, 1025),
+        (32 << 30, 16 * MIB, 2048),
+        (100 << 30, 16 * MIB, 6400),
+    ],
+)
+def test_the_default_block_sizes(total: int, size: int, count: int) -> None:
+    assert block_size_for(total) == size
+    assert Layout(total, size).block_count == count
 
 
 def test_an_unknown_layout_has_nothing() -> None:
