@@ -6,7 +6,7 @@ import sys
 from typing import Final
 
 READING: Final = (
-    200_000  # new objects before garbage is looked for; with Python's 700, a sixth of a start was that
+    200_000  # new objects before garbage is looked for; with Python's 700 that was a sixth of a start
 )
 
 

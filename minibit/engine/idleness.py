@@ -4,8 +4,8 @@ Slots are few so that blocks come whole and early, but a fast line with few to s
 most of the time, and a crowd waits for it. So where nothing could be sent for a moment although somebody is
 choked, one is admitted beyond the slots; while there is something to send all the time, one goes.
 
-The moment is the longer the later we are: of fifty peers on two cores each served seventeen, as nobody had the
-time to ask. With 8 times the lateness, instead of 32, they ended a tenth later.
+The moment is the longer the later we are: of fifty peers on two cores each served seventeen, for nobody had
+the time to ask. With 8 times the lateness, instead of 32, they ended a tenth later.
 """
 
 from typing import Final
