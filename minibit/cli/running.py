@@ -34,8 +34,8 @@ def finish(
         asyncio.get_running_loop().call_later(PATIENCE, display.tell, said)
 
     interrupt.on_end = ending
-    # What the modules are made of stays to the end: no search for garbage need pass through it again. What runs
-    # for long makes some.
+    # What the modules are made of stays to the end: no search for garbage need pass through it again.
+    # What runs for long makes some.
     gc.freeze()
     gc.set_threshold(GARBAGE)
     display.outlet.on_failure = lambda: interrupt.end_soon(display.outlet.code)
