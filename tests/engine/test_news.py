@@ -161,22 +161,40 @@ def test_what_is_urgent_does_not_wait_and_goes_to_everybody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interested", "unchoked", "origin", "holds", "waits"),
+    ("interested", "unchoked", "origin", "holds", "queued", "waits"),
     [
-        (True, False, False, 0b0, False),  # it wants something of us already, and cannot ask
-        (True, True, False, 0b0, True),
-        (False, False, False, 0b01, True),  # this may be what makes it interested
-        (False, False, False, 0b11, False),
-        (False, False, True, 0b11, True),  # what it offers next follows from what is where
+        (True, False, False, 0b0, False, False),  # it wants something of us already, and cannot ask
+        (True, True, False, 0b0, False, True),
+        (True, True, False, 0b0, True, True),
+        (False, False, False, 0b01, False, True),  # this may be what makes it interested…
+        (False, False, False, 0b01, True, False),  # …but it would only wait behind others
+        (False, False, False, 0b11, False, False),
+        (False, False, True, 0b11, True, True),  # what it offers next follows from what is where
     ],
 )
 def test_who_can_do_something_with_news_waits_for_it(
-    interested: bool, unchoked: bool, origin: bool, holds: int, waits: bool
+    interested: bool, unchoked: bool, origin: bool, holds: int, queued: bool, waits: bool
 ) -> None:
     neighbour = Neighbour(1, NOWHERE, outgoing=True, now=0.0)
     neighbour.demand.interested, neighbour.origin, neighbour.blocks = interested, origin, holds
     neighbour.demand.unchoked_since = 1.0 if unchoked else None
-    assert awaited(neighbour, 0b11) is waits
+    assert awaited(neighbour, 0b11, queued=queued) is waits
+
+
+@pytest.mark.parametrize(
+    ("late", "waiting", "hears"), [(0.0, True, True), (0.1, True, False), (0.1, False, True)]
+)
+def test_while_we_are_late_and_somebody_waits_others_need_not_want_something_soon(
+    late: float, waiting: bool, hears: bool
+) -> None:
+    news, standing = News(), crowd(FEW + 1)
+    now = tell(news, standing, 80, late)
+    first, second = standing.neighbours[0], standing.neighbours[1]
+    first.demand.interested, second.told = waiting, 0
+    news.take(FEW + 1, now + 10.0)  # everybody has just been told
+    news.add(now + 10.0)
+    news.tell(standing, news.due)
+    assert (second.told == 0b01) is hears
 
 
 @pytest.mark.parametrize(("neighbours", "moment"), [(FEW, 10.13), (FEW + 1, 11.0)])
