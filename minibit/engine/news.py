@@ -11,9 +11,9 @@ while, because its link is slow, does not wait, and neither does who is complete
 Of many, most are choked and wait for us already: they can do nothing with what is new but count its copies.
 They are told once in `LATE_SECONDS`, and what is left when they are unchoked; the others, who may ask us for
 it or are to become interested, at each of those moments. (While we are late, and somebody waits for a slot of
-ours already, nobody need hurry to want one too: fifty peers on two cores end 7 % sooner by that.) Who has nothing
-for us just now is told that once in `LATE_SECONDS` too, if it has nothing still: most have something again
-before, and each change of mind would cost them a choice of whom to serve.
+ours already, nobody need hurry to want one too: fifty peers on two cores end 7 % sooner by that.) Who has
+nothing for us just now is told that once in `LATE_SECONDS` too, if it has nothing still: most have something
+again before, and each change of mind would cost them a choice of whom to serve.
 """
 
 from typing import Final
