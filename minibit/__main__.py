@@ -5,9 +5,7 @@ import os
 import sys
 from typing import Final
 
-READING: Final = (
-    200_000  # new objects before garbage is looked for; with Python's 700 that was a sixth of a start
-)
+READING: Final = 200_000  # new objects before garbage is looked for; at 700, that is a twelfth of a start
 
 
 def main() -> None:

@@ -194,6 +194,11 @@ class Neighbour:
         return self.demand.interested and self.demand.competes
 
     @property
+    def waits(self) -> bool:
+        """Whether it competes for a slot and has none."""
+        return self.known and self.interested and not self.demand.unchoked
+
+    @property
     def snubbed(self) -> bool:
         return self.supply.snubbed
 

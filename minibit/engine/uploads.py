@@ -116,8 +116,7 @@ class Uploads:
                 neighbour.demand.unchoked_since = now
                 self._tell(neighbour)
                 self._outbox.send(neighbour.key, m.Unchoke())
-        waiting = (n for n in standing.neighbours.values() if not n.demand.unchoked)
-        self._idleness.awaits(now, somebody=any(n.interested and n.known for n in waiting))
+        self._idleness.awaits(now, somebody=any(n.waits for n in standing.neighbours.values()))
         self._showing = True
 
     def sweep(self, now: float) -> None:

@@ -41,6 +41,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return err
 
 
+def test_a_strategy_that_is_none_is_named_before_the_share_is_hashed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minibit.cli.tracker._hashed", lambda *_: pytest.fail("hashed in vain"))
+    assert "unknown choking strategy 'best'" in refused(capsys, "tracker", "--choking", "best", "--port", "0")
+
+
 def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out, err = capsys.readouterr()

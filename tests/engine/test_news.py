@@ -190,7 +190,7 @@ def test_while_we_are_late_and_somebody_waits_others_need_not_want_something_soo
     news, standing = News(), crowd(FEW + 1)
     now = tell(news, standing, 80, late)
     first, second = standing.neighbours[0], standing.neighbours[1]
-    first.demand.interested, second.told = waiting, 0
+    first.known, first.demand.interested, second.told = True, waiting, 0
     news.take(FEW + 1, now + 10.0)  # everybody has just been told
     news.add(now + 10.0)
     news.tell(standing, news.due)
