@@ -7,6 +7,7 @@ sent, the data of the next is read from the disk, elsewhere; what is read alread
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from minibit.address import Address
@@ -21,29 +22,31 @@ MIN_READING: Final = 16 * 1024
 ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
 
 
-class Run:
-    """Chunks whose data is read at once and sent together, `length` bytes of it."""
+class Batch:
+    """What is sent together: the data of some `chunks`, `length` bytes of it, read at once; then messages."""
 
-    __slots__ = ("chunks", "length")
+    __slots__ = ("chunks", "length", "memory", "messages", "read")
 
     def __init__(self) -> None:
         self.chunks: list[Request] = []
         self.length = 0
-
-
-class Batch:
-    """What is sent together: the data of some chunks, if there is a `read`, then messages."""
-
-    __slots__ = ("memory", "messages", "read")
-
-    def __init__(self, messages: list[bytes], memory: int, read: Read | None) -> None:
-        self.messages = messages
-        self.memory = memory  # what the messages take
-        self.read = read
+        self.messages: list[bytes] = []
+        self.memory = 0  # what the messages take
+        self.read: Read | None = None  # once the data is being read
 
     @property
     def ready(self) -> bool:
-        return self.read is None or self.read.done
+        return not self.chunks if self.read is None else self.read.done
+
+    def takes(self, chunk: Request) -> bool:
+        """Whether this chunk's data may leave with it, too."""
+        reading = self.messages or self.read is not None
+        return not reading and len(self.chunks) < RUN_CHUNKS and self.length + chunk.length <= READ_BYTES
+
+    @property
+    def full(self) -> bool:
+        """Whether another message would be too much for it."""
+        return len(self.messages) + 2 * len(self.chunks) >= BATCH_PARTS
 
 
 class Link:
@@ -72,28 +75,29 @@ class Link:
         self.pending = b""
         self.reading = MIN_READING  # how many bytes to read at once
         self.waiting = 0  # bytes of memory that messages take, as long as the other side does not read
-        self._queue: deque[bytes | Run] = deque()
         self._batches: deque[Batch] = deque()
-        self._sending = 0  # how many of them are being sent
+        self._sending = 0  # how many of them are being sent, and take nothing more
         self._parts: deque[bytes | memoryview] = deque()  # of these, what is not yet sent
         self._unsent = 0  # bytes in them
 
     def put(self, message: bytes) -> None:
         """Send these bytes after all that was put before."""
-        self._queue.append(message)
-        self.waiting += len(message) + ITEM_OVERHEAD
+        batch = self._last()
+        if batch is None or batch.full:
+            batch = self._new()
+        memory = len(message) + ITEM_OVERHEAD
+        batch.messages.append(message)
+        batch.memory += memory
+        self.waiting += memory
 
     def upload(self, chunks: Iterable[Request]) -> None:
         """Send the data of these chunks after all that was put before."""
-        last = self._queue[-1] if self._queue else None
-        run = last if isinstance(last, Run) else None
+        batch = self._last()
         for chunk in chunks:
-            length = chunk.length
-            if run is None or run.length + length > READ_BYTES or len(run.chunks) == RUN_CHUNKS:
-                run = Run()
-                self._queue.append(run)
-            run.chunks.append(chunk)
-            run.length += length
+            if batch is None or not batch.takes(chunk):
+                batch = self._new()
+            batch.chunks.append(chunk)
+            batch.length += chunk.length
 
     @property
     def ready(self) -> bool:
@@ -109,7 +113,7 @@ class Link:
         Raises:
             OSError: the connection is broken.
         """
-        self._gather()
+        self._read_ahead()
         if not self._parts:
             self._lay_out()
             if not self._parts:
@@ -123,41 +127,36 @@ class Link:
         while self._sending:
             self._sending -= 1
             payload += self._release(self._batches.popleft())
-        self._gather()
+        self._read_ahead()
         return self.ready, payload
 
     def close(self) -> None:
         """End the connection and forget what was to be sent."""
-        self._queue.clear()
         self._parts.clear()
         while self._batches:
             self._release(self._batches.popleft())
         self.transport.close()
 
-    def _gather(self) -> None:
-        """Make batches of what is queued, as many as may be ahead, and have their data read."""
-        queue = self._queue
-        while queue and len(self._batches) < READS_AHEAD:
-            messages: list[bytes] = []
-            memory, parts = 0, BATCH_PARTS
-            read = None
-            # What comes before the first chunk does not wait for the disk: it is a batch of its own.
-            if isinstance(run := queue[0], Run):
-                queue.popleft()
+    def _last(self) -> Batch | None:
+        """The batch that takes what is put, if there is one."""
+        return self._batches[-1] if len(self._batches) > self._sending else None
+
+    def _new(self) -> Batch:
+        self._batches.append(batch := Batch())
+        return batch
+
+    def _read_ahead(self) -> None:
+        """Have the data of the first batches read."""
+        for batch in islice(self._batches, READS_AHEAD):
+            if batch.chunks and batch.read is None:
                 assert self.reader is not None
-                read = Read(self.key, run.chunks, run.length)
-                self.reader.submit(read)
-                parts -= 2 * len(run.chunks)
-            while queue and len(messages) < parts and isinstance(message := queue[0], bytes):
-                queue.popleft()
-                messages.append(message)
-                memory += len(message) + ITEM_OVERHEAD
-            self._batches.append(Batch(messages, memory, read))
+                batch.read = Read(self.key, batch.chunks, batch.length)
+                self.reader.submit(batch.read)
 
     def _lay_out(self) -> None:
         """The batches that are ready as parts, in the order in which their items were put."""
         parts, self._unsent = self._parts, 0
-        for batch in self._batches:
+        for batch in islice(self._batches, READS_AHEAD):
             if not batch.ready:
                 break
             self._sending += 1

@@ -124,7 +124,8 @@ class TcpTransport:
         not count.
         """
         now = self._loop.time()
-        if now - self._since < MEASURED_SECONDS:
+        # Of little that was sent, however much of it has left, the bound stays the least.
+        if now - self._since < MEASURED_SECONDS or self._sent - self._left < MIN_UNSENT == self._unsent:
             return
         left = self._sent - _queued(self._sock)  # what the system took says nothing of a link
         rate = (left - self._left) / (now - self._since)
