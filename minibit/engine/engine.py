@@ -26,7 +26,7 @@ from minibit.engine.journal import Banned, Completed, DialFailed, Dialled, Journ
 from minibit.engine.neighbour import Early, Neighbour
 from minibit.engine.offers import Offers
 from minibit.engine.patience import Accounts
-from minibit.engine.places import MAX_NEIGHBOURS, Places
+from minibit.engine.places import Places
 from minibit.engine.standing import Standing
 from minibit.engine.uploads import Uploads
 from minibit.errors import RemoteProtocolError
@@ -51,7 +51,7 @@ class Engine:
         have: the blocks that are verified already, as a bitfield.
         upload_limit, download_limit: bytes per second over all neighbours; 0 is no limit.
         offering: whether to behave as an origin, offering first what the swarm lacks.
-        seeks: how many neighbours it dials for; it takes in more who dial.
+        seeks: how many neighbours it dials for; it takes in more who dial. None is the default.
         extensions: by BEP 10 name, who hears each extension that we speak.
         journal: told of every pick and every choice with its reasons, and of what befalls it.
     """
@@ -70,7 +70,7 @@ class Engine:
         upload_limit: float = 0.0,
         download_limit: float = 0.0,
         offering: bool = False,
-        seeks: int = MAX_NEIGHBOURS,
+        seeks: int | None = None,
         extensions: Mapping[str, Handler] | None = None,
         journal: Journal | None = None,
     ) -> None:

@@ -6,6 +6,10 @@ anybody, and a stranger (nobody listed it, dealt it a grant or dialled it) that 
 expected, or after a while to another stranger. An origin, whom everybody is to meet, lets go of whom it has
 served for a while and owes no granted block. Of several, one from the address that most come from goes:
 behind one address there may be a whole classroom, so that alone is held against nobody.
+
+A peer dials for fewer than it takes in, as each block is told to each neighbour: fifty peers who all knew
+each other ended a tenth later on two cores than where each dials for `SEEKS`, and 1 % later in virtual time.
+With half as many, sixteen that come one by one ended 1 % later.
 """
 
 from collections import Counter
@@ -14,7 +18,8 @@ from typing import Final
 
 from minibit.engine.neighbour import Neighbour
 
-MAX_NEIGHBOURS: Final = 50
+SEEKS: Final = 20  # how many neighbours a peer dials for: enough for all of a classroom to know each other…
+MAX_NEIGHBOURS: Final = 50  # …and how many it has at most
 MAX_ORIGIN_NEIGHBOURS: Final = 200
 MAX_WAITING: Final = 100  # who dialled us and has not greeted
 IDLE_SECONDS: Final = 30.0  # how long a neighbour may be of no use before it yields
@@ -23,11 +28,14 @@ SERVED_SECONDS: Final = 60.0  # how long an origin keeps a neighbour while other
 
 
 class Places:
-    """The places of one peer, whose neighbours these are; an origin's if `offering`. It dials for `seeks`."""
+    """The places of one peer, whose neighbours these are; an origin's if `offering`.
 
-    def __init__(self, neighbours: Mapping[int, Neighbour], *, offering: bool, seeks: int) -> None:
+    It dials for `seeks` neighbours: None is `SEEKS`, and for an origin as many as a peer has at most.
+    """
+
+    def __init__(self, neighbours: Mapping[int, Neighbour], *, offering: bool, seeks: int | None) -> None:
         self._neighbours = neighbours
-        self._seeks = seeks
+        self._seeks = seeks or (MAX_NEIGHBOURS if offering else SEEKS)
         self._offering = offering
         self.limit = MAX_ORIGIN_NEIGHBOURS if offering else MAX_NEIGHBOURS
 

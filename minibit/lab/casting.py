@@ -5,8 +5,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from minibit.engine.places import SEEKS
 from minibit.errors import UsageError
-from minibit.lab.scenario import LATENCY, NEIGHBOURS, Departure, PeerClass, Scenario
+from minibit.lab.scenario import LATENCY, Departure, PeerClass, Scenario
 from minibit.torrent.layout import block_size_for
 
 MAX_LIVE: Final = 100  # peers that are processes of one machine
@@ -70,7 +71,7 @@ def refuse_live(scenario: Scenario) -> None:
         "origin.uplink": scenario.origin.uplink,
         "origin.leave": scenario.origin.leaves,
         "latency": scenario.latency != LATENCY,
-        "neighbours": scenario.neighbours != NEIGHBOURS,
+        "neighbours": scenario.neighbours != SEEKS,
         "a grant in parts of a percent": any(
             abs(100 * part - round(100 * part)) > 1e-9 for part in scenario.grant
         ),

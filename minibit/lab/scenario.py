@@ -14,6 +14,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from minibit.engine.places import MAX_NEIGHBOURS, SEEKS
 from minibit.errors import UsageError
 from minibit.text import name_fault
 from minibit.torrent.layout import MAX_BLOCK_SIZE, MAX_BLOCKS, MIN_BLOCK_SIZE, Layout, block_size_for
@@ -25,7 +26,6 @@ PEOPLE: Final = "peer"  # the class whose peers are called like people
 MAX_SIMULATED: Final = 5000  # peers: as many as one tracker lists
 LATENCY: Final = 0.002  # seconds, one way
 MAX_LATENCY: Final = 5.0
-NEIGHBOURS: Final = 50  # as many as an engine has at most
 MAX_SECONDS: Final = 1e5  # a day and more in which peers may come and go…
 MAX_BOUND: Final = 1e7  # …and four months that a run may take at best
 MAX_RATE: Final = 1e12
@@ -132,7 +132,7 @@ class Scenario(Struct, frozen=True):
     about: str = ""
     grant: tuple[float, float] = (0.3, 0.5)
     latency: float = LATENCY  # one way, between any two
-    neighbours: int = NEIGHBOURS  # how many each peer looks for
+    neighbours: int = SEEKS  # how many each peer looks for
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -245,8 +245,8 @@ def _fault(scenario: Scenario) -> str | None:
         return f"upload: this would take {days:,.0f} days at best: raise the rates, or share less"
     if not 0 <= scenario.latency <= MAX_LATENCY:
         return f"latency: {scenario.latency:g} s is not one: choose 0–{MAX_LATENCY:g} seconds"
-    if not 1 <= scenario.neighbours <= NEIGHBOURS:
-        return f"neighbours: {scenario.neighbours} cannot be: choose 1–{NEIGHBOURS}"
+    if not 1 <= scenario.neighbours <= MAX_NEIGHBOURS:
+        return f"neighbours: {scenario.neighbours} cannot be: choose 1–{MAX_NEIGHBOURS}"
     if origin.copies < 0 or not 0 <= origin.leave_seconds <= MAX_SECONDS:
         return "origin.leave: choose never, after 1 copy, or after 30s"
     return _newcomers_fault(scenario) or _cannot_finish(scenario)

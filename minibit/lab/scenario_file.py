@@ -5,7 +5,7 @@ size = "16M"                  # of the share
 block-size = "64K"            # follows from the size if left out
 grant = "30-50"
 latency = 0.002               # seconds, one way; simulated only, as neighbours is
-neighbours = 50
+neighbours = 20
 seed = 1
 
 [origin]
@@ -34,10 +34,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
+from minibit.engine.places import SEEKS
 from minibit.errors import UsageError
 from minibit.lab.scenario import (
     LATENCY,
-    NEIGHBOURS,
     PEOPLE,
     Arrival,
     Departure,
@@ -101,7 +101,7 @@ def parse(document: Mapping[str, Any], name: str) -> Scenario:
         "about": plain_text(table.take("about", str, ""), MAX_ABOUT),
         "grant": table.grant("grant"),
         "latency": table.number("latency", LATENCY),
-        "neighbours": table.take("neighbours", int, NEIGHBOURS),
+        "neighbours": table.take("neighbours", int, SEEKS),
         "seed": table.take("seed", int, 0),
     }
     table.end()  # a key that is misspelt is told before what follows from its absence

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from minibit import registry
 from minibit.address import Address, PeerAddress
+from minibit.dialects.announce import DEFAULT_NUMWANT
 from minibit.dialects.json_requests import Goodbye, Heartbeat, Registration
 from minibit.dialects.refusal import RequestError
 from minibit.engine.effects import (
@@ -185,7 +186,7 @@ class SimulatedPeer:
         if not world.reachable:
             return None
         beat = Heartbeat(engine.identity.peer_id, engine.blocks.have, figures(engine, now, self.granted))
-        listing = world.swarm.list_peers(self.name, beat, now, numwant=world.neighbours)
+        listing = world.swarm.list_peers(self.name, beat, now, numwant=DEFAULT_NUMWANT)
         world.told()
         if not listing.registered:
             return None
@@ -232,8 +233,7 @@ class SimulatedPeer:
     # --- the engine
 
     def run(self, happen: Callable[..., list[Effect]], *told: Any, **more: Any) -> None:
-        """Let the engine know, and do what it says: `happen` is an input of it, called as `happen(*told, now,
-        **more)`."""
+        """Let the engine know by `happen(*told, now, **more)`, an input of it, and do what it says."""
         if not self.alive or self.nap.holds(self.run, happen, *told, **more):
             return
         now = self.clock.now

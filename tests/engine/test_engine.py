@@ -59,7 +59,7 @@ def test_who_hangs_up_at_once_is_not_dialled_for_ever() -> None:
 
 
 def test_neighbours_are_bounded() -> None:
-    stage = Stage()
+    stage = Stage(seeks=MAX_NEIGHBOURS)
     for key in range(1, MAX_NEIGHBOURS + 1):
         stage.puppet(key, outgoing=True)
     stage.connect(60, outgoing=True)

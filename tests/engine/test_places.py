@@ -11,6 +11,7 @@ from minibit.engine.places import (
     MAX_NEIGHBOURS,
     MAX_ORIGIN_NEIGHBOURS,
     MAX_WAITING,
+    SEEKS,
     SERVED_SECONDS,
     STRANGER_SECONDS,
 )
@@ -238,8 +239,21 @@ def test_whose_places_are_taken_by_listed_peers_meets_the_origin_all_the_same() 
     assert len(stage.engine.neighbours) == MAX_NEIGHBOURS + 1
 
 
-def test_who_is_starving_dials_for_the_places_of_the_useless() -> None:
+def test_a_peer_dials_for_fewer_than_it_takes_in() -> None:
     stage = Stage()
+    for key in range(1, SEEKS):
+        comes(stage, key, outgoing=True)
+    found = told(*((HERE, 30_000 + number, None) for number in range(9)))
+    (dial,) = [e for e in stage.note(stage.engine.peers_found(found, stage.now)) if isinstance(e, Dial)]
+    stage.connect(SEEKS, outgoing=True, address=dial.address)
+    assert stage.greet(SEEKS, peer_id=an_id(SEEKS)) != []
+    assert not any(isinstance(effect, Dial) for effect in stage.wait(1.0))
+    for key in range(SEEKS + 1, MAX_NEIGHBOURS + 1):
+        assert comes(stage, key)
+
+
+def test_who_is_starving_dials_for_the_places_of_the_useless() -> None:
+    stage = Stage(seeks=MAX_NEIGHBOURS)
     lists(stage, *range(1, MAX_NEIGHBOURS + 1))
     for key in range(1, MAX_NEIGHBOURS + 1):
         comes(stage, key)

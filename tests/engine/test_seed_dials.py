@@ -8,7 +8,7 @@ from minibit.address import Address, PeerAddress
 from minibit.engine.addresses import COMING_SECONDS, FOREIGN_SECONDS, SEED_SECONDS
 from minibit.engine.effects import Dial, Effect
 from minibit.engine.greeting import GREETING_SECONDS
-from minibit.engine.places import MAX_NEIGHBOURS
+from minibit.engine.places import MAX_NEIGHBOURS, SEEKS
 from minibit.torrent.layout import Layout
 from minibit.wire import messages as m
 from minibit.wire.extended import ExtendedHandshake
@@ -21,9 +21,9 @@ def dialled(effects: list[Effect]) -> list[Address]:
     return [effect.address for effect in effects if isinstance(effect, Dial)]
 
 
-def seed(*known: tuple[str, int, bytes | None]) -> Stage:
+def seed(*known: tuple[str, int, bytes | None], seeks: int | None = None) -> Stage:
     """A seed that has just been told of these."""
-    stage = Stage(have=FULL)
+    stage = Stage(have=FULL, seeks=seeks)
     assert dialled(stage.note(stage.engine.peers_found(told(*known), stage.now))) == []
     return stage
 
@@ -113,12 +113,13 @@ def test_a_seed_that_came_and_went_is_not_dialled() -> None:
     assert dialled(stage.wait(60.0)) == []
 
 
-def test_half_of_the_places_are_for_who_comes_by_himself() -> None:
-    stage = seed(*((f"10.1.0.{n}", 6881, None) for n in range(1, 100)))
+@pytest.mark.parametrize(("seeks", "places"), [(None, SEEKS), (MAX_NEIGHBOURS, MAX_NEIGHBOURS // 2)])
+def test_half_of_the_places_at_least_are_for_who_comes_by_himself(seeks: int | None, places: int) -> None:
+    stage = seed(*((f"10.1.0.{n}", 6881, None) for n in range(1, 100)), seeks=seeks)
     for _ in range(60):
         for address in dialled(stage.wait(1.0)):
             stage.puppet(int(address[0].rpartition(".")[2]), outgoing=True, address=address)
-    assert len(stage.engine.neighbours) == MAX_NEIGHBOURS // 2
+    assert len(stage.engine.neighbours) == places
 
 
 def test_who_never_dials_gets_everything_from_a_seed() -> None:
