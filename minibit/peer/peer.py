@@ -32,14 +32,10 @@ from minibit.net.node import Node
 from minibit.peer.attendance import Attendance
 from minibit.peer.ending import Interrupt
 from minibit.peer.files import Files
-from minibit.peer.introduction import Introduction
 from minibit.peer.peer_id import new_peer_id
 from minibit.peer.presence import Presence
-from minibit.peer.web_rules import trusting
-from minibit.peer.web_seeds import WebSeeds
 from minibit.snapshot import PeerStatus
 from minibit.text import name_fault
-from minibit.torrent.magnet import Magnet
 from minibit.torrent.metainfo import Metainfo
 from minibit.wire import metadata, pex
 from minibit.wire.encryption import Encryption
@@ -47,6 +43,9 @@ from minibit.wire.encryption import Encryption
 if TYPE_CHECKING:
     from minibit.net.dht import DhtClient
     from minibit.net.lan import Lan
+    from minibit.peer.introduction import Introduction
+    from minibit.peer.web_seeds import WebSeeds
+    from minibit.torrent.magnet import Magnet
 
 WATCH_SECONDS: Final = 5.0  # how often to see whether our files are still as we left them…
 WATCHED_PER_SECOND: Final = 1000  # …and of how many files in a second
@@ -66,7 +65,7 @@ class PeerSettings(Struct, frozen=True):
     tracker: str
     folder: Path
     torrent: str | None = None
-    magnet: Magnet | None = None
+    magnet: "Magnet | None" = None
     lan: bool = False
     dht: tuple[Address, ...] = ()
     web_seeds: tuple[str, ...] = ()
@@ -179,8 +178,7 @@ class Peer:
                     raise
                 info_hash, handler = share.info_hash, Metadata(share.info_hash, share.info)
             else:
-                assert settings.magnet is not None
-                introduction = Introduction(settings.magnet, self._patience, self._tell)
+                introduction = self._introduction()
                 info_hash, handler = share, introduction.handler
             self._tell(f"listening on port {port}")
             extensions: dict[str, Handler] = {metadata.NAME: handler}
@@ -262,6 +260,12 @@ class Peer:
             rng, port = Random(settings.seed), engine.identity.port
             yield DhtClient(engine.info_hash, port, rng, settings.dht, found, self._tell)
 
+    def _introduction(self) -> "Introduction":
+        from minibit.peer.introduction import Introduction
+
+        assert self._settings.magnet is not None
+        return Introduction(self._settings.magnet, self._patience, self._tell)
+
     @property
     def _patience(self) -> float | None:
         """How many seconds the metadata of a magnet link may take to come."""
@@ -283,16 +287,22 @@ class Peer:
         count = self._node.engine.layout.block_count
         return f"stopped at {blocks.have.bit_count()}/{count} blocks; the same line resumes"
 
-    def _web_seeds(self, share: Metainfo) -> WebSeeds:
+    def _web_seeds(self, share: Metainfo) -> "Iterator[WebSeeds]":
+        """Those that the share has, if there are any."""
         presence, typed = self._presence, self._settings.web_seeds
-        presence.trusted.update(urlsplit(url).hostname or "" for url in typed)
         urls = dict.fromkeys((*typed, *presence.web_seeds))
-        return WebSeeds(urls, share, trusting(presence.trusted), self._tell, Random(self._settings.seed))
+        if not urls:
+            return
+        from minibit.peer.web_rules import trusting
+        from minibit.peer.web_seeds import WebSeeds
+
+        presence.trusted.update(urlsplit(url).hostname or "" for url in typed)
+        yield WebSeeds(urls, share, trusting(presence.trusted), self._tell, Random(self._settings.seed))
 
     async def _trade(
         self,
         node: Node,
-        introduction: Introduction | None,
+        introduction: "Introduction | None",
         begin: Callable[[Metainfo], Awaitable[None]],
     ) -> None:
         """Be in the swarm until something ends that; if there is an `introduction`, begin after it."""
@@ -317,7 +327,7 @@ class Peer:
     async def _watch(
         self,
         node: Node,
-        introduction: Introduction | None,
+        introduction: "Introduction | None",
         begin: Callable[[Metainfo], Awaitable[None]],
     ) -> None:
         """Learn what is shared, if need be; then watch over it, until the user wants no more."""
@@ -332,7 +342,7 @@ class Peer:
         watches = [
             asyncio.create_task(self._watch_files(node)),
             asyncio.create_task(self._watch_stalls(node)),
-            asyncio.create_task(self._web_seeds(self._metainfo).stay(node)),
+            *(asyncio.create_task(seeds.stay(node)) for seeds in self._web_seeds(self._metainfo)),
         ]
         ends = [*watches, *([completion] if self._settings.leave_when_done else [])]
         try:
