@@ -4,4 +4,4 @@ It is built on floors, and a file imports only from lower ones: each package say
 must never know, and `tests/test_floors.py` enforces the order.
 """
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"

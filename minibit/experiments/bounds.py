@@ -55,7 +55,6 @@ def equal(peers: int, blocks: int) -> Scenario:
         OriginLine(upload=BLOCK),
         name=EQUAL,
         grant=(0.0, 0.0),
-        neighbours=_neighbours(peers),
     )
 
 
@@ -73,7 +72,6 @@ def cell(peers: int, megabits: float, blocks: int) -> Scenario:
         OriginLine(upload=SERVER, choking="tit-for-tat" if megabits else "unchoke-all"),
         name="textbook",
         grant=(0.0, 0.0),
-        neighbours=_neighbours(peers),
     )
 
 
@@ -129,10 +127,6 @@ def _lines(megabits: float) -> str:
 def _megabits(scenario: Scenario) -> float:
     (kind,) = scenario.classes
     return kind.fastest / MEGABIT
-
-
-def _neighbours(peers: int) -> int:
-    return 20 if peers > 50 else 50  # as many as make large swarms affordable
 
 
 EXPERIMENT: Final = Experiment(

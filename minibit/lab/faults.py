@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from minibit.engine.places import SEEKS
 from minibit.lab.scenario import Arrival, OriginLine, PeerClass, Scenario
 from minibit.text import ORIGIN
 
@@ -22,7 +23,7 @@ LEAST: Final = 300.0  # …but this: on less, a chunk takes longer than anybody 
 BLOCKS: Final = (16, 32, 64, 256, 1024)  # KiB
 LATENCIES: Final = (0.002, 0.05, 0.5)
 HEARTBEATS: Final = (1.0, 5.0, 20.0)  # s between those of a peer, as in swarms of few and of many
-NEIGHBOURS: Final = (2, 3, 5, 10, 50)
+NEIGHBOURS: Final = (2, 3, 5, 10, SEEKS)
 
 
 class Mode(StrEnum):

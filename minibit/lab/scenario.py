@@ -132,7 +132,7 @@ class Scenario(Struct, frozen=True):
     about: str = ""
     grant: tuple[float, float] = (0.3, 0.5)
     latency: float = LATENCY  # one way, between any two
-    neighbours: int = SEEKS  # how many each peer looks for
+    neighbours: int = SEEKS  # how many each peer but the origin dials for
     seed: int = 0
 
     def __post_init__(self) -> None:

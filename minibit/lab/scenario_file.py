@@ -5,7 +5,7 @@ size = "16M"                  # of the share
 block-size = "64K"            # follows from the size if left out
 grant = "30-50"
 latency = 0.002               # seconds, one way; simulated only, as neighbours is
-neighbours = 20
+neighbours = 20               # that each peer dials for; others may dial it
 seed = 1
 
 [origin]

@@ -122,7 +122,7 @@ class SimulatedPeer:
             upload_limit=kind.upload,
             download_limit=kind.download,
             offering=offering,
-            seeks=world.neighbours,
+            seeks=None if offering else world.neighbours,
             journal=journal,
         )
         self._ends: dict[int, End] = {}

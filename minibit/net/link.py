@@ -17,7 +17,7 @@ from minibit.wire.connection import Connection
 from minibit.wire.messages import PIECE_HEADER, Request
 
 BATCH_PARTS: Final = MAX_PARTS // READS_AHEAD  # buffers of one batch: all that are read may leave together
-RUN_CHUNKS: Final = BATCH_PARTS // 4  # of a batch: each takes two parts, its message's header and its data
+BATCH_CHUNKS: Final = BATCH_PARTS // 4  # each takes two parts, its message's header and its data
 MIN_READING: Final = 16 * 1024
 ITEM_OVERHEAD: Final = 48  # bytes of memory that one waiting message costs beside its own
 
@@ -36,16 +36,18 @@ class Batch:
 
     @property
     def ready(self) -> bool:
+        """Whether its data is here, if it is to have any."""
         return not self.chunks if self.read is None else self.read.done
 
     def takes(self, chunk: Request) -> bool:
         """Whether this chunk's data may leave with it, too."""
-        reading = self.messages or self.read is not None
-        return not reading and len(self.chunks) < RUN_CHUNKS and self.length + chunk.length <= READ_BYTES
+        if self.messages or self.read is not None:
+            return False
+        return len(self.chunks) < BATCH_CHUNKS and self.length + chunk.length <= READ_BYTES
 
     @property
     def full(self) -> bool:
-        """Whether another message would be too much for it."""
+        """Whether it has as many parts as it may."""
         return len(self.messages) + 2 * len(self.chunks) >= BATCH_PARTS
 
 
@@ -142,6 +144,7 @@ class Link:
         return self._batches[-1] if len(self._batches) > self._sending else None
 
     def _new(self) -> Batch:
+        """Another batch, behind all others."""
         self._batches.append(batch := Batch())
         return batch
 

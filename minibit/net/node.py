@@ -353,7 +353,7 @@ class Node:
         if link.waiting > MAX_WAITING + WAITING_PER_BLOCK * self.engine.layout.block_count:
             self._accuse(link, "does not read what it makes us say")
         else:
-            link.transport.ask_room(link.ready)
+            link.transport.ask_room(link.ready and link.key not in self._dirty)
 
     # --- the disk
 

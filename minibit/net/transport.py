@@ -124,7 +124,8 @@ class TcpTransport:
         not count.
         """
         now = self._loop.time()
-        # Of little that was sent, however much of it has left, the bound stays the least.
+        # Of less than the least bound, however much of it has left, the bound stays that: it is a power of
+        # two, and what leaves is measured for as long, at least, as the bound is to last.
         if now - self._since < MEASURED_SECONDS or self._sent - self._left < MIN_UNSENT == self._unsent:
             return
         left = self._sent - _queued(self._sock)  # what the system took says nothing of a link

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from minibit import units
 from minibit.address import PeerAddress
-from minibit.dialects.announce import Announce, Event
+from minibit.dialects.announce import DEFAULT_NUMWANT, Announce, Event
 from minibit.disk import torrents
 from minibit.engine.greeting import Identity
 from minibit.engine.portrait import figures
@@ -244,7 +244,7 @@ class Announcing:
             # Some trackers take who does not say for a seed.
             left=left if engine.layout.block_count else CHUNK_SIZE,
             event=event,
-            numwant=0 if event is Event.STOPPED else 50,
+            numwant=0 if event is Event.STOPPED else DEFAULT_NUMWANT,
             ip=engine.identity.ip,
         )
 

@@ -21,6 +21,7 @@ from minibit.engine.extensions import Handler
 from minibit.engine.greeting import Identity
 from minibit.engine.metadata import Metadata
 from minibit.engine.pex import Pex
+from minibit.engine.places import MAX_NEIGHBOURS, SEEKS
 from minibit.engine.portrait import figures, portrait
 from minibit.engine.stalls import STALL_SECONDS, Stall, StallWatch, stall
 from minibit.errors import StalledError, StorageError, UsageError
@@ -202,6 +203,8 @@ class Peer:
                 now=asyncio.get_running_loop().time(),
                 upload_limit=settings.upload_limit,
                 download_limit=settings.download_limit,
+                # Among others than MiniBit's, and where those of one network are wanted, more are better.
+                seeks=SEEKS if presence.grants and not settings.lan else MAX_NEIGHBOURS,
                 extensions=extensions,
                 journal=recording.journal,
             )
@@ -287,17 +290,16 @@ class Peer:
         count = self._node.engine.layout.block_count
         return f"stopped at {blocks.have.bit_count()}/{count} blocks; the same line resumes"
 
-    def _web_seeds(self, share: Metainfo) -> "Iterator[WebSeeds]":
-        """Those that the share has, if there are any."""
+    def _web_seeds(self, share: Metainfo) -> "WebSeeds | None":
         presence, typed = self._presence, self._settings.web_seeds
         urls = dict.fromkeys((*typed, *presence.web_seeds))
         if not urls:
-            return
+            return None
         from minibit.peer.web_rules import trusting
         from minibit.peer.web_seeds import WebSeeds
 
         presence.trusted.update(urlsplit(url).hostname or "" for url in typed)
-        yield WebSeeds(urls, share, trusting(presence.trusted), self._tell, Random(self._settings.seed))
+        return WebSeeds(urls, share, trusting(presence.trusted), self._tell, Random(self._settings.seed))
 
     async def _trade(
         self,
@@ -342,8 +344,9 @@ class Peer:
         watches = [
             asyncio.create_task(self._watch_files(node)),
             asyncio.create_task(self._watch_stalls(node)),
-            *(asyncio.create_task(seeds.stay(node)) for seeds in self._web_seeds(self._metainfo)),
         ]
+        if (web_seeds := self._web_seeds(self._metainfo)) is not None:
+            watches.append(asyncio.create_task(web_seeds.stay(node)))
         ends = [*watches, *([completion] if self._settings.leave_when_done else [])]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

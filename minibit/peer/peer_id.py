@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-PEER_ID_PREFIX: Final = b"-MB0900-"  # BEP 20: client and version
+PEER_ID_PREFIX: Final = b"-MB0A00-"  # BEP 20: client and version
 
 
 def new_peer_id() -> bytes:

@@ -98,7 +98,7 @@ class WebSeeds:
     async def stay(self, node: Node) -> None:
         """Call them whenever the node needs them, as long as we trade."""
         reserve = Reserve({seed.address for seed in self._seeds}, node.now)
-        while self._seeds:
+        while True:
             for seed in self._seeds:
                 if seed.transport is not None and seed.transport.closed:
                     seed.ended(node.now)
@@ -108,7 +108,6 @@ class WebSeeds:
                 self._source = await asyncio.to_thread(_web_source)
             self._look(node, wanted)
             await asyncio.sleep(LOOK_SECONDS)
-        await asyncio.Event().wait()
 
     def _look(self, node: Node, wanted: int) -> None:
         called = 0

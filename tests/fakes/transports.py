@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from minibit.net.transport import MAX_PARTS
+
 
 class FakeTransport:
     """Takes at most `room` bytes at a time (0: it is full); `sent` is all that it took.
@@ -34,6 +36,7 @@ class FakeTransport:
 
     def send(self, parts: Sequence[bytes | memoryview]) -> int:
         assert not self.closed
+        assert len(parts) <= MAX_PARTS
         if self.broken:
             raise ConnectionResetError
         taken = b"".join(parts)[: self.room]

@@ -6,6 +6,8 @@ from random import Random
 
 import pytest
 from fakes.transports import FakeTransport
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minibit.disk.reader import READ_BYTES, READS_AHEAD, Read
 from minibit.net.link import BATCH_PARTS, ITEM_OVERHEAD, Link
@@ -233,6 +235,54 @@ def test_a_closed_link_gives_its_reads_back_whether_they_are_done_or_not(sending
     assert sending.transport.closed
     assert idle(sending.link)
     assert len(sending.transport.sent) == 1000, "nothing more is sent"
+
+
+PUT = st.tuples(st.just("put"), st.integers(1, 2 * BATCH_PARTS))
+UPLOAD = st.tuples(st.just("upload"), st.integers(1, 40))
+ROOM = st.tuples(st.just("room"), st.sampled_from((0, 1, 50, 3000, 1 << 30)))
+READ = st.tuples(st.just("read"), st.integers(0, READS_AHEAD - 1))
+SEND = st.tuples(st.just("send"), st.just(1))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(PUT, UPLOAD, ROOM, READ, SEND), max_size=40), st.booleans())
+def test_whatever_comes_between_every_byte_leaves_once_and_in_order(
+    steps: list[tuple[str, int]], prompt: bool
+) -> None:
+    """Also what is put while another batch is half sent, or being read."""
+    with closing(Sending()) as here:
+        link, reader, expected = here.link, here.reader, bytearray()
+        reader.prompt = prompt
+        uploaded = reported = number = 0
+        for what, count in steps:
+            if what == "put":
+                for _ in range(count):
+                    message = m.Haves.of(number := (number + 1) % 40).encode()
+                    link.put(message)
+                    expected += message
+            elif what == "upload":
+                asked = [m.Request(n % 40, 7 * n, 16) for n in range(number, number + count)]
+                link.upload(asked)
+                expected += on_the_wire(asked)
+                uploaded += 16 * count
+            elif what == "room":
+                here.transport.room = count
+            elif what == "read":
+                for read in [each for each in reader.reads if not each.done][count:]:
+                    reader.finish(read)
+            else:
+                reported += link.send()[1]
+                assert len(here.transport.sent) <= len(expected)
+                assert idle(link) or link.ready or any(not read.done for read in reader.reads), "it is stuck"
+        here.transport.room, reader.prompt = 1 << 30, True
+        while not idle(link):
+            for read in reader.reads:
+                if not read.done:
+                    reader.finish(read)
+            reported += link.send()[1]
+        assert here.transport.sent == expected
+        assert (reported, link.waiting, reader.reads) == (uploaded, 0, [])
+        assert reader.most <= READS_AHEAD
 
 
 def test_the_other_side_has_gone(sending: Sending) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from minibit.net import transport as transport_module
 from minibit.net.transport import MAX_UNSENT, MEASURED_SECONDS, MIN_UNSENT, TcpTransport
 
 PATIENCE = 10.0
@@ -192,6 +193,30 @@ def test_a_reader_that_crawls_has_little_queued_from_the_first_second(
             monkeypatch.undo()
 
     bounded(crawl)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system cannot be told")
+def test_of_little_that_was_sent_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[socket.socket] = []
+    monkeypatch.setattr(transport_module, "_queued", lambda sock: measured.append(sock) or 0)
+
+    async def trickle() -> None:
+        clock = asyncio.get_running_loop().time()
+        with paired() as pair:
+            monkeypatch.setattr(pair.transport._loop, "time", lambda: clock)
+            for _ in range(31):
+                clock += MEASURED_SECONDS
+                assert pair.transport.send([bytes(1024)]) == 1024
+            assert measured == []
+            for _ in range(2):  # the first one makes it `MIN_UNSENT` bytes
+                clock += MEASURED_SECONDS
+                pair.transport.send([bytes(1024)])
+            assert measured == [pair.near]
+            bound = pair.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert bound == MIN_UNSENT, "it left in eight seconds"
+            monkeypatch.undo()
+
+    bounded(trickle)
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system cannot be told")

@@ -19,6 +19,7 @@ from minibit.dialects.http_announce import Form
 from minibit.dialects.udp_announce import Announced, Connect, Connected, Failed, decode_request, encode_reply
 from minibit.disk import torrents
 from minibit.disk.share import from_path
+from minibit.engine.places import MAX_NEIGHBOURS
 from minibit.errors import TrackerRefusedError, TrackerUnreachableError, UsageError
 from minibit.net.dht import DhtClient
 from minibit.net.lan import Lan
@@ -149,6 +150,7 @@ def test_a_private_torrents_peers_are_sought_through_its_trackers_alone(
         await ana.peer.run()
         assert ana.peer._node is not None
         extensions = ana.peer._node.engine.extensions
+        assert ana.peer._node.engine.places.room(0.0, starving=False) == MAX_NEIGHBOURS
         assert "ut_metadata" in extensions
         assert "ut_pex" not in extensions
         return ana

@@ -17,6 +17,7 @@ from minibit.dialects.json_replies import Listing
 from minibit.disk.share import from_path
 from minibit.disk.storage import Storage
 from minibit.engine.greeting import Identity
+from minibit.engine.places import MAX_NEIGHBOURS, SEEKS
 from minibit.errors import OtherShareError, StalledError, StorageError, TrackerUnreachableError, UsageError
 from minibit.eventlog.reading import Reader
 from minibit.events import kinds
@@ -125,6 +126,21 @@ def test_a_peer_joins_completes_and_leaves(source: Path, tmp_path: Path) -> None
     assert ana.told[2].endswith(" of 7 blocks; 0 on disk")
     assert ana.told[3].startswith("complete: all 7 blocks verified after ")
     assert ana.told[4:] == [f"it is in {tmp_path / 'ana' / 'film.bin'}"]
+
+
+@pytest.mark.parametrize(("lan", "seeks"), [(False, SEEKS), (True, MAX_NEIGHBOURS)])
+def test_who_seeks_those_of_its_network_dials_for_more(
+    lan: bool, seeks: int, source: Path, tmp_path: Path
+) -> None:
+    async def join() -> int:
+        async with tracking(source) as (_, url):
+            ana = Asked(url, tmp_path / "ana", lan=lan)
+            await ana.peer.run()
+            assert ana.peer._node is not None
+            engine = ana.peer._node.engine
+            return engine.places.room(ana.peer._node.now, starving=False) + len(engine.neighbours)
+
+    assert bounded(join) == seeks
 
 
 def test_a_name_that_cannot_be_leaves_nothing_behind(source: Path, tmp_path: Path) -> None:
