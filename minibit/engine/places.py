@@ -9,8 +9,8 @@ behind one address there may be a whole classroom, so that alone is held against
 
 A peer dials for fewer than it takes in, as each block is told to each neighbour: fifty peers who all knew
 each other ended a tenth later on two cores than where each dials for `SEEKS`, and 1 % later in virtual time.
-With half as many, sixteen that come one by one ended 1 % later. That was seen of crowds of MiniBit peers:
-among others, who serve few each, a peer does better with more.
+With half as many, sixteen that come one by one ended 1 % later. That was measured of crowds of MiniBit peers;
+who trades with others too asks for more.
 """
 
 from collections import Counter

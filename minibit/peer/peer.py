@@ -203,7 +203,7 @@ class Peer:
                 now=asyncio.get_running_loop().time(),
                 upload_limit=settings.upload_limit,
                 download_limit=settings.download_limit,
-                # Among others than MiniBit's, and where those of one network are wanted, more are better.
+                # Twenty were measured among MiniBit's peers alone; and whoever is found nearby is to be met.
                 seeks=SEEKS if presence.grants and not settings.lan else MAX_NEIGHBOURS,
                 extensions=extensions,
                 journal=recording.journal,
